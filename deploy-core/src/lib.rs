@@ -1,0 +1,1 @@
+//! The pure core of a Proxmox VE deployment engine: steps, decisions, retry, and the seams

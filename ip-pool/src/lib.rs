@@ -1,0 +1,1 @@
+//! IP address pools: ranges, exclusions and picking, over a store's address table

@@ -1,0 +1,1 @@
+//! A Proxmox VE API client, and the hypervisor backend of the deployment engine

@@ -1,0 +1,1 @@
+//! The embedded default store: SQLite, one writer thread, group commit

@@ -1,0 +1,1 @@
+//! Checks of the workspace itself: layers, file sizes, documents
