@@ -1,1 +1,42 @@
-//! The pure core of a Proxmox VE deployment engine: steps, decisions, retry, and the seams
+//! The pure core.
+mod change;
+mod command;
+mod commit;
+mod error_class;
+mod hardware;
+mod ids;
+mod invalid;
+mod log;
+mod machine;
+mod mark;
+mod name;
+mod notice;
+mod operation;
+mod record;
+mod retry;
+mod seam;
+mod secret;
+mod spec;
+mod step;
+mod units;
+
+pub use change::*;
+pub use command::*;
+pub use commit::*;
+pub use error_class::*;
+pub use hardware::*;
+pub use ids::*;
+pub use invalid::*;
+pub use log::*;
+pub use machine::*;
+pub use mark::*;
+pub use name::*;
+pub use notice::*;
+pub use operation::*;
+pub use record::*;
+pub use retry::*;
+pub use seam::*;
+pub use secret::*;
+pub use spec::*;
+pub use step::*;
+pub use units::*;

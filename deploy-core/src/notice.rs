@@ -1,0 +1,44 @@
+//! Notices: what is told to the outside, exactly one logical event each, through the transactional outbox.
+
+use crate::{Attention, EmailAddress, ExternalRef, VmKey};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The number of a notice: the same at every attempt to deliver it, so that a receiver can drop repetitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NoticeId(pub i64);
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Notice {
+    /// The machine is ready.
+    Ready,
+    /// It cannot go on until a human changes something.
+    NeedsAttention(Attention),
+    /// Nothing is left of it.
+    Terminated {
+        /// The addresses it had.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+/// A notice that waits to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedNotice {
+    /// Its number.
+    pub id: NoticeId,
+    /// The machine.
+    pub key: VmKey,
+    /// The embedder's reference.
+    pub external_ref: ExternalRef,
+    /// Whom the order names.
+    pub contact: Option<EmailAddress>,
+    /// Since when it waits.
+    pub at: Timestamp,
+    /// What is told.
+    pub notice: Notice,
+}

@@ -1,0 +1,199 @@
+//! The record of one machine: what was bought, what was fixed, and how far it is.
+
+use crate::{
+    Assignment, ChangeKind, Command, CommandId, DiskSlot, DnsName, ExternalRef, Invalid, MacAddr, MachineId,
+    NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId, VmKey, VmSpec, Vmid,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// An order on its way into a store: complete but for its number, which the store reserves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRecord {
+    /// The key.
+    pub key: VmKey,
+    /// The embedder's reference.
+    pub external_ref: ExternalRef,
+    /// The order.
+    pub spec: VmSpec,
+    /// One MAC for each NIC of the order.
+    pub macs: Vec<MacAddr>,
+    /// The embedder's own data.
+    pub metadata: serde_json::Value,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+}
+
+impl NewRecord {
+    /// The record with this number. Called by a store, inside the transaction that reserves the number.
+    ///
+    /// # Errors
+    /// [`Invalid`] where a name pattern gives no DNS name with this number.
+    pub fn numbered(&self, vmid: Vmid) -> Result<VmRecord, Invalid> {
+        Ok(VmRecord {
+            key: self.key,
+            external_ref: self.external_ref.clone(),
+            numbered: Numbered::resolve(&self.spec, &self.external_ref, vmid)?,
+            spec: self.spec.clone(),
+            macs: self.macs.clone(),
+            metadata: self.metadata.clone(),
+            created_at: self.created_at,
+            operation: Operation::Create,
+            step: Operation::Create.first(),
+            progress: Progress::Untried,
+            failures: 0,
+            due: Due::At(self.created_at),
+            attention: None,
+            node: self.spec.template.node.clone(),
+            smbios: None,
+            slots: Vec::new(),
+            addresses: Vec::new(),
+            remembered: BTreeSet::new(),
+            pending: Vec::new(),
+        })
+    }
+}
+
+/// The number of a machine and the names made from it; they change together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// The number.
+    pub vmid: Vmid,
+    /// The guest's fully qualified domain name.
+    pub fqdn: DnsName,
+    /// The name in PVE.
+    pub pve_name: DnsName,
+}
+
+impl Numbered {
+    /// The names that `spec` gives a machine with this number.
+    ///
+    /// # Errors
+    /// [`Invalid`] where a pattern gives no DNS name.
+    pub fn resolve(spec: &VmSpec, reference: &ExternalRef, vmid: Vmid) -> Result<Self, Invalid> {
+        let parts = NameParts { vmid, reference, cluster: &spec.cluster, node: &spec.node };
+        Ok(Self {
+            vmid,
+            fqdn: spec.domain.resolve(parts).map_err(|e| e.at("domain"))?,
+            pve_name: spec.pve_name.resolve(parts).map_err(|e| e.at("pve_name"))?,
+        })
+    }
+}
+
+/// The record of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VmRecord {
+    /// The key, for ever.
+    pub key: VmKey,
+    /// The embedder's reference.
+    pub external_ref: ExternalRef,
+    /// The number and the names.
+    pub numbered: Numbered,
+    /// The order.
+    pub spec: VmSpec,
+    /// The MAC of each NIC, in the order of `spec.nics`; ours, fixed when the order was taken.
+    pub macs: Vec<MacAddr>,
+    /// The embedder's own data.
+    pub metadata: serde_json::Value,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// What is being done.
+    pub operation: Operation,
+    /// What is due.
+    pub step: Step,
+    /// How far the step is.
+    pub progress: Progress,
+    /// Failures of this step in a row.
+    pub failures: u32,
+    /// When it is looked at next.
+    pub due: Due,
+    /// What a human has to see to, if anything.
+    pub attention: Option<Attention>,
+    /// The node it was last seen on; before the clone, the template's.
+    pub node: NodeName,
+    /// The identity of the incarnation that we made, recorded after the clone.
+    pub smbios: Option<SmbiosUuid>,
+    /// The slot of each additional disk, in the order of `spec.additional_disks`; empty until fixed.
+    pub slots: Vec<DiskSlot>,
+    /// The addresses it holds.
+    pub addresses: Vec<Assignment>,
+    /// What cannot be read back from the machine.
+    pub remembered: BTreeSet<Remembered>,
+    /// Commands that wait, oldest first.
+    pub pending: Vec<QueuedCommand>,
+}
+
+impl VmRecord {
+    /// Where the machine is expected.
+    pub fn machine_id(&self) -> MachineId {
+        MachineId { cluster: self.spec.cluster.clone(), vmid: self.numbered.vmid, node: self.node.clone() }
+    }
+
+    /// Our mark on it.
+    pub fn mark(&self) -> OwnerMark {
+        OwnerMark(self.key)
+    }
+
+    /// The step that was completed last.
+    pub fn last_completed(&self) -> Option<Step> {
+        self.step.last_completed(self.operation)
+    }
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Progress {
+    /// Nothing was asked yet.
+    Untried,
+    /// It is written down that a change goes out now. Found after a crash, it means: the outcome is unknown, look first.
+    Intended {
+        /// What goes out.
+        change: ChangeKind,
+        /// Since when.
+        at: Timestamp,
+        /// What to remember if it succeeded.
+        remember: BTreeSet<Remembered>,
+    },
+    /// A task of the hypervisor works on it.
+    Submitted {
+        /// The task.
+        task: TaskId,
+        /// What it does.
+        change: ChangeKind,
+        /// What to remember if it succeeds.
+        remember: BTreeSet<Remembered>,
+    },
+    /// The change was carried out; what remains is to see it.
+    Applied,
+}
+
+/// When a record is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// At this time, or as soon as a command comes.
+    At(Timestamp),
+    /// When a command comes.
+    OnCommand,
+}
+
+/// Something that a human has to see to. It never ends the retrying: once mended, the machine goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Since when.
+    pub since: Timestamp,
+    /// At which step.
+    pub step: Step,
+    /// What it is, in words.
+    pub message: String,
+}
+
+/// A command that waits for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedCommand {
+    /// Its id.
+    pub id: CommandId,
+    /// The command.
+    pub command: Command,
+}

@@ -1,0 +1,108 @@
+use crate::{Change, ClusterName, ErrorClass, Look, MachineId, Sighting, Summary, Target, TaskId};
+use async_trait::async_trait;
+
+/// A hypervisor's clusters.
+///
+/// # Guarantees
+/// - `machine` answers [`Sighting::ProvenAbsent`] only on an answer that neither permissions nor caches can falsify.
+/// - `submit` sends nothing to a machine that, as far as the call itself can tell, is not the target.
+/// - A configuration is changed only if it still is the target's revision.
+///
+/// # Assumptions
+/// One caller at a time changes a machine (the store's lease); others, also humans, may change it at any moment.
+///
+/// # Cancel safety
+/// Looking is safe to drop. A dropped `submit` may or may not have been carried out, like one whose answer was lost.
+#[async_trait]
+pub trait Hypervisor: Send + Sync {
+    /// Looks at a machine.
+    async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
+
+    /// The states of tasks, in the order asked. A batch on purpose: one list call per node answers for every machine in
+    /// flight.
+    async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
+
+    /// All machines of a cluster that we may see, by one call.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError>;
+
+    /// Asks for a change.
+    ///
+    /// # Errors
+    /// [`SubmitError`], which says what happened and, apart, whether the request was sent. A change of several requests
+    /// stops at the first that fails; what was done until then stays, and the next look shows it.
+    async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError>;
+}
+
+/// A change that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submitted {
+    /// A task carries it out. That it exists proves nothing: it may fail at once.
+    Task(TaskId),
+    /// It is carried out.
+    Applied,
+}
+
+/// A change that was not accepted, or nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SubmitError {
+    /// What kind of error.
+    pub class: ErrorClass,
+    /// Whether the request was sent.
+    pub sent: Sent,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// Whether a request got to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Provably not.
+    No,
+    /// It was answered.
+    Answered,
+    /// It may have been carried out, may still be, or never was.
+    Unknown,
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// It works.
+    Running,
+    /// It ended.
+    Ended(Ended),
+    /// Nobody can tell now; ask again.
+    Unknown(String),
+}
+
+/// How a task ended. The goal decides, not this: a task that ended well is followed by a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Well.
+    Ok,
+    /// Well, with warnings worth logging.
+    Warnings(String),
+    /// It failed.
+    Failed {
+        /// What kind of error.
+        class: ErrorClass,
+        /// What happened, in words.
+        message: String,
+    },
+    /// It is not known any more: its worker was killed, or its log was rotated away. Look.
+    Lost(String),
+}
+
+/// A list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct LookError {
+    /// What kind of error.
+    pub class: ErrorClass,
+    /// What happened, in words.
+    pub message: String,
+}

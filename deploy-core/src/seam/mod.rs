@@ -1,0 +1,28 @@
+//! The seams: what the core needs from the outside, as traits.
+//!
+//! Each is small and held as `Arc<dyn _>`; its documentation says what it guarantees and what its caller may rely on, and
+//! `deploy-testkit` has a suite that holds every implementation to that.
+
+mod address;
+mod clock;
+mod doorbell;
+mod entropy;
+mod gate;
+mod hypervisor;
+mod notifier;
+mod store;
+
+pub use address::{
+    AddressRange, AddressRequest, AddressStore, AssignError, Assignment, HeldAddress, IpPool, Pool,
+    PoolError, PoolUsage, TakeError, Want,
+};
+pub use clock::Clock;
+pub use doorbell::{Doorbell, NoDoorbell};
+pub use entropy::Entropy;
+pub use gate::{Gate, OpenGate, Slot};
+pub use hypervisor::{Ended, Hypervisor, LookError, Sent, SubmitError, Submitted, TaskState};
+pub use notifier::{Notifier, NotifyError};
+pub use store::{
+    ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,
+    RecordStore, RenumberError, StoreError, StoreOutcome, WorkerInfo,
+};

@@ -1,0 +1,118 @@
+//! The steps of a machine's life, by the names that panels show.
+
+use crate::{Invalid, Operation};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Makes the enum and its names from one list, so that they cannot drift apart.
+macro_rules! steps {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What is due on a machine. The names are the same on the wire, in the database, in the log and in the panel.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum Step {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Step {
+            /// Every step.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The step's name.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// The order is written down; nothing has happened yet.
+    Creation = "creation",
+    /// Addresses are taken from their pools.
+    SetIp = "set_ip",
+    /// The machine is cloned from its template, marked as ours and put in its PVE pool.
+    Clone = "clone",
+    /// The machine is moved to its node.
+    Migrated = "migrated",
+    /// CPU, memory, tags and description are as ordered.
+    SetCpuRam = "set_cpu_ram",
+    /// The system disk has its size.
+    SetSystemDiskSize = "set_system_disk_size",
+    /// The system disk has its limits.
+    SetSystemDiskBandwidth = "set_system_disk_bandwidth",
+    /// The additional disks exist.
+    SetCreatedAdditionalDisk = "set_created_additional_disk",
+    /// The additional disks have their sizes.
+    SetAdditionalDiskSize = "set_additional_disk_size",
+    /// The additional disks have their limits.
+    SetAdditionalDiskBandwidth = "set_additional_disk_bandwidth",
+    /// The NICs are as ordered, and no others are there.
+    SetNetwork = "set_network",
+    /// Anti-spoofing sets, rules and policies are in place.
+    SetFirewall = "set_firewall",
+    /// Cloud-init knows user, keys, addresses and resolvers.
+    SetCloudinit = "set_cloudinit",
+    /// The machine is started, and waited for until it is what the order calls ready.
+    Starting = "starting",
+    /// Nothing is due; the machine is in its customer's hands.
+    Ready = "ready",
+    /// The machine is shut down, and stopped hard if it does not follow.
+    Stopping = "stopping",
+    /// Its backups are deleted from every storage.
+    DeletingBackups = "deleting_backups",
+    /// It is destroyed, and its absence proven.
+    Removing = "removing",
+    /// Its addresses go back to their pools.
+    ReleasingIp = "releasing_ip",
+    /// Nothing is left of it.
+    Terminated = "terminated",
+}
+
+impl Step {
+    /// Whether nothing is due at this step until a command comes.
+    pub fn is_rest(self) -> bool {
+        matches!(self, Self::Ready | Self::Terminated)
+    }
+
+    /// The step that was completed last, which is what older panels show; `None` at the first of the operation.
+    pub fn last_completed(self, operation: Operation) -> Option<Self> {
+        let steps = operation.steps();
+        let at = steps.iter().position(|step| *step == self)?;
+        at.checked_sub(1).map(|before| steps[before])
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Step {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|step| step.as_str() == text)
+            .ok_or_else(|| Invalid::new("step", text, "the name of a step, such as \"set_network\""))
+    }
+}
+
+impl TryFrom<String> for Step {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Step> for String {
+    fn from(step: Step) -> String {
+        step.as_str().to_owned()
+    }
+}
