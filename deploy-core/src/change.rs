@@ -107,6 +107,7 @@ pub struct Configure {
     pub sockets: Option<CpuCount>,
     pub cores: Option<CpuCount>,
     pub memory: Option<MiB>,
+    pub balloon: Option<MiB>,
     pub disks: BTreeMap<DiskSlot, DiskGoal>,
     pub nics: BTreeMap<NicSlot, Nic>,
     pub remove_nics: BTreeSet<NicSlot>,
@@ -154,7 +155,18 @@ impl Configure {
     /// Takes in what `other` sets and this does not.
     pub fn merge(&mut self, other: Self) {
         let Self {
-            description, name, tags, autostart, protected, sockets, cores, memory, disks, nics, ..
+            description,
+            name,
+            tags,
+            autostart,
+            protected,
+            sockets,
+            cores,
+            memory,
+            balloon,
+            disks,
+            nics,
+            ..
         } = other;
         self.description = self.description.take().or(description);
         self.name = self.name.take().or(name);
@@ -164,6 +176,7 @@ impl Configure {
         self.sockets = self.sockets.or(sockets);
         self.cores = self.cores.or(cores);
         self.memory = self.memory.or(memory);
+        self.balloon = self.balloon.or(balloon);
         for (slot, disk) in disks {
             self.disks.entry(slot).or_insert(disk);
         }
@@ -234,8 +247,10 @@ pub enum Remembered {
     PasswordWritten,
     /// The machine was put in its PVE pool: without the right to audit pools nobody sees it.
     PoolJoined,
-    /// A firewall rule was sent and its answer lost: it may still arrive, a second time.
+    /// Firewall rules were sent and not all answered: one may still arrive, a second time.
     RulesInDoubt,
+    /// A clone was sent and not answered: it may still arrive.
+    CloneInDoubt,
 }
 
 impl Change {
@@ -252,6 +267,28 @@ impl Change {
             Self::Stop(_) => ChangeKind::Stop,
             Self::DeleteBackup(_) => ChangeKind::DeleteBackup,
             Self::Destroy => ChangeKind::Destroy,
+        }
+    }
+
+    /// A number that equal changes share, to recognise one that is carried out again and again without effect.
+    pub fn fingerprint(&self) -> u64 {
+        crate::spec::fnv1a(format!("{self:?}").as_bytes())
+    }
+
+    /// What is in doubt from the moment it goes out until it is answered.
+    pub fn doubt(&self) -> Option<Remembered> {
+        match self {
+            Self::Clone { .. } => Some(Remembered::CloneInDoubt),
+            Self::SetFirewall(set) if !set.add_rules.is_empty() => Some(Remembered::RulesInDoubt),
+            Self::SetFirewall(_)
+            | Self::JoinPool(_)
+            | Self::Migrate { .. }
+            | Self::Configure(_)
+            | Self::Resize { .. }
+            | Self::Start
+            | Self::Stop(_)
+            | Self::DeleteBackup(_)
+            | Self::Destroy => None,
         }
     }
 
@@ -315,7 +352,7 @@ impl Configure {
         say(self.autostart.is_some(), "autostart");
         say(self.protected.is_some(), "protection");
         say(self.sockets.is_some() || self.cores.is_some(), "CPU");
-        say(self.memory.is_some(), "memory");
+        say(self.memory.is_some() || self.balloon.is_some(), "memory");
         topics.extend(self.disks.keys().map(ToString::to_string));
         topics.extend(self.nics.keys().map(ToString::to_string));
         topics.extend(self.remove_nics.iter().map(|slot| format!("no {slot}")));

@@ -1,8 +1,9 @@
 //! The record of one machine: what was bought, what was fixed, and how far it is.
 
 use crate::{
-    Assignment, ChangeKind, Command, CommandId, DiskSlot, DnsName, ExternalRef, Invalid, MacAddr, MachineId,
-    NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId, VmKey, VmSpec, Vmid,
+    Assignment, Change, ChangeKind, Command, CommandId, DiskSlot, DnsName, ExternalRef, Invalid, MacAddr,
+    MachineId, NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId, VmKey,
+    VmSpec, Vmid,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -150,23 +151,39 @@ pub enum Progress {
     /// It is written down that a change goes out now. Found after a crash, it means: the outcome is unknown, look first.
     Intended {
         /// What goes out.
-        change: ChangeKind,
+        change: Sending,
         /// Since when.
         at: Timestamp,
-        /// What to remember if it succeeded.
-        remember: BTreeSet<Remembered>,
     },
     /// A task of the hypervisor works on it.
     Submitted {
         /// The task.
         task: TaskId,
         /// What it does.
-        change: ChangeKind,
-        /// What to remember if it succeeds.
-        remember: BTreeSet<Remembered>,
+        change: Sending,
     },
     /// The change was carried out; what remains is to see it.
-    Applied,
+    Applied {
+        /// [`Change::fingerprint`](crate::Change::fingerprint) of the change.
+        fingerprint: u64,
+    },
+}
+
+/// What must be known of a change that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// Its kind.
+    pub kind: ChangeKind,
+    /// Its [`fingerprint`](crate::Change::fingerprint).
+    pub fingerprint: u64,
+    /// What to remember if it succeeds.
+    pub remember: BTreeSet<Remembered>,
+}
+
+impl From<&Change> for Sending {
+    fn from(change: &Change) -> Self {
+        Self { kind: change.kind(), fingerprint: change.fingerprint(), remember: change.remembered() }
+    }
 }
 
 /// When a record is looked at next.

@@ -24,6 +24,9 @@ pub struct RetryPolicy {
     pub refused: Backoff,
     /// How often to look at something that is under way and announces itself by nothing else (a lock, a booting guest).
     pub poll: SignedDuration,
+    /// How long a request whose answer was lost may still arrive: two of PVE's own proxy time-outs of 30 s. Absence is
+    /// not believed before.
+    pub late_arrival: SignedDuration,
     /// After so many failures of a step in a row a human is told, whatever the class.
     pub attention_after: u32,
     /// Seconds a guest gets to shut down before it is stopped hard.
@@ -58,6 +61,7 @@ impl Default for RetryPolicy {
             exhausted: Backoff::millis(10_000, 300_000),
             refused: Backoff::millis(10_000, 300_000),
             poll: SignedDuration::from_secs(2),
+            late_arrival: SignedDuration::from_secs(60),
             attention_after: 10,
             shutdown_patience: 30,
         }

@@ -36,7 +36,7 @@ pub enum Addressing {
     /// It gets none from us; the guest is not told anything.
     #[default]
     Unmanaged,
-    /// The guest asks by DHCP, for IPv4 and IPv6.
+    /// The guest asks by DHCP for IPv4 and listens to router advertisements for IPv6.
     Dhcp,
     /// From our pools, all or nothing.
     Pools(FromPools),

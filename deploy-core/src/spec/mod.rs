@@ -6,6 +6,7 @@ mod firewall;
 
 pub use address::{Addressing, Draw, Family, FromPools};
 pub use cloud_init::{CloudInit, SshKey};
+pub(crate) use firewall::fnv1a;
 pub use firewall::{Direction, FirewallRule, FirewallSpec, PacketPolicy, RuleAction, RuleKey};
 
 use crate::{
