@@ -179,6 +179,15 @@ pub trait AddressStore: Send + Sync {
     /// [`StoreError`].
     async fn pools(&self) -> Result<Vec<PoolUsage>, StoreError>;
 
+    /// All pools by name, without their usage: asked for every machine that gets addresses, so a store that counts its
+    /// rows for [`pools`](Self::pools) should answer this without.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn definitions(&self) -> Result<Vec<Pool>, StoreError> {
+        Ok(self.pools().await?.into_iter().map(|usage| usage.pool).collect())
+    }
+
     /// Takes addresses for the lease's machine: all wants or nothing. Wants that the machine holds already (same NIC, same
     /// family) are answered with what it holds. Pools of a want are tried in their order, the lowest free address first;
     /// addresses whose rest is over count as free.

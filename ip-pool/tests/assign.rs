@@ -1,0 +1,188 @@
+//! Choosing pools, and what machines are told of their addresses.
+
+mod fake;
+
+use deploy_core::{
+    AddressRequest, AssignError, Assignment, ErrorClass, Family, IpPool, Lease, PoolError, VmKey, WorkerId,
+};
+use fake::FakeStore;
+use ip_pool::{PoolDefinition, Pools};
+use std::sync::Arc;
+use uuid::Uuid;
+
+fn lease(machine: u128) -> Lease {
+    Lease { key: VmKey(Uuid::from_u128(machine)), worker: WorkerId(Uuid::from_u128(1)), epoch: 0 }
+}
+
+fn request(family: Family, count: u8, pools: &[&str]) -> AddressRequest {
+    AddressRequest {
+        nic: 0.try_into().unwrap(),
+        cluster: "prod".parse().unwrap(),
+        bridge: "vmbr0".parse().unwrap(),
+        vlan: None,
+        family,
+        count,
+        pools: pools.iter().map(|name| name.parse().unwrap()).collect(),
+    }
+}
+
+fn pool(name: &str, range: &str, gateway: &str) -> PoolDefinition {
+    let name = name.parse().unwrap();
+    let ranges = [range.parse().unwrap()];
+    PoolDefinition {
+        gateway: Some(gateway.parse().unwrap()),
+        resolvers: vec!["192.0.2.53".parse().unwrap()],
+        ..PoolDefinition::new(name, "prod".parse().unwrap(), "vmbr0".parse().unwrap(), ranges)
+    }
+}
+
+/// Two small IPv4 pools and an IPv6 one on vmbr0, and one on VLAN 20 of vmbr1.
+async fn pools() -> (Arc<FakeStore>, Pools<FakeStore>) {
+    let store = Arc::new(FakeStore::default());
+    let pools = Pools::new(Arc::clone(&store));
+    let mut tagged = pool("tagged", "198.51.100.0/29", "198.51.100.1");
+    tagged.bridge = "vmbr1".parse().unwrap();
+    tagged.vlan = Some(20.try_into().unwrap());
+    for definition in [
+        pool("small", "203.0.113.0/30", "203.0.113.1"),
+        pool("other", "203.0.113.8/29", "203.0.113.9"),
+        pool("v6", "2001:db8::/64", "fe80::1"),
+        tagged,
+    ] {
+        pools.put(&definition).await.unwrap();
+    }
+    (store, pools)
+}
+
+fn addresses(assigned: &[Assignment]) -> Vec<String> {
+    assigned.iter().map(|a| a.address.to_string()).collect()
+}
+
+fn words(result: Result<Vec<Assignment>, AssignError>) -> (ErrorClass, String) {
+    match result.unwrap_err() {
+        AssignError::Refused { class, message } => (class, message),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn an_assignment_says_what_the_guest_must_know() {
+    let (_, pools) = pools().await;
+    let got = pools
+        .assign(&lease(1), &[request(Family::V4, 1, &["small"]), request(Family::V6, 1, &[])])
+        .await
+        .unwrap();
+    assert_eq!(addresses(&got), ["203.0.113.2", "2001:db8::1"]);
+    assert_eq!((got[0].prefix_len, got[0].gateway), (30, Some("203.0.113.1".parse().unwrap())));
+    assert_eq!((got[1].prefix_len, got[1].gateway), (64, Some("fe80::1".parse().unwrap())));
+    assert_eq!(got[0].resolvers, ["192.0.2.53".parse::<std::net::IpAddr>().unwrap()]);
+}
+
+#[tokio::test]
+async fn unnamed_pools_are_all_that_fit_and_named_ones_in_their_order() {
+    let (_, pools) = pools().await;
+    let named = pools.assign(&lease(1), &[request(Family::V4, 2, &["small", "other"])]).await.unwrap();
+    assert_eq!(addresses(&named), ["203.0.113.2", "203.0.113.10"]);
+    // "small" is full now; neither the tagged nor the IPv6 pool is asked.
+    let any = pools.assign(&lease(2), &[request(Family::V4, 4, &[])]).await.unwrap();
+    assert_eq!(addresses(&any), ["203.0.113.11", "203.0.113.12", "203.0.113.13", "203.0.113.14"]);
+}
+
+#[tokio::test]
+async fn asked_again_it_answers_the_same_also_when_the_pool_no_longer_fits() {
+    let (_, pools) = pools().await;
+    let requests = [request(Family::V4, 1, &["small"])];
+    let first = pools.assign(&lease(1), &requests).await.unwrap();
+    let mut moved = pool("small", "203.0.113.0/30", "203.0.113.1");
+    moved.bridge = "vmbr9".parse().unwrap();
+    pools.put(&moved).await.unwrap();
+    assert_eq!(pools.assign(&lease(1), &requests).await.unwrap(), first);
+    assert_eq!(words(pools.assign(&lease(2), &requests).await).0, ErrorClass::Refused);
+}
+
+#[tokio::test]
+async fn a_pool_that_does_not_fit_is_refused_in_words() {
+    let (_, pools) = pools().await;
+    for (wanted, expected) in [
+        (
+            request(Family::V4, 1, &["nowhere"]),
+            "net0: there is no pool nowhere; make it, or order from another",
+        ),
+        (
+            request(Family::V4, 1, &["v6"]),
+            "net0: pool v6 does not fit: it has IPv6 addresses, ordered are IPv4. Change the order or the pool",
+        ),
+        (
+            request(Family::V4, 1, &["tagged"]),
+            "net0: pool tagged does not fit: its network is on bridge vmbr1, the NIC on vmbr0. Change the order or the pool",
+        ),
+        (
+            AddressRequest { bridge: "vmbr1".parse().unwrap(), ..request(Family::V4, 1, &["tagged"]) },
+            "net0: pool tagged does not fit: its network is on VLAN 20, the NIC untagged. Change the order or the pool",
+        ),
+        (
+            AddressRequest { cluster: "lab".parse().unwrap(), ..request(Family::V4, 1, &["small"]) },
+            "net0: pool small does not fit: it belongs to cluster prod, the machine to lab. Change the order or the pool",
+        ),
+        (
+            AddressRequest { vlan: Some(30.try_into().unwrap()), ..request(Family::V6, 1, &[]) },
+            "net0: cluster prod has no IPv6 pool on vmbr0, on VLAN 30; it has v6 (vmbr0 untagged). Make a pool for this \
+             network, or order another NIC",
+        ),
+    ] {
+        assert_eq!(
+            words(pools.assign(&lease(1), &[wanted]).await),
+            (ErrorClass::Refused, expected.to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_full_pool_says_so_and_nothing_is_taken() {
+    let (_, pools) = pools().await;
+    pools.assign(&lease(1), &[request(Family::V4, 1, &["small"])]).await.unwrap();
+    let wanted = [request(Family::V6, 1, &[]), request(Family::V4, 2, &["small"])];
+    assert_eq!(
+        words(pools.assign(&lease(2), &wanted).await),
+        (
+            ErrorClass::Exhausted,
+            "net0 wants 2 IPv4 and 2 cannot be had: pool small (1 held, 0 resting) full. Add a range to it, or terminate \
+             machines that are no longer needed; this machine goes on by itself then"
+                .to_owned()
+        )
+    );
+    let usage = pools.usage(&"v6".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(usage.held, 0);
+
+    assert_eq!(pools.release(&lease(1)).await.unwrap(), ["203.0.113.2".parse::<std::net::IpAddr>().unwrap()]);
+    let (_, message) = words(pools.assign(&lease(2), &wanted).await);
+    assert!(
+        message.contains("0 held, 1 resting") && message.contains("until a resting address is free"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_lease_neither_takes_nor_gives_back() {
+    let (store, pools) = pools().await;
+    pools.assign(&lease(1), &[request(Family::V4, 1, &[])]).await.unwrap();
+    store.fence();
+    assert_eq!(pools.assign(&lease(1), &[request(Family::V4, 1, &[])]).await, Err(AssignError::Fenced));
+    assert_eq!(pools.release(&lease(1)).await, Err(AssignError::Fenced));
+}
+
+#[tokio::test]
+async fn a_pool_in_use_stays_in_its_cluster_and_family() {
+    let (_, pools) = pools().await;
+    pools.assign(&lease(1), &[request(Family::V4, 1, &["small"])]).await.unwrap();
+    let wrong = pools.put(&pool("small", "2001:db8:1::/64", "fe80::1")).await.unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "pools.small.ranges: \"IPv6\" is not valid: IPv4 as before, while machines hold 1 of its addresses; make another \
+         pool instead"
+    );
+    let invalid = pools.put(&pool("new", "203.0.113.64/29", "203.0.113.1")).await.unwrap_err();
+    assert!(invalid.to_string().starts_with("pools.new.gateway: "), "{invalid}");
+    pools.delete(&"other".parse().unwrap()).await.unwrap();
+    assert!(matches!(pools.delete(&"other".parse().unwrap()).await, Err(PoolError::NotFound(_))));
+}
