@@ -1,0 +1,263 @@
+//! Look and decide.
+
+use crate::{
+    AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Look, Machine, NicSlot, NoteDown,
+    Obscured, Operation, Ownership, Progress, QueuedCommand, Remembered, RetryPolicy, Sighting, Step,
+    StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
+};
+
+/// What must be known before it can be decided what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// What to look at on the machine.
+    pub look: Option<Look>,
+    /// The task to ask for.
+    pub task: Option<TaskId>,
+}
+
+/// What is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observation {
+    /// What was seen of the machine.
+    pub machine: Option<Sighting>,
+    /// How the task stands.
+    pub task: Option<TaskState>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// An operation begins on command.
+    Begin(QueuedCommand, Operation),
+    /// The due step is tried at once, on command.
+    RetryNow(QueuedCommand),
+    /// The step is done.
+    Done(String),
+    /// Something is written down before anything is done.
+    Note(NoteDown),
+    /// A change is asked for.
+    Submit(Box<Target>, Box<Change>),
+    /// A change was carried out, without effect.
+    Ineffective(ChangeText),
+    /// The task ended.
+    TaskEnded(Ended),
+    /// Addresses are taken.
+    TakeAddresses(Vec<AddressRequest>),
+    /// Addresses are given back.
+    ReleaseAddresses,
+    /// A stranger has our number: another one is taken.
+    Renumber,
+    /// Something is under way; nothing is done.
+    Wait(String),
+    /// It cannot be decided, because the look gave no answer.
+    Blind(Obscured),
+    /// It cannot go on; a human must change something.
+    Impossible(String),
+    /// Nothing is due.
+    Rest,
+}
+
+/// A change in words, for the log.
+pub type ChangeText = String;
+
+/// What must be looked at for the due step. Pure.
+pub fn query(record: &VmRecord) -> Query {
+    if let Progress::Submitted { task, .. } = &record.progress {
+        return Query { look: None, task: Some(task.clone()) };
+    }
+    if due_command(record).is_some() {
+        return Query::default();
+    }
+    match work(record.step) {
+        Work::Reach(rule) => Query { look: Some(look(record, rule)), task: None },
+        Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
+    }
+}
+
+/// The rule's look, with what this record needs beyond it and without what it does not.
+fn look(record: &VmRecord, rule: Rule) -> Look {
+    match record.step {
+        Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
+        Step::Starting if record.remembered.contains(&Remembered::RulesInDoubt) => {
+            rule.look.and(Look::FIREWALL)
+        }
+        _ => rule.look,
+    }
+}
+
+/// The waiting command whose turn it is. While a task works nothing is begun: a clone is waited for, never stopped.
+fn due_command(record: &VmRecord) -> Option<QueuedCommand> {
+    match record.progress {
+        Progress::Submitted { .. } => None,
+        Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => {
+            let terminate = record.pending.iter().find(|queued| queued.command == Command::Terminate);
+            terminate.or_else(|| record.pending.first()).copied()
+        }
+    }
+}
+
+/// Decides what to do. Pure: the same record and observation always give the same decision.
+pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy) -> Decision {
+    if let Some(queued) = due_command(record) {
+        return match queued.command {
+            Command::Terminate => Decision::Begin(queued, Operation::Terminate),
+            Command::Retry => Decision::RetryNow(queued),
+        };
+    }
+    if let Progress::Submitted { .. } = record.progress {
+        return match &observation.task {
+            Some(TaskState::Ended(ended)) => Decision::TaskEnded(ended.clone()),
+            Some(TaskState::Running) => Decision::Wait("the task is running".to_owned()),
+            Some(TaskState::Unknown(why)) => Decision::Wait(format!("the task's state is not known: {why}")),
+            None => Decision::Wait("the task was not asked for".to_owned()),
+        };
+    }
+    match work(record.step) {
+        Work::Rest => Decision::Rest,
+        Work::Advance => Decision::Done("the order is written down".to_owned()),
+        Work::TakeAddresses => match address_requests(record) {
+            requests if requests.is_empty() => Decision::Done("no addresses ordered".to_owned()),
+            requests => Decision::TakeAddresses(requests),
+        },
+        Work::ReleaseAddresses => Decision::ReleaseAddresses,
+        Work::Reach(rule) => match &observation.machine {
+            Some(Sighting::Seen(machine)) => seen(record, rule, machine, policy),
+            Some(Sighting::ProvenAbsent) => absent(record, rule),
+            Some(Sighting::Unknown(obscured)) => Decision::Blind(obscured.clone()),
+            None => Decision::Blind(Obscured {
+                class: ErrorClass::Unknown,
+                message: "the machine was not looked at".to_owned(),
+            }),
+        },
+    }
+}
+
+fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
+    let mut requests = Vec::new();
+    for (slot, nic) in NicSlot::in_order().zip(&record.spec.nics) {
+        let Addressing::Pools(from) = &nic.addressing else { continue };
+        for (family, draw) in [(Family::V4, &from.v4), (Family::V6, &from.v6)] {
+            if let Some(draw) = draw {
+                requests.push(AddressRequest {
+                    nic: slot,
+                    cluster: record.spec.cluster.clone(),
+                    bridge: nic.bridge.clone(),
+                    vlan: nic.vlan,
+                    family,
+                    count: draw.count,
+                    pools: draw.pools.clone(),
+                });
+            }
+        }
+    }
+    requests
+}
+
+fn absent(record: &VmRecord, rule: Rule) -> Decision {
+    let vmid = record.numbered.vmid;
+    match rule.absent {
+        WhenAbsent::Clone if record.smbios.is_none() => {
+            let mut target = target(record, None);
+            target.machine.node = record.spec.template.node.clone();
+            submit(record, target, goal::clone_change(record))
+        }
+        WhenAbsent::Clone | WhenAbsent::Vanished => Decision::Impossible(format!(
+            "machine {vmid} has vanished from the cluster; terminate it and order it anew"
+        )),
+        // A clone that was sent and not answered may still arrive: absence is believed only after that time.
+        WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
+            Decision::Note(NoteDown::DoubtOver)
+        }
+        WhenAbsent::Done => Decision::Done(format!("there is no machine {vmid}")),
+    }
+}
+
+fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
+    match Ownership::judge(record.mark(), record.smbios, machine.shown()) {
+        Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, policy),
+        Ownership::TooEarly => {
+            let lock = machine.lock.as_deref().unwrap_or("none");
+            Decision::Wait(format!("the machine is busy and does not yet show whose it is (lock: {lock})"))
+        }
+        Ownership::Stranger => match rule.stranger {
+            WhenStranger::Renumber if record.smbios.is_none() => Decision::Renumber,
+            WhenStranger::Done => Decision::Done(format!(
+                "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",
+                record.numbered.vmid
+            )),
+            WhenStranger::Renumber | WhenStranger::Replaced => Decision::Impossible(format!(
+                "number {} now belongs to a machine that we did not make; it is left alone",
+                record.numbered.vmid
+            )),
+        },
+    }
+}
+
+fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
+    let change = match (rule.goal)(record, machine) {
+        Verdict::Met => return Decision::Done("as ordered".to_owned()),
+        Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
+            return Decision::Done("as ordered".to_owned());
+        }
+        Verdict::Note(note) => return Decision::Note(note),
+        Verdict::UnderWay(why) => return Decision::Wait(why),
+        Verdict::Impossible(why) => return Decision::Impossible(why),
+        Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
+    };
+    if let Some(lock) = &machine.lock {
+        return Decision::Wait(format!("the machine is locked ({lock})"));
+    }
+    let change = match change {
+        Change::Configure(mut configure) if record.failures == 0 => {
+            // One call carries what the following steps need too. After a failure each step goes alone, so that the
+            // step that cannot be done is the one that says so.
+            for (_, goal) in following(record.step) {
+                if let Verdict::Unmet(Change::Configure(more)) | Verdict::Unseen(_, Change::Configure(more)) =
+                    goal(record, machine)
+                {
+                    configure.merge(*more);
+                }
+            }
+            Change::Configure(configure)
+        }
+        Change::Stop(StopMode::Graceful { .. }) => {
+            // A guest that did not follow once is not asked twice.
+            let patience = policy.shutdown_patience;
+            Change::Stop(if record.failures == 0 { StopMode::Graceful { patience } } else { StopMode::Hard })
+        }
+        change => change,
+    };
+    submit(record, target(record, Some(machine)), change)
+}
+
+/// The configuration goals of the steps after `step`.
+fn following(step: Step) -> &'static [(Step, crate::rules::Goal)] {
+    match CONFIGURED_TOGETHER.iter().position(|(s, _)| *s == step) {
+        Some(at) => &CONFIGURED_TOGETHER[at + 1..],
+        None => &[],
+    }
+}
+
+fn target(record: &VmRecord, machine: Option<&Machine>) -> Target {
+    let mut id = record.machine_id();
+    if let Some(machine) = machine {
+        id.node.clone_from(&machine.node);
+    }
+    Target {
+        machine: id,
+        mark: record.mark(),
+        smbios: record.smbios,
+        revision: machine.and_then(|machine| machine.config.revision.clone()),
+    }
+}
+
+/// A change that was carried out and is missing again would be repeated without end and without pause: that is a failure.
+fn submit(record: &VmRecord, target: Target, change: Change) -> Decision {
+    match record.progress {
+        Progress::Applied { fingerprint } if fingerprint == change.fingerprint() => {
+            Decision::Ineffective(change.to_string())
+        }
+        _ => Decision::Submit(Box::new(target), Box::new(change)),
+    }
+}

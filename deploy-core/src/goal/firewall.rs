@@ -1,0 +1,92 @@
+//! The machine's firewall, before its first start.
+
+use crate::{
+    Addressing, Change, Filtering, FirewallOptions, FirewallSpec, Machine, MachineFirewall, NicSlot, NicSpec,
+    SetFirewall, VmRecord, rules::Verdict,
+};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Anti-spoofing sets, rules and options are as ordered.
+pub(crate) fn firewall(record: &VmRecord, machine: &Machine) -> Verdict {
+    let Some(spec) = &record.spec.firewall else { return Verdict::Met };
+    let Some(seen) = &machine.firewall else {
+        return Verdict::UnderWay("the firewall was not shown".to_owned());
+    };
+    let filters = if spec.anti_spoofing { filters(record) } else { BTreeMap::new() };
+    let missing = SetFirewall {
+        create_filters: filters.keys().copied().filter(|nic| !seen.filters.contains_key(nic)).collect(),
+        add_members: difference(&filters, &seen.filters),
+        // A template's sets are copied by the clone: whatever else they hold would let this machine use
+        // somebody else's address. Sets of NICs without addresses of ours are left alone.
+        remove_members: difference(&seen.filters, &filters)
+            .into_iter()
+            .filter(|(nic, _)| filters.contains_key(nic))
+            .collect(),
+        remove_rule: surplus(spec, seen),
+        add_rules: missing_rules(spec, seen),
+        options: Some(options(record, spec, &filters)).filter(|wanted| *wanted != seen.options),
+    };
+    if missing == SetFirewall::default() {
+        Verdict::Met
+    } else {
+        Verdict::Unmet(Change::SetFirewall(Box::new(missing)))
+    }
+}
+
+fn filtered_nics(record: &VmRecord) -> impl Iterator<Item = (NicSlot, &NicSpec)> {
+    NicSlot::in_order().zip(&record.spec.nics).filter(|(_, nic)| nic.filtering == Filtering::On)
+}
+
+/// The addresses that each filtered NIC may send from.
+fn filters(record: &VmRecord) -> BTreeMap<NicSlot, BTreeSet<IpNet>> {
+    filtered_nics(record)
+        .filter(|(_, nic)| matches!(nic.addressing, Addressing::Pools(_)))
+        .map(|(slot, _)| {
+            let held = record.addresses.iter().filter(|held| held.nic == slot);
+            (slot, held.map(|held| IpNet::from(held.address)).collect())
+        })
+        .collect()
+}
+
+type Members = BTreeMap<NicSlot, BTreeSet<IpNet>>;
+
+fn difference(of: &Members, without: &Members) -> BTreeSet<(NicSlot, IpNet)> {
+    let is_there = |nic: &NicSlot, net: &IpNet| without.get(nic).is_some_and(|members| members.contains(net));
+    of.iter()
+        .flat_map(|(nic, members)| members.iter().map(move |net| (*nic, *net)))
+        .filter(|(nic, net)| !is_there(nic, net))
+        .collect()
+}
+
+/// Rules that are not there, each once.
+fn missing_rules(spec: &FirewallSpec, seen: &MachineFirewall) -> Vec<crate::FirewallRule> {
+    let mut known: BTreeSet<_> = seen.rules.iter().map(|rule| rule.key).collect();
+    spec.rules.iter().filter(|rule| known.insert(rule.key())).cloned().collect()
+}
+
+/// The last rule of ours that stands twice, because a request whose answer was lost arrived after all. One at a time,
+/// guarded by the revision: positions move with every removal.
+fn surplus(spec: &FirewallSpec, seen: &MachineFirewall) -> Option<(u32, Option<crate::Revision>)> {
+    let ours: BTreeSet<_> = spec.rules.iter().map(crate::FirewallRule::key).collect();
+    let mut first = BTreeSet::new();
+    let twice = seen.rules.iter().filter(|rule| ours.contains(&rule.key) && !first.insert(rule.key));
+    twice.last().map(|rule| (rule.position, seen.rules_revision.clone()))
+}
+
+/// The options. Address filtering by option holds for every NIC, and with an empty set where it has none of its own, so
+/// it is switched on only where every filtered NIC has addresses of ours; the sets of those that do filter on their own.
+fn options(record: &VmRecord, spec: &FirewallSpec, filters: &Members) -> FirewallOptions {
+    let everywhere = filtered_nics(record).all(|(slot, _)| filters.contains_key(&slot));
+    let dhcp = record.spec.nics.iter().any(|nic| nic.addressing == Addressing::Dhcp);
+    FirewallOptions {
+        enabled: Some(true),
+        ip_filter: Some(spec.anti_spoofing && everywhere && !filters.is_empty()),
+        mac_filter: Some(spec.anti_spoofing),
+        dhcp: Some(dhcp),
+        ndp: Some(true),
+        router_advertisements: Some(false),
+        policy_in: Some(spec.policy_in),
+        policy_out: Some(spec.policy_out),
+    }
+}

@@ -1,0 +1,32 @@
+//! One goal function a step: compares the order with the machine observed and says what is missing.
+//!
+//! What is already as ordered needs no call, so every step is idempotent by construction, and the same code that deploys
+//! a machine repairs one that was interrupted half-way.
+
+mod clone;
+mod cloud_init;
+mod cpu_ram;
+mod disk;
+mod firewall;
+mod network;
+mod power;
+mod remove;
+
+pub(crate) use clone::{clone_change, cloned, migrated};
+pub(crate) use cloud_init::cloud_init;
+pub(crate) use cpu_ram::cpu_ram;
+pub(crate) use disk::{
+    additional_disk_bandwidths, additional_disk_sizes, additional_disks_exist, system_disk_bandwidth,
+    system_disk_size,
+};
+pub(crate) use firewall::firewall;
+pub(crate) use network::network;
+pub(crate) use power::started;
+pub(crate) use remove::{backups_deleted, removed, stopped};
+
+use crate::{Change, Configure, rules::Verdict};
+
+/// The verdict on settings: met where none is missing.
+fn configured(missing: Configure) -> Verdict {
+    if missing.is_empty() { Verdict::Met } else { Verdict::Unmet(Change::Configure(Box::new(missing))) }
+}

@@ -1,0 +1,81 @@
+//! The machine runs, and is what the order calls ready.
+
+use super::{configured, firewall};
+use crate::{
+    Agent, Autostart, Change, Configure, Machine, Power, ReadyWhen, Remembered, VmRecord,
+    rules::{CONFIGURED_TOGETHER, Verdict},
+};
+
+/// The machine runs as ordered and shows it.
+pub(crate) fn started(record: &VmRecord, machine: &Machine) -> Verdict {
+    match &machine.power {
+        None => Verdict::UnderWay("whether it runs was not shown".to_owned()),
+        Some(Power::Stopped) => startable(record, machine),
+        Some(Power::Running) => running(record, machine),
+        Some(Power::Suspended(word)) => Verdict::Impossible(format!(
+            "the guest is {word}; resume or stop the machine (full storage is a usual cause)"
+        )),
+    }
+}
+
+/// It is started only when its configuration is as ordered and nothing is pending: a failed call leaves a random part of
+/// its settings written, and the next start would apply it.
+fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
+    let drift = CONFIGURED_TOGETHER
+        .iter()
+        .map(|(_, goal)| goal(record, machine))
+        .chain([super::system_disk_size(record, machine), super::additional_disk_sizes(record, machine)])
+        .find(|verdict| *verdict != Verdict::Met);
+    if let Some(drift) = drift {
+        return drift;
+    }
+    if record.remembered.contains(&Remembered::RulesInDoubt) {
+        let verdict = firewall(record, machine);
+        if verdict != Verdict::Met {
+            return verdict;
+        }
+    }
+    match &machine.pending {
+        Some(pending) if !pending.is_empty() => Verdict::UnderWay(format!(
+            "changes wait to be applied: {}",
+            pending.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        )),
+        _ => Verdict::Unmet(Change::Start),
+    }
+}
+
+fn running(record: &VmRecord, machine: &Machine) -> Verdict {
+    if machine.config.autostart != record.spec.autostart {
+        let autostart: Option<Autostart> = Some(record.spec.autostart);
+        return configured(Configure { autostart, ..Configure::default() });
+    }
+    let answers = |machine: &Machine| matches!(machine.agent, Some(Agent::Answers(_)));
+    match record.spec.ready_when {
+        ReadyWhen::Running => Verdict::Met,
+        ReadyWhen::Auto if !machine.config.agent || answers(machine) => Verdict::Met,
+        ReadyWhen::AgentAnswers if answers(machine) => Verdict::Met,
+        ReadyWhen::AgentAnswers if !machine.config.agent => Verdict::Impossible(
+            "ready_when: the template has no guest agent switched on (PVE: Options, QEMU Guest Agent)"
+                .to_owned(),
+        ),
+        ReadyWhen::Auto | ReadyWhen::AgentAnswers => {
+            Verdict::UnderWay("the guest agent does not answer yet".to_owned())
+        }
+        ReadyWhen::AddressSeen => address_seen(record, machine),
+    }
+}
+
+fn address_seen(record: &VmRecord, machine: &Machine) -> Verdict {
+    let Some(Agent::Answers(shown)) = &machine.agent else {
+        return Verdict::UnderWay("the guest agent does not answer yet".to_owned());
+    };
+    let seen = record.addresses.iter().any(|held| {
+        let mac = record.macs.get(usize::from(held.nic.get()));
+        shown.iter().any(|(shown_mac, address)| Some(shown_mac) == mac && *address == held.address)
+    });
+    if seen {
+        Verdict::Met
+    } else {
+        Verdict::UnderWay("the guest does not show one of its addresses yet".to_owned())
+    }
+}

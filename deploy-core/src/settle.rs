@@ -1,0 +1,348 @@
+//! Settle: what to write down about what happened.
+
+use crate::{
+    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine, NodeName,
+    Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy, Sending, Sent,
+    SmbiosUuid, Step, SubmitError, Submitted, VmRecord,
+};
+use jiff::Timestamp;
+use std::net::IpAddr;
+
+/// What a turn did, and where it saw the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report<'a> {
+    /// What happened.
+    pub outcome: Outcome<'a>,
+    /// The node the machine was seen on.
+    pub seen_on: Option<NodeName>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<'a> {
+    /// An operation begins.
+    Begun(QueuedCommand, Operation),
+    /// The step is to be tried at once.
+    RetryNow(QueuedCommand),
+    /// The step is done.
+    Done(String),
+    /// Something is to be noted.
+    Noted(NoteDown),
+    /// A change is about to go out.
+    Intending(&'a Change),
+    /// A change was accepted.
+    Sent(&'a Change, Submitted),
+    /// A change was not accepted, or nobody knows.
+    NotSent(&'a Change, SubmitError),
+    /// A change was carried out without effect.
+    Ineffective(String),
+    /// The task ended.
+    TaskEnded(Ended),
+    /// Addresses were taken.
+    Taken(Vec<Assignment>),
+    /// Addresses were given back.
+    Released(Vec<IpAddr>),
+    /// Another number was reserved.
+    Renumbered(Numbered),
+    /// It waits.
+    Waiting(String),
+    /// It failed.
+    Failed(Obscured),
+    /// It cannot go on.
+    Impossible(String),
+}
+
+/// Something that is written down before anything is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoteDown {
+    /// The identity of the clone, and the slots that its additional disks will have.
+    Identity {
+        /// Its UUID.
+        smbios: SmbiosUuid,
+        /// The slots.
+        slots: Vec<DiskSlot>,
+    },
+    /// A clone that was never answered gets its time to arrive; afterwards its absence is believed.
+    DoubtOver,
+}
+
+/// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
+pub fn settle(record: &VmRecord, report: Report<'_>, now: Timestamp, policy: &RetryPolicy) -> Commit {
+    let mut commit = Settling { record, now, policy }.outcome(report.outcome);
+    commit.node = report.seen_on.filter(|node| *node != record.node);
+    commit
+}
+
+struct Settling<'a> {
+    record: &'a VmRecord,
+    now: Timestamp,
+    policy: &'a RetryPolicy,
+}
+
+impl Settling<'_> {
+    fn outcome(&self, outcome: Outcome<'_>) -> Commit {
+        match outcome {
+            Outcome::Begun(queued, operation) => self.begun(queued, operation),
+            Outcome::RetryNow(queued) => Commit {
+                failures: Some(0),
+                due: Some(Due::At(self.now)),
+                consume: Some(queued.id),
+                log: Some(self.line(LogEvent::Noted { what: "retry now, on command".to_owned() })),
+                ..Commit::default()
+            },
+            Outcome::Done(how) => self.done(how),
+            Outcome::Noted(note) => self.noted(note),
+            Outcome::Intending(change) => self.intending(change),
+            Outcome::Sent(change, submitted) => self.sent(change, submitted),
+            Outcome::NotSent(change, error) => self.not_sent(change, &error),
+            Outcome::Ineffective(change) => Commit {
+                progress: Some(Progress::Untried),
+                ..self.failed(
+                    ErrorClass::Failed,
+                    format!("{change}: was carried out, but the machine does not show it"),
+                )
+            },
+            Outcome::TaskEnded(ended) => self.task_ended(ended),
+            Outcome::Taken(addresses) => {
+                let list: Vec<String> = addresses.iter().map(|held| held.address.to_string()).collect();
+                Commit { addresses: Some(addresses), ..self.done(list.join(", ")) }
+            }
+            Outcome::Released(addresses) => {
+                let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let how = if list.is_empty() {
+                    "no addresses held".to_owned()
+                } else {
+                    format!("gave back {}", list.join(", "))
+                };
+                Commit { addresses: Some(Vec::new()), ..self.done(how) }
+            }
+            Outcome::Renumbered(numbered) => Commit {
+                log: Some(self.line(LogEvent::Noted {
+                    what: format!(
+                        "number {} is a stranger's; took {}",
+                        self.record.numbered.vmid, numbered.vmid
+                    ),
+                })),
+                numbered: Some(numbered),
+                progress: Some(Progress::Untried),
+                remembered: self.without(Remembered::CloneInDoubt),
+                ..Commit::default()
+            },
+            Outcome::Waiting(why) => self.waiting(why),
+            Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
+            Outcome::Impossible(message) => self.impossible(message),
+        }
+    }
+
+    fn line(&self, event: LogEvent) -> LogLine {
+        LogLine { at: self.now, operation: self.record.operation, step: self.record.step, event }
+    }
+
+    fn without(&self, doubt: Remembered) -> Option<std::collections::BTreeSet<Remembered>> {
+        let mut remembered = self.record.remembered.clone();
+        remembered.remove(&doubt).then_some(remembered)
+    }
+
+    fn begun(&self, queued: QueuedCommand, operation: Operation) -> Commit {
+        Commit {
+            operation: Some(operation),
+            step: Some(operation.first()),
+            progress: Some(Progress::Untried),
+            failures: Some(0),
+            due: Some(Due::At(self.now)),
+            attention: self.record.attention.is_some().then_some(None),
+            consume: Some(queued.id),
+            log: Some(LogLine { at: self.now, operation, step: operation.first(), event: LogEvent::Began }),
+            ..Commit::default()
+        }
+    }
+
+    /// The step is done: on to the next, with its one log line and, at a rest, its one notice.
+    fn done(&self, how: String) -> Commit {
+        let record = self.record;
+        // The table has no dead ends: every step but the rests has a successor, and rests are never done.
+        let next = record.operation.after(record.step).unwrap_or(record.step);
+        let notice = match next {
+            Step::Ready => Some(Notice::Ready),
+            Step::Terminated => Some(Notice::Terminated {
+                addresses: record.addresses.iter().map(|held| held.address).collect(),
+            }),
+            _ => None,
+        };
+        // Seen in place and as ordered before the start: whatever was in doubt has not arrived.
+        let remembered = if next == Step::Ready { self.without(Remembered::RulesInDoubt) } else { None };
+        Commit {
+            step: Some(next),
+            progress: Some(Progress::Untried),
+            failures: Some(0),
+            due: Some(if next.is_rest() { Due::OnCommand } else { Due::At(self.now) }),
+            attention: record.attention.is_some().then_some(None),
+            remembered,
+            log: Some(self.line(LogEvent::Done { how })),
+            notice,
+            ..Commit::default()
+        }
+    }
+
+    fn noted(&self, note: NoteDown) -> Commit {
+        match note {
+            NoteDown::Identity { smbios, slots } => Commit {
+                log: Some(self.line(LogEvent::Noted { what: format!("the clone's identity is {smbios}") })),
+                smbios: Some(smbios),
+                slots: Some(slots),
+                remembered: self.without(Remembered::CloneInDoubt),
+                ..Commit::default()
+            },
+            NoteDown::DoubtOver => Commit {
+                due: Some(Due::At(self.now + self.policy.late_arrival)),
+                log: Some(self.line(LogEvent::Waiting {
+                    why: "a clone was sent and never answered: its time to arrive is waited for".to_owned(),
+                })),
+                remembered: self.without(Remembered::CloneInDoubt),
+                ..Commit::default()
+            },
+        }
+    }
+
+    /// Written ahead: whoever finds this after a crash knows that the outcome is unknown, and what is in doubt.
+    fn intending(&self, change: &Change) -> Commit {
+        let mut remembered = self.record.remembered.clone();
+        let doubted = change.doubt().is_some_and(|doubt| remembered.insert(doubt));
+        Commit {
+            progress: Some(Progress::Intended { change: Sending::from(change), at: self.now }),
+            remembered: doubted.then_some(remembered),
+            ..Commit::default()
+        }
+    }
+
+    fn sent(&self, change: &Change, submitted: Submitted) -> Commit {
+        let sending = Sending::from(change);
+        let (progress, task) = match submitted {
+            Submitted::Task(task) => {
+                (Progress::Submitted { task: task.clone(), change: sending.clone() }, Some(task))
+            }
+            Submitted::Applied => (Progress::Applied { fingerprint: sending.fingerprint }, None),
+        };
+        let mut remembered = self.record.remembered.clone();
+        if let Some(doubt) = change.doubt() {
+            remembered.remove(&doubt);
+        }
+        if task.is_none() {
+            remembered.extend(sending.remember);
+        }
+        Commit {
+            progress: Some(progress),
+            remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
+            log: Some(self.line(LogEvent::Sent { change: change.to_string(), task })),
+            ..Commit::default()
+        }
+    }
+
+    fn not_sent(&self, change: &Change, error: &SubmitError) -> Commit {
+        let message = match error.sent {
+            Sent::No => format!("{change}: not sent: {}", error.message),
+            Sent::Answered => format!("{change}: {}", error.message),
+            Sent::Unknown => {
+                format!("{change}: the answer was lost ({}); looking before trying again", error.message)
+            }
+        };
+        let mut commit = self.failed(error.class, message);
+        match error.sent {
+            // The intent stays: until a look has shown it, the outcome is unknown.
+            Sent::Unknown => {}
+            Sent::No | Sent::Answered => commit.progress = Some(Progress::Untried),
+        }
+        commit
+    }
+
+    fn task_ended(&self, ended: Ended) -> Commit {
+        let Progress::Submitted { change, .. } = &self.record.progress else { return Commit::default() };
+        let applied = || {
+            let mut remembered = self.record.remembered.clone();
+            remembered.extend(change.remember.iter().copied());
+            Commit {
+                progress: Some(Progress::Applied { fingerprint: change.fingerprint }),
+                remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
+                due: Some(Due::At(self.now)),
+                ..Commit::default()
+            }
+        };
+        match ended {
+            Ended::Ok => applied(),
+            Ended::Warnings(text) => Commit {
+                log: Some(
+                    self.line(LogEvent::Noted { what: format!("the task ended with warnings: {text}") }),
+                ),
+                ..applied()
+            },
+            Ended::Failed { class, message } => {
+                Commit { progress: Some(Progress::Untried), ..self.failed(class, message) }
+            }
+            Ended::Lost(why) => Commit {
+                progress: Some(Progress::Untried),
+                ..self.failed(ErrorClass::Unknown, format!("the task's end is not known: {why}"))
+            },
+        }
+    }
+
+    fn waiting(&self, why: String) -> Commit {
+        Commit {
+            due: Some(Due::At(self.now + self.policy.poll)),
+            log: Some(self.line(LogEvent::Waiting { why })),
+            ..Commit::default()
+        }
+    }
+
+    /// A failure stays at its step and is tried again. Busy is waiting: it is logged so, but counted, so that a lock
+    /// that never opens is told to a human in the end.
+    fn failed(&self, class: ErrorClass, message: String) -> Commit {
+        let failures = self.record.failures.saturating_add(1);
+        let event = match class {
+            ErrorClass::Busy => LogEvent::Waiting { why: message.clone() },
+            ErrorClass::Unreachable
+            | ErrorClass::Unknown
+            | ErrorClass::Failed
+            | ErrorClass::Exhausted
+            | ErrorClass::Refused
+            | ErrorClass::Unauthorized => LogEvent::Failed { class, message: message.clone() },
+        };
+        let mut commit = Commit {
+            failures: Some(failures),
+            due: Some(Due::At(self.now + self.policy.delay(self.record.key, failures, class))),
+            log: Some(self.line(event)),
+            ..Commit::default()
+        };
+        if class.needs_attention() || failures >= self.policy.attention_after {
+            self.raise(message, &mut commit);
+        }
+        commit
+    }
+
+    fn impossible(&self, message: String) -> Commit {
+        let failures = self.record.failures.saturating_add(1);
+        let delay = self.policy.delay(self.record.key, failures, ErrorClass::Refused);
+        let mut commit = Commit {
+            progress: Some(Progress::Untried),
+            failures: Some(failures),
+            due: Some(Due::At(self.now + delay)),
+            log: Some(self.line(LogEvent::Attention { message: message.clone() })),
+            ..Commit::default()
+        };
+        self.raise(message, &mut commit);
+        commit
+    }
+
+    /// Raises attention, with one notice for as long as it lasts; a later message replaces the text, not the notice.
+    fn raise(&self, message: String, commit: &mut Commit) {
+        let since = self.record.attention.as_ref().map_or(self.now, |attention| attention.since);
+        let attention = Attention { since, step: self.record.step, message };
+        match &self.record.attention {
+            Some(old) if *old == attention => {}
+            Some(_) => commit.attention = Some(Some(attention)),
+            None => {
+                commit.attention = Some(Some(attention.clone()));
+                commit.notice = Some(Notice::NeedsAttention(attention));
+            }
+        }
+    }
+}

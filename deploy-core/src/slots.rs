@@ -1,0 +1,36 @@
+//! What a change takes of a cluster while it runs.
+
+use crate::{ChangeKind, CloneMode, NodeName, Slot, VmRecord};
+
+/// The slots that a change of this kind takes, for a machine that was seen on `node`. Also for a change that another run
+/// of the worker began: everything follows from the record.
+pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> {
+    let spec = &record.spec;
+    let cluster = || spec.cluster.clone();
+    let mut slots = vec![Slot::Cluster(cluster())];
+    match kind {
+        ChangeKind::Clone => {
+            let storage = match &spec.clone {
+                CloneMode::Linked => None,
+                CloneMode::Full { storage } => storage.clone(),
+            };
+            slots.push(Slot::CloneStorage(cluster(), storage));
+            slots.push(Slot::Template(cluster(), spec.template.vmid));
+        }
+        ChangeKind::Migrate => {
+            slots.push(Slot::Migration(cluster(), node.clone()));
+            if spec.node != *node {
+                slots.push(Slot::Migration(cluster(), spec.node.clone()));
+            }
+        }
+        ChangeKind::JoinPool
+        | ChangeKind::Configure
+        | ChangeKind::Resize
+        | ChangeKind::SetFirewall
+        | ChangeKind::Start
+        | ChangeKind::Stop
+        | ChangeKind::DeleteBackup
+        | ChangeKind::Destroy => slots.push(Slot::Node(cluster(), node.clone())),
+    }
+    slots
+}

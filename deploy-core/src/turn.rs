@@ -1,0 +1,256 @@
+//! One turn of a machine: the only place where the pure core meets what it acts on.
+
+use crate::{
+    AssignError, Change, Clock, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool, LeaseStore,
+    Leased, Machine, NodeName, Numbered, Obscured, Observation, Outcome, Progress, RenumberError, Report,
+    RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey, decide, query, settle, slots,
+};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// What a turn acts on.
+#[derive(Clone)]
+pub struct Seams {
+    /// The clusters.
+    pub hypervisor: Arc<dyn Hypervisor>,
+    /// The addresses.
+    pub pool: Arc<dyn IpPool>,
+    /// The records.
+    pub store: Arc<dyn LeaseStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What may run at once.
+    pub gate: Arc<dyn Gate>,
+    /// The delays.
+    pub policy: RetryPolicy,
+}
+
+/// What the caller knows already, so that it is not asked again.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// How the submitted task stands.
+    pub task: Option<TaskState>,
+    /// The machine as it was seen, if nothing was changed since.
+    pub machine: Option<Box<Machine>>,
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turned {
+    /// Something was done: take another turn at once, with the machine if what was seen still holds.
+    Again(Option<Box<Machine>>),
+    /// A task works: come back with its state when it has ended.
+    Task(TaskId),
+    /// Nothing to do before then.
+    Until(Timestamp),
+    /// Something is full: come back when it is not. Nothing was written.
+    Slot(Slot),
+    /// Nothing is due until a command comes.
+    Rest,
+}
+
+/// Takes one turn: look, decide, do at most one thing, settle, commit. `leased.record` is what was committed.
+///
+/// # Errors
+/// [`CommitError::Fenced`]: drop the machine. [`CommitError::Store`]: nobody knows whether the last commit was written;
+/// [reload](LeaseStore::reload) before the next turn.
+///
+/// # Cancel safety
+/// A dropped turn is like a crash: whatever had been sent has its intent written down, and the next turn looks before it
+/// acts. Slots of the gate are given back.
+pub async fn turn(seams: &Seams, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
+    let observation = observe(seams, leased, known).await;
+    let decision = decide(&leased.record, &observation, &seams.policy);
+    let machine = match observation.machine {
+        Some(Sighting::Seen(machine)) => Some(machine),
+        _ => None,
+    };
+    let mut turn = Turn { seams, seen_on: machine.as_ref().map(|machine| machine.node.clone()), leased };
+    turn.act(decision, machine).await
+}
+
+async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
+    let query = query(&leased.record);
+    let task = match (query.task, known.task) {
+        (None, _) => None,
+        (Some(_), Some(state)) => Some(state),
+        (Some(task), None) => {
+            seams.hypervisor.tasks(&leased.record.spec.cluster, &[task]).await.into_iter().next()
+        }
+    };
+    let machine = match (query.look, known.machine) {
+        (None, _) => None,
+        (Some(look), Some(machine)) if machine.look.covers(look) => Some(Sighting::Seen(machine)),
+        (Some(look), _) => Some(seams.hypervisor.machine(&leased.record.machine_id(), look).await),
+    };
+    Observation { machine, task }
+}
+
+struct Turn<'a> {
+    seams: &'a Seams,
+    leased: &'a mut Leased,
+    seen_on: Option<NodeName>,
+}
+
+impl Turn<'_> {
+    async fn act(
+        &mut self,
+        decision: Decision,
+        machine: Option<Box<Machine>>,
+    ) -> Result<Turned, CommitError> {
+        match decision {
+            Decision::Begin(queued, operation) => self.again(Outcome::Begun(queued, operation), None).await,
+            Decision::RetryNow(queued) => self.again(Outcome::RetryNow(queued), None).await,
+            Decision::Done(how) => {
+                self.seams.gate.leave(self.leased.lease.key);
+                self.again(Outcome::Done(how), machine).await
+            }
+            Decision::Note(note) => {
+                self.commit(Outcome::Noted(note)).await?;
+                Ok(self.next(machine))
+            }
+            Decision::Submit(target, change) => self.submit(&target, &change).await,
+            Decision::Ineffective(change) => self.pause(Outcome::Ineffective(change)).await,
+            Decision::TaskEnded(ended) => {
+                self.seams.gate.leave(self.leased.lease.key);
+                self.commit(Outcome::TaskEnded(ended)).await?;
+                Ok(self.next(None))
+            }
+            Decision::TakeAddresses(requests) => {
+                match self.seams.pool.assign(&self.leased.lease, &requests).await {
+                    Ok(addresses) => self.again(Outcome::Taken(addresses), None).await,
+                    Err(error) => self.pool_error(error).await,
+                }
+            }
+            Decision::ReleaseAddresses => match self.seams.pool.release(&self.leased.lease).await {
+                Ok(addresses) => self.again(Outcome::Released(addresses), None).await,
+                Err(error) => self.pool_error(error).await,
+            },
+            Decision::Renumber => self.renumber().await,
+            Decision::Wait(why) => self.wait(why).await,
+            Decision::Blind(obscured) => self.pause(Outcome::Failed(obscured)).await,
+            Decision::Impossible(message) => self.pause(Outcome::Impossible(message)).await,
+            Decision::Rest => Ok(Turned::Rest),
+        }
+    }
+
+    /// Writes down what happened. The record in hand is changed only once that is done.
+    async fn commit(&mut self, outcome: Outcome<'_>) -> Result<(), CommitError> {
+        let report = Report { outcome, seen_on: self.seen_on.clone() };
+        let commit = settle(&self.leased.record, report, self.seams.clock.now(), &self.seams.policy);
+        self.seams.store.commit(&self.leased.lease, commit.clone()).await?;
+        commit.apply(&mut self.leased.record);
+        self.leased.waits_for = None;
+        Ok(())
+    }
+
+    async fn again(
+        &mut self,
+        outcome: Outcome<'_>,
+        machine: Option<Box<Machine>>,
+    ) -> Result<Turned, CommitError> {
+        self.commit(outcome).await?;
+        Ok(self.next(machine))
+    }
+
+    async fn pause(&mut self, outcome: Outcome<'_>) -> Result<Turned, CommitError> {
+        self.seams.gate.leave(self.leased.lease.key);
+        self.commit(outcome).await?;
+        Ok(self.next(None))
+    }
+
+    /// What comes after what was committed.
+    fn next(&self, machine: Option<Box<Machine>>) -> Turned {
+        let record = &self.leased.record;
+        match (record.due, &record.progress) {
+            (Due::OnCommand, _) if record.pending.is_empty() => Turned::Rest,
+            (_, Progress::Submitted { task, .. }) => Turned::Task(task.clone()),
+            (Due::At(at), _) if at > self.seams.clock.now() && record.pending.is_empty() => Turned::Until(at),
+            _ => Turned::Again(machine),
+        }
+    }
+
+    /// Waits without failing. Waiting for the same again is not written down again.
+    async fn wait(&mut self, why: String) -> Result<Turned, CommitError> {
+        if let Progress::Submitted { task, .. } = &self.leased.record.progress {
+            return Ok(Turned::Task(task.clone()));
+        }
+        if self.leased.waits_for.as_ref() != Some(&why) {
+            self.commit(Outcome::Waiting(why.clone())).await?;
+            self.leased.waits_for = Some(why);
+        }
+        Ok(Turned::Until(self.seams.clock.now() + self.seams.policy.poll))
+    }
+
+    async fn submit(&mut self, target: &Target, change: &Change) -> Result<Turned, CommitError> {
+        let key = self.leased.lease.key;
+        let needed = slots(&self.leased.record, change.kind(), &target.machine.node);
+        if let Err(full) = self.seams.gate.enter(key, &needed) {
+            return Ok(Turned::Slot(full));
+        }
+        let entered = Entered { gate: &*self.seams.gate, key };
+        self.commit(Outcome::Intending(change)).await?;
+        let outcome = match self.seams.hypervisor.submit(target, change).await {
+            Ok(Submitted::Task(task)) => {
+                entered.stay();
+                Outcome::Sent(change, Submitted::Task(task))
+            }
+            Ok(Submitted::Applied) => {
+                drop(entered);
+                Outcome::Sent(change, Submitted::Applied)
+            }
+            Err(error) => {
+                drop(entered);
+                Outcome::NotSent(change, error)
+            }
+        };
+        self.commit(outcome).await?;
+        Ok(self.next(None))
+    }
+
+    async fn renumber(&mut self) -> Result<Turned, CommitError> {
+        let record = &self.leased.record;
+        let outcome = match self.seams.store.renumber(&self.leased.lease, record.numbered.vmid).await {
+            Ok(vmid) => match Numbered::resolve(&record.spec, &record.external_ref, vmid) {
+                Ok(numbered) => Outcome::Renumbered(numbered),
+                Err(invalid) => Outcome::Impossible(invalid.to_string()),
+            },
+            Err(RenumberError::Fenced) => return Err(CommitError::Fenced),
+            Err(RenumberError::Store(error)) => return Err(CommitError::Store(error)),
+            Err(error @ RenumberError::Exhausted { .. }) => {
+                Outcome::Failed(Obscured { class: ErrorClass::Exhausted, message: error.to_string() })
+            }
+        };
+        self.commit(outcome).await?;
+        Ok(self.next(None))
+    }
+
+    async fn pool_error(&mut self, error: AssignError) -> Result<Turned, CommitError> {
+        match error {
+            AssignError::Fenced => Err(CommitError::Fenced),
+            AssignError::Store(error) => Err(CommitError::Store(error)),
+            AssignError::Refused { class, message } => {
+                self.pause(Outcome::Failed(Obscured { class, message })).await
+            }
+        }
+    }
+}
+
+/// Slots that were entered and are given back, also where the turn is dropped or its commit fails, unless a task goes
+/// on with them.
+struct Entered<'a> {
+    gate: &'a dyn Gate,
+    key: VmKey,
+}
+
+impl Entered<'_> {
+    fn stay(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.gate.leave(self.key);
+    }
+}
