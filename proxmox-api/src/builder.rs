@@ -1,0 +1,165 @@
+use crate::auth::Credentials;
+use crate::client::Client;
+use crate::timeouts::Timeouts;
+use crate::tls::{Trust, TrustError};
+use crate::transport::Transport;
+
+/// Describes a [`Client`]: servers, credentials and trust are needed, time-outs have defaults.
+#[derive(Clone, Debug, Default)]
+pub struct ClientBuilder {
+    urls: Vec<String>,
+    credentials: Option<Credentials>,
+    trust: Option<Trust>,
+    timeouts: Timeouts,
+    plain_http: bool,
+}
+
+/// Why a client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No server was named.
+    #[error("no server was given")]
+    NoUrl,
+    /// No credentials were given.
+    #[error("no credentials were given")]
+    NoCredentials,
+    /// Nothing says how the servers prove who they are.
+    #[error("nothing says which certificates to trust")]
+    NoTrust,
+    /// An address is not one of an HTTP server.
+    #[error("`{0}` is not the address of a server, such as https://pve1.example.com:8006")]
+    Url(String),
+    /// An address would send the credentials in the clear.
+    #[error("`{0}` is not encrypted; PVE speaks https (plain http must be allowed expressly, for tests)")]
+    PlainHttp(String),
+    /// Trust could not be set up.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The HTTP library refused its settings.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Http(String),
+}
+
+impl ClientBuilder {
+    /// Adds a server of the cluster, such as `https://pve1.example.com:8006`. Give several: while one cannot be
+    /// reached, the next one is asked.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// Sets who we are.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Sets how the servers prove who they are.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
+    /// Replaces the default time-outs.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Allows addresses with `http://`. For a simulator on this machine; a real PVE has no such port.
+    pub fn allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// Proxies in the environment are ignored: they would see which machines are managed, and a cluster is nearby.
+    ///
+    /// # Errors
+    /// Anything missing or unusable in the description.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let credentials = self.credentials.ok_or(BuildError::NoCredentials)?;
+        let bases: Vec<_> =
+            self.urls.iter().map(|url| base(url, self.plain_http)).collect::<Result<_, _>>()?;
+        if bases.is_empty() {
+            return Err(BuildError::NoUrl);
+        }
+        let trust = match self.trust {
+            Some(trust) => trust,
+            None if bases.iter().all(|base| base.starts_with("http://")) => Trust::SystemRoots,
+            None => return Err(BuildError::NoTrust),
+        };
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust.client_config()?)
+            .http1_only()
+            .connect_timeout(self.timeouts.connect)
+            .pool_idle_timeout(self.timeouts.idle)
+            // What to repeat is decided where it is known what a repetition does.
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|error| BuildError::Http(error.to_string()))?;
+        Ok(Client::new(Transport::new(http, bases, self.timeouts), credentials))
+    }
+}
+
+/// The address with `/api2/json` behind it, however much of that was given.
+fn base(url: &str, plain_http: bool) -> Result<String, BuildError> {
+    // Credentials have their own place; an address that holds some is refused, and not repeated in the error.
+    let wrong = || BuildError::Url(if url.contains('@') { "(withheld)" } else { url }.to_owned());
+    let parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong())?;
+    match parsed.scheme() {
+        "https" => {}
+        "http" if plain_http => {}
+        "http" => return Err(BuildError::PlainHttp(url.to_owned())),
+        _ => return Err(wrong()),
+    }
+    let bare_path = matches!(parsed.path().trim_end_matches('/'), "" | "/api2/json");
+    let bare = bare_path && parsed.query().is_none() && parsed.fragment().is_none();
+    if !bare || !parsed.has_host() || !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(wrong());
+    }
+    Ok(format!("{}/api2/json", parsed.origin().ascii_serialization()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_completed_or_refused() {
+        for url in ["https://pve1:8006", "https://pve1:8006/", " https://pve1:8006/api2/json/"] {
+            assert_eq!(base(url, false).unwrap(), "https://pve1:8006/api2/json");
+        }
+        assert_eq!(
+            base("https://[2001:db8::1]:8006", false).unwrap(),
+            "https://[2001:db8::1]:8006/api2/json"
+        );
+        assert!(matches!(base("http://pve1:8006", false), Err(BuildError::PlainHttp(_))));
+        assert_eq!(base("http://127.0.0.1:1", true).unwrap(), "http://127.0.0.1:1/api2/json");
+        for url in [
+            "pve1:8006",
+            "",
+            "ftp://pve1",
+            "https://root:secret@pve1",
+            "https://pve1/other",
+            "https://pve1/?a",
+        ] {
+            let error = base(url, true).unwrap_err();
+            assert!(matches!(error, BuildError::Url(_)), "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_assumed() {
+        let token = || Credentials::Token("a@pve!t=s".parse().unwrap());
+        let url = "https://pve1:8006";
+        assert!(matches!(Client::builder().url(url).build(), Err(BuildError::NoCredentials)));
+        assert!(matches!(Client::builder().credentials(token()).build(), Err(BuildError::NoUrl)));
+        assert!(matches!(Client::builder().url(url).credentials(token()).build(), Err(BuildError::NoTrust)));
+    }
+}

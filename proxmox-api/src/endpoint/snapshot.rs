@@ -1,0 +1,62 @@
+use http::Method;
+use serde::Deserialize;
+
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::lenient;
+use crate::params::Params;
+use crate::path::ApiPath;
+use crate::task::Started;
+use crate::timeouts::Pace;
+
+/// A snapshot of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// When it was taken, in Unix seconds.
+    #[serde(default, deserialize_with = "lenient::opt_number")]
+    pub snaptime: Option<u64>,
+    /// The snapshot before it.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// `prepare` or `delete` while it is incomplete, which may be for ever.
+    #[serde(default)]
+    pub snapstate: Option<String>,
+    /// True if it holds the memory.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    pub vmstate: bool,
+}
+
+impl Client {
+    /// The snapshots of a machine, without the entry `current` that PVE adds for the machine itself.
+    ///
+    /// PVE API viewer: `GET /nodes/{node}/qemu/{vmid}/snapshot`.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn snapshots(&self, node: &str, vmid: u32) -> Result<Vec<Snapshot>, ApiError> {
+        let path = ApiPath::of_vm(node, vmid, &["snapshot"]);
+        let mut list: Vec<Snapshot> = self.call(Method::GET, path, &Params::new(), Pace::Read).await?;
+        list.retain(|snapshot| snapshot.name != "current");
+        Ok(list)
+    }
+
+    /// Removes a snapshot; with `force` also when a storage fails to.
+    ///
+    /// PVE API viewer: `DELETE /nodes/{node}/qemu/{vmid}/snapshot/{snapname}`.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; that there is none is the task's failure.
+    pub async fn delete_snapshot(
+        &self,
+        node: &str,
+        vmid: u32,
+        name: &str,
+        force: bool,
+    ) -> Result<Started, ApiError> {
+        let params = Params::new().opt_flag("force", force.then_some(true));
+        self.call(Method::DELETE, ApiPath::of_vm(node, vmid, &["snapshot", name]), &params, Pace::ShortWrite)
+            .await
+    }
+}

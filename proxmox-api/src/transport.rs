@@ -1,0 +1,237 @@
+//! One request to one or, while nothing was sent, the next server.
+
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use hyper::ext::ReasonPhrase;
+
+use crate::error::{Answer, ApiError, Cause, Sent};
+use crate::params::Params;
+use crate::path::ApiPath;
+use crate::timeouts::{Pace, Timeouts};
+use crate::tls::distrust;
+
+/// A request before it is given to a server.
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a ApiPath,
+    pub(crate) params: &'a Params,
+    pub(crate) pace: Pace,
+}
+
+/// A successful answer, still as text.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    /// Base addresses up to and with `/api2/json`; never empty.
+    bases: Vec<String>,
+    /// The server that answered last.
+    preferred: AtomicUsize,
+    timeouts: Timeouts,
+}
+
+impl Transport {
+    pub(crate) fn new(http: reqwest::Client, bases: Vec<String>, timeouts: Timeouts) -> Self {
+        Self { http, bases, preferred: AtomicUsize::new(0), timeouts }
+    }
+
+    pub(crate) async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        for turn in 0.. {
+            let index = (first + turn) % self.bases.len();
+            let outcome = self.send_to(&self.bases[index], request, headers).await;
+            let next = (index + 1) % self.bases.len();
+            match &outcome {
+                Err(error) if elsewhere(error, request) => {
+                    tracing::debug!(server = %self.bases[index], %error, "server passed over");
+                    self.prefer(index, next);
+                    if turn + 1 < self.bases.len() {
+                        continue;
+                    }
+                }
+                // A node that accepts connections and answers nothing: not again here, but the next request elsewhere.
+                Err(error) if error.sent() == Sent::Unknown && error.status().is_none() => {
+                    self.prefer(index, next);
+                }
+                _ => {}
+            }
+            return outcome;
+        }
+        unreachable!("the last turn returns")
+    }
+
+    /// Turns from one server to the next, unless another request has turned already.
+    fn prefer(&self, from: usize, to: usize) {
+        let _ = self.preferred.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    async fn send_to(
+        &self,
+        base: &str,
+        request: &Request<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Reply, ApiError> {
+        let fail =
+            |sent, cause: Cause| ApiError::new(request.method.clone(), request.path.as_str(), sent, cause);
+        let in_body = request.method == Method::POST || request.method == Method::PUT;
+        let mut url = format!("{base}{}", request.path);
+        if !in_body && !request.params.is_empty() {
+            url.push('?');
+            url.push_str(&request.params.encoded());
+        }
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .headers(headers.clone())
+            .timeout(self.timeouts.of(request.pace));
+        if in_body {
+            // A body of known length, also when it is empty: PVE refuses chunked ones.
+            builder = builder
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+                .body(request.params.encoded());
+        }
+        let response = builder.send().await.map_err(|error| {
+            let (sent, cause) = unanswered(&error);
+            fail(sent, cause)
+        })?;
+        let status = response.status();
+        let reason =
+            response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes).map(<[u8]>::to_vec);
+        match (response.bytes().await, status.is_success()) {
+            (Ok(body), true) => Ok(Reply { status: status.as_u16(), body: body.into() }),
+            // The handler is through, but what it answered, a task for one, is lost.
+            (Err(error), true) => Err(fail(Sent::Unknown, unanswered(&error).1)),
+            (body, false) => {
+                let answer = refusal(status, reason.as_deref(), &body.unwrap_or_default());
+                Err(fail(reached(&answer, request), answer.into()))
+            }
+        }
+    }
+}
+
+/// True if the request may be given to another server without a risk.
+fn elsewhere(error: &ApiError, request: &Request<'_>) -> bool {
+    match error.cause() {
+        Cause::Connect(_) => true,
+        // The proxy of this node could not reach the daemon beside it. For a path that is handed on to another node
+        // it may be that other one, which every server would answer.
+        Cause::Answer(answer) => answer.status == 595 && !request.path.is_proxied(),
+        // Never for a certificate that is not trusted: that needs a person, not a way around.
+        _ => false,
+    }
+}
+
+/// What became of a request that got no complete answer.
+fn unanswered(error: &reqwest::Error) -> (Sent, Cause) {
+    if error.is_builder() {
+        return (Sent::No, Cause::Invalid(root_text(error)));
+    }
+    if error.is_connect() {
+        return (Sent::No, distrust(error).unwrap_or_else(|| Cause::Connect(root_text(error))));
+    }
+    let cause = if error.is_timeout() { Cause::TimedOut } else { Cause::Broken(root_text(error)) };
+    (Sent::Unknown, cause)
+}
+
+/// The innermost text. The outer ones repeat the URL with its query, and say "error sending request".
+fn root_text(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn StdError = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    if std::ptr::eq(std::ptr::from_ref(innermost).cast::<()>(), std::ptr::from_ref(error).cast()) {
+        return "the request could not be made".to_owned();
+    }
+    innermost.to_string()
+}
+
+/// Reads an error answer. The body is empty for 401, 501 and 59x, and without a message before PVE 8.4.
+fn refusal(status: StatusCode, reason: Option<&[u8]>, body: &[u8]) -> Answer {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let reason = reason.map(String::from_utf8_lossy);
+    let message = body["message"]
+        .as_str()
+        .or(reason.as_deref())
+        .or_else(|| status.canonical_reason())
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned();
+    let errors = body["errors"].as_object().into_iter().flatten();
+    let errors = errors.map(|(name, problem)| {
+        let problem = problem.as_str().map_or_else(|| problem.to_string(), str::to_owned);
+        (name.clone(), problem.trim_end().to_owned())
+    });
+    Answer { status: status.as_u16(), message, errors: errors.collect() }
+}
+
+/// How far a request got that the server answered with an error.
+fn reached(answer: &Answer, request: &Request<'_>) -> Sent {
+    match answer.status {
+        595 => Sent::No,
+        // The update of a configuration checks some things, rights among them, after it has written others. The texts
+        // of rights are the same early and late.
+        400 if answer.errors.values().any(|problem| is_late(problem)) || is_late(&answer.message) => {
+            Sent::Yes
+        }
+        403 if is_config_write(request) => Sent::Yes,
+        300..=499 | 501 | 505 | 506 => Sent::Refused,
+        500 => Sent::Yes,
+        _ => Sent::Unknown,
+    }
+}
+
+fn is_late(problem: &str) -> bool {
+    problem.contains("hotplug problem") || problem.contains("unable to apply pending change")
+}
+
+fn is_config_write(request: &Request<'_>) -> bool {
+    request.method != Method::GET && request.path.as_str().ends_with("/config")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_from_the_body_or_the_reason_phrase() {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let text = |reason: Option<&str>, body: &str| {
+            refusal(status, reason.map(str::as_bytes), body.as_bytes()).message
+        };
+        let full = r#"{"data":null,"message":"VM is locked (clone)\nand more\n"}"#;
+        assert_eq!(text(Some("VM is locked (clone)"), full), "VM is locked (clone)\nand more");
+        assert_eq!(text(Some("VM is locked (clone)"), r#"{"data":null}"#), "VM is locked (clone)");
+        assert_eq!(text(Some("Broken pipe"), ""), "Broken pipe");
+        assert_eq!(text(None, "<html>"), "Internal Server Error");
+    }
+
+    #[test]
+    fn status_codes_say_how_far_a_request_got() {
+        let sent = |status: u16, method: Method, path: &str, errors: &[(&str, &str)]| {
+            let errors = errors.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            let answer = Answer { status, message: String::new(), errors };
+            let path = ApiPath::parse(path).unwrap();
+            reached(&answer, &Request { method, path: &path, params: &Params::new(), pace: Pace::Read })
+        };
+        let config = "/nodes/pve1/qemu/100/config";
+        assert_eq!(sent(400, Method::POST, "/nodes/pve1/qemu/100/clone", &[]), Sent::Refused);
+        assert_eq!(sent(400, Method::PUT, config, &[("net0", "hotplug problem - x")]), Sent::Yes);
+        assert_eq!(sent(400, Method::PUT, config, &[("net0", "invalid format - x")]), Sent::Refused);
+        assert_eq!(sent(403, Method::PUT, config, &[]), Sent::Yes);
+        assert_eq!(sent(403, Method::GET, config, &[]), Sent::Refused);
+        assert_eq!(sent(401, Method::PUT, config, &[]), Sent::Refused);
+        assert_eq!(sent(500, Method::PUT, config, &[]), Sent::Yes);
+        assert_eq!(sent(501, Method::PUT, config, &[]), Sent::Refused);
+        assert_eq!(sent(595, Method::PUT, config, &[]), Sent::No);
+        for status in [502, 596, 597, 599] {
+            assert_eq!(sent(status, Method::PUT, config, &[]), Sent::Unknown);
+        }
+    }
+}
