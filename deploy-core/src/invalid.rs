@@ -17,6 +17,7 @@ pub struct Invalid {
 
 impl Invalid {
     /// An error for `value` in `field`; `expected` says what would be right.
+    #[allow(clippy::needless_pass_by_value)] // a reference would have to be written at every call
     pub fn new(field: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
         Self { field: field.into(), value: value.to_string(), expected: expected.into() }
     }

@@ -205,7 +205,7 @@ pub enum GuestV4 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuestV6 {
-    /// By DHCPv6.
+    /// By `DHCPv6`.
     Dhcp,
     /// By router advertisement.
     Auto,

@@ -75,10 +75,9 @@ impl Ownership {
             }
             // A restore or a migration under way shows a partial configuration.
             Some(_) if shown.smbios.is_none() && shown.locked => Self::TooEarly,
-            Some(_) => Self::Stranger,
             None if shown.mark == Some(ours) => Self::Ours,
             None if shown.mark.is_none() && shown.locked => Self::TooEarly,
-            None => Self::Stranger,
+            Some(_) | None => Self::Stranger,
         }
     }
 }

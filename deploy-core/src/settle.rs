@@ -85,7 +85,8 @@ impl Settling<'_> {
             Outcome::Begun(queued, operation) => self.begun(queued, operation),
             Outcome::RetryNow(queued) => Commit {
                 failures: Some(0),
-                due: Some(Due::At(self.now)),
+                // It may have come to rest between the command and now.
+                due: Some(if self.record.step.is_rest() { Due::OnCommand } else { Due::At(self.now) }),
                 consume: Some(queued.id),
                 log: Some(self.line(LogEvent::Noted { what: "retry now, on command".to_owned() })),
                 ..Commit::default()
