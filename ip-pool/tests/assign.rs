@@ -1,4 +1,5 @@
 //! Choosing pools, and what machines are told of their addresses.
+#![allow(clippy::unwrap_used)] // in tests also outside of test functions
 
 mod fake;
 

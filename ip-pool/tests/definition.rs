@@ -1,4 +1,5 @@
 //! Pool definitions that contradict themselves, and what they are told; and a few that look odd and are right.
+#![allow(clippy::unwrap_used)] // in tests also outside of test functions
 
 use deploy_core::Invalid;
 use ip_pool::{PoolDefinition, PoolPlan, PoolRange};

@@ -1,4 +1,5 @@
 //! What a pool may give, checked against a naive set of addresses.
+#![allow(clippy::unwrap_used)] // in tests also outside of test functions
 
 use deploy_core::Family;
 use ip_pool::{PoolDefinition, PoolRange};

@@ -12,7 +12,7 @@ use std::{
 };
 
 #[derive(Default)]
-pub struct FakeStore(Mutex<State>);
+pub(crate) struct FakeStore(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -32,7 +32,7 @@ impl State {
 
 impl FakeStore {
     /// Gives the machine to somebody else.
-    pub fn fence(&self) {
+    pub(crate) fn fence(&self) {
         self.0.lock().unwrap().epoch += 1;
     }
 }
