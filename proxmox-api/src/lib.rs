@@ -1,10 +1,60 @@
-//! A Proxmox VE API client.
+//! A client for the Proxmox VE (PVE) API, made for programs that must not do a thing twice.
+//!
+//! PVE creates, clones and destroys machines over an HTTP API whose failures are sentences, nearly all of them with
+//! status 500, and whose longer work goes on in tasks after the answer. A program that deploys machines has to know
+//! two things that such an API does not say: *what does this failure mean*, and *may the request have been carried
+//! out all the same*. This crate answers both, for every call:
+//!
+//! - [`ApiError::class`] sorts the sentences of PVE into [`Failure`]s: busy, gone, refused, done already...;
+//!   [`TaskExit::class`] does the same for tasks.
+//! - [`ApiError::sent`] says how far a request got. Nothing is ever repeated here unless it provably was not sent: then
+//!   the next server of the cluster is asked.
+//!
+//! Beside that there are typed calls for what deploying machines takes ([`Client`]), readers and writers for the
+//! little languages inside configurations ([`DriveConfig`], [`NetConfig`], [`IpConfig`]...), and the raw
+//! [`Client::get`], [`Client::post`], [`Client::put`] and [`Client::delete`] for everything else.
+//!
+//! ```no_run
+//! use proxmox_api::{ApiToken, Client, CloneVm, Credentials, Sent, TaskStatus, Trust, VmidState};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let token: ApiToken = std::env::var("PVE_TOKEN")?.parse()?;
+//! let client = Client::builder()
+//!     .url("https://pve1.example.com:8006")
+//!     .url("https://pve2.example.com:8006")
+//!     .credentials(Credentials::Token(token))
+//!     .trust(Trust::Ca(std::fs::read("pve-root-ca.pem")?))
+//!     .build()?;
+//!
+//! if client.vmid_state(5001).await? == VmidState::Free {
+//!     let clone = CloneVm { newid: 5001, name: Some("web1"), ..CloneVm::default() };
+//!     match client.clone_vm("pve1", 9000, &clone).await {
+//!         Ok(started) => {
+//!             if let Some(upid) = started.upid()
+//!                 && let TaskStatus::Stopped(exit) = client.task_status(upid).await?
+//!                 && let Some(class) = exit.class()
+//!             {
+//!                 println!("the clone failed: {exit} ({class:?})");
+//!             }
+//!         }
+//!         // The answer was lost: look whether 5001 exists before anything is repeated.
+//!         Err(error) if error.sent() == Sent::Unknown => println!("perhaps: {error}"),
+//!         Err(error) => println!("no: {error}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Servers from 7.4 to 9.x are understood. Facts about PVE name their place in its API viewer
+//! (<https://pve.proxmox.com/pve-docs/api-viewer/>) where they have one there; others were read off real servers.
 
 mod auth;
 mod builder;
 mod client;
 mod endpoint;
 mod error;
+mod hypervisor;
 mod lenient;
 mod params;
 mod path;
@@ -26,6 +76,7 @@ pub use endpoint::{
     TaskLog, TaskSource, Version, VmResource, VmStatus, VmidState,
 };
 pub use error::{Already, Answer, ApiError, Busy, Cause, Failure, Sent, classify, locked_by};
+pub use hypervisor::Proxmox;
 pub use params::Params;
 pub use path::{ApiPath, PathError};
 pub use property::{

@@ -31,6 +31,7 @@ impl Params {
     }
 
     /// Sets one parameter; an earlier value of the same name is replaced.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are handed over alike")]
     pub fn set(mut self, name: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
         let name = name.into();
         let value = value.to_string();

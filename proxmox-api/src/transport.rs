@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 
@@ -43,16 +43,18 @@ impl Transport {
     }
 
     pub(crate) async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {
-        let first = self.preferred.load(Ordering::Relaxed);
-        for turn in 0.. {
-            let index = (first + turn) % self.bases.len();
+        let mut index = self.preferred.load(Ordering::Relaxed);
+        let mut untried = self.bases.len() - 1;
+        loop {
             let outcome = self.send_to(&self.bases[index], request, headers).await;
             let next = (index + 1) % self.bases.len();
             match &outcome {
                 Err(error) if elsewhere(error, request) => {
                     tracing::debug!(server = %self.bases[index], %error, "server passed over");
                     self.prefer(index, next);
-                    if turn + 1 < self.bases.len() {
+                    if untried > 0 {
+                        untried -= 1;
+                        index = next;
                         continue;
                     }
                 }
@@ -64,7 +66,6 @@ impl Transport {
             }
             return outcome;
         }
-        unreachable!("the last turn returns")
     }
 
     /// Turns from one server to the next, unless another request has turned already.
@@ -92,10 +93,12 @@ impl Transport {
             .headers(headers.clone())
             .timeout(self.timeouts.of(request.pace));
         if in_body {
-            // A body of known length, also when it is empty: PVE refuses chunked ones.
+            // A body of known length: PVE refuses chunked ones. The library leaves the length of an empty one out.
+            let form = request.params.encoded();
             builder = builder
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-                .body(request.params.encoded());
+                .header(CONTENT_LENGTH, form.len())
+                .body(form);
         }
         let response = builder.send().await.map_err(|error| {
             let (sent, cause) = unanswered(&error);

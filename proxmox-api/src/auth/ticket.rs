@@ -163,8 +163,11 @@ mod tests {
     }
 
     fn refused() -> ApiError {
-        let answer =
-            Answer { status: 401, message: "authentication failure".to_owned(), errors: Default::default() };
+        let answer = Answer {
+            status: 401,
+            message: "authentication failure".to_owned(),
+            errors: std::collections::BTreeMap::new(),
+        };
         ApiError::new(Method::POST, LOGIN, Sent::Refused, answer)
     }
 

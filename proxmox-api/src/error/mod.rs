@@ -149,8 +149,7 @@ impl ApiError {
             Cause::Invalid(_) | Cause::SecondFactor => Failure::Refused,
             Cause::Connect(_) => Failure::Transient,
             Cause::Fingerprint(_) | Cause::Certificate(_) => Failure::Untrusted,
-            Cause::TimedOut | Cause::Broken(_) => Failure::UnknownOutcome,
-            Cause::Undecodable { .. } => Failure::UnknownOutcome,
+            Cause::TimedOut | Cause::Broken(_) | Cause::Undecodable { .. } => Failure::UnknownOutcome,
             Cause::Agent(_) => Failure::Guest,
             Cause::Answer(answer) => answer.class(),
         }

@@ -88,9 +88,13 @@ impl fmt::Display for DriveConfig {
         all.put("file", &self.volume);
         let limits = &self.limits;
         let rates = [("mbps", limits.mbps), ("mbps_rd", limits.mbps_rd), ("mbps_wr", limits.mbps_wr)];
-        rates.iter().for_each(|(key, rate)| put(&mut all, key, rate.as_ref()));
+        for (key, rate) in rates {
+            put(&mut all, key, rate.as_ref());
+        }
         let operations = [("iops", limits.iops), ("iops_rd", limits.iops_rd), ("iops_wr", limits.iops_wr)];
-        operations.iter().for_each(|(key, rate)| put(&mut all, key, rate.as_ref()));
+        for (key, rate) in operations {
+            put(&mut all, key, rate.as_ref());
+        }
         put(&mut all, "size", self.size.as_ref());
         put(&mut all, "media", self.media.as_ref());
         write!(f, "{all}")

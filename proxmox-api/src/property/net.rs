@@ -67,10 +67,10 @@ impl FromStr for NetConfig {
         let mut model: Option<String> = rest.take("model")?;
         let mut macaddr = rest.take("macaddr")?;
         for name in MODELS {
-            if let Some(address) = rest.take(name)? {
-                if model.replace(name.to_owned()).is_some() || macaddr.replace(address).is_some() {
-                    return Err(PropertyError::Duplicate("model".to_owned()));
-                }
+            if let Some(address) = rest.take(name)?
+                && (model.replace(name.to_owned()).is_some() || macaddr.replace(address).is_some())
+            {
+                return Err(PropertyError::Duplicate("model".to_owned()));
             }
         }
         let firewall = match rest.remove("firewall") {

@@ -95,6 +95,7 @@ impl PropertyString {
     ///
     /// # Errors
     /// [`PropertyError::Unprintable`] for what a property string cannot hold: it has no way to quote.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are handed over alike")]
     pub fn set(&mut self, key: &str, value: impl ToString) -> Result<(), PropertyError> {
         let value = value.to_string();
         let bad_key = key.trim().is_empty() || key.contains([',', '=']);
@@ -128,6 +129,7 @@ impl PropertyString {
     }
 
     /// Sets an option that is known to be printable.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts are handed over alike")]
     pub(super) fn put(&mut self, key: &str, value: impl ToString) {
         self.options.insert(key.to_owned(), value.to_string());
     }

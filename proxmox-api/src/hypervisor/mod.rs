@@ -1,0 +1,109 @@
+//! The hypervisor backend of the deployment engine: looks at machines and changes them through [`Client`]s.
+
+mod backups;
+mod look;
+mod meaning;
+mod read_config;
+mod read_firewall;
+mod submit;
+mod submit_firewall;
+mod tasks;
+mod write_config;
+
+use crate::{Client, RunState};
+use async_trait::async_trait;
+use deploy_core::{
+    Change, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent, Sighting, SubmitError,
+    Submitted, Summary, Target, TaskId, TaskState, Vmid,
+};
+use std::collections::BTreeMap;
+
+/// Proxmox VE clusters, each with its client: `impl Hypervisor` for the deployment engine.
+///
+/// ```no_run
+/// use proxmox_api::{ApiToken, Client, Credentials, Proxmox, Trust};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let token: ApiToken = "deploy@pve!panel=3f0c…".parse()?;
+/// let client = Client::builder()
+///     .url("https://pve1.example.net:8006")
+///     .url("https://pve2.example.net:8006")
+///     .credentials(Credentials::Token(token))
+///     .trust(Trust::SystemRoots)
+///     .build()?;
+/// let hypervisor = Proxmox::new().with_cluster("ams1".parse()?, client);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Proxmox {
+    clusters: BTreeMap<ClusterName, Client>,
+}
+
+impl Proxmox {
+    /// No clusters.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a cluster, or replaces the one of this name.
+    #[must_use]
+    pub fn with_cluster(mut self, name: ClusterName, client: Client) -> Self {
+        self.clusters.insert(name, client);
+        self
+    }
+
+    /// A client of the cluster, or why there is none, in words.
+    fn client(&self, cluster: &ClusterName) -> Result<&Client, String> {
+        self.clusters.get(cluster).ok_or_else(|| format!("cluster {cluster} is not configured here"))
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Proxmox {
+    async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
+        match self.client(&id.cluster) {
+            Ok(client) => look::machine(client, id, look).await,
+            Err(message) => Sighting::Unknown(Obscured { class: ErrorClass::Refused, message }),
+        }
+    }
+
+    async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {
+        match self.client(cluster) {
+            Ok(client) => tasks::states(client, tasks).await,
+            Err(message) => vec![TaskState::Unknown(message); tasks.len()],
+        }
+    }
+
+    async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
+        let client = self.client(cluster).map_err(|message| LookError { class: ErrorClass::Refused, message })?;
+        let resources = meaning::read(|| client.vm_resources()).await.map_err(|error| LookError {
+            class: meaning::class(error.class()),
+            message: meaning::words(&error),
+        })?;
+        let summaries = resources.into_iter().filter(|resource| resource.kind == "qemu").filter_map(|resource| {
+            Some(Summary {
+                vmid: Vmid::try_from(resource.vmid).ok()?,
+                node: resource.node.parse().ok()?,
+                name: resource.name,
+                power: match resource.status {
+                    RunState::Running => Some(Power::Running),
+                    RunState::Stopped => Some(Power::Stopped),
+                    RunState::Unknown => None,
+                },
+                lock: resource.lock,
+                template: resource.template,
+            })
+        });
+        Ok(summaries.collect())
+    }
+
+    async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+        let client = self.client(&target.machine.cluster).map_err(|message| SubmitError {
+            class: ErrorClass::Refused,
+            sent: Sent::No,
+            message,
+        })?;
+        submit::submit(client, target, change).await
+    }
+}

@@ -1,0 +1,142 @@
+//! Changes, as PVE's calls.
+
+use super::{
+    meaning::{not_submitted, read, submitted},
+    submit_firewall, write_config,
+};
+use crate::{
+    Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig,
+};
+use deploy_core::{
+    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, OwnerMark, Ownership, Sent, Shown, SmbiosUuid, StopMode,
+    SubmitError, Submitted, Target, Vmid,
+};
+
+/// How long PVE waits for a configuration task before it answers with the task instead of the outcome: long enough for an
+/// allocation, and well below the 30 s after which a forwarding node gives up. Saves the polls.
+const CONFIG_DELAY_S: u8 = 20;
+
+/// Asks for a change.
+pub(super) async fn submit(client: &Client, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    match change {
+        Change::Clone { template, template_node, mode, name } => {
+            clone(client, target, (*template, template_node), mode, name).await
+        }
+        Change::JoinPool(pool) => {
+            submitted(client.add_to_pool(pool.as_str(), &[vmid], None).await.map(|()| Started::Done))
+        }
+        Change::Migrate { to, storage } => {
+            let migrate = MigrateVm {
+                target: to.as_str(),
+                online: true,
+                with_local_disks: true,
+                targetstorage: storage.as_ref().map(deploy_core::StorageId::as_str),
+                bwlimit: None,
+            };
+            submitted(client.migrate_vm(node, vmid, &migrate).await)
+        }
+        Change::Configure(configure) => self::configure(client, target, configure).await,
+        Change::Resize { slot, size } => {
+            let size = DiskSize::from_gib(u64::from(size.get()));
+            submitted(client.resize_disk(node, vmid, &slot.to_string(), size, revision(target)).await)
+        }
+        Change::SetFirewall(set) => submit_firewall::set(client, node, vmid, set).await,
+        Change::Start => submitted(client.start_vm(node, vmid).await),
+        Change::Stop(StopMode::Hard) => submitted(client.stop_vm(node, vmid, None).await),
+        Change::Stop(StopMode::Graceful { patience }) => {
+            submitted(client.shutdown_vm(node, vmid, Some(u32::from(*patience)), true).await)
+        }
+        Change::DeleteBackup(backup) => {
+            let call = client.delete_volume(backup.node.as_str(), backup.storage.as_str(), &backup.volume, None);
+            submitted(call.await)
+        }
+        Change::Destroy => destroy(client, target).await,
+    }
+}
+
+fn revision(target: &Target) -> Option<&str> {
+    target.revision.as_ref().map(deploy_core::Revision::as_str)
+}
+
+/// The clone carries our mark from its first disk on, always under the same number: repeated, it never makes a second
+/// machine. No PVE pool: a clone whose last step fails after it moved leaves a machine without disks.
+async fn clone(
+    client: &Client,
+    target: &Target,
+    (template, node): (Vmid, &NodeName),
+    mode: &CloneMode,
+    name: &DnsName,
+) -> Result<Submitted, SubmitError> {
+    let mark = target.mark.to_string();
+    let (full, storage) = match mode {
+        CloneMode::Linked => (false, None),
+        CloneMode::Full { storage } => (true, storage.as_ref().map(deploy_core::StorageId::as_str)),
+    };
+    let clone = CloneVm {
+        newid: target.machine.vmid.get(),
+        name: Some(name.as_str()),
+        description: Some(&mark),
+        storage,
+        full: Some(full),
+        ..CloneVm::default()
+    };
+    match client.clone_vm(node.as_str(), template.get(), &clone).await {
+        Err(error) if error.class() == Failure::Gone => Err(SubmitError {
+            class: ErrorClass::Refused,
+            ..with_message(&error, format!("template {template} does not exist on node {node}"))
+        }),
+        result => submitted(result),
+    }
+}
+
+fn with_message(error: &crate::ApiError, message: String) -> SubmitError {
+    SubmitError { message, ..not_submitted(error) }
+}
+
+async fn configure(client: &Client, target: &Target, configure: &Configure) -> Result<Submitted, SubmitError> {
+    let update = write_config::update(configure).map_err(|error| SubmitError {
+        class: ErrorClass::Refused,
+        sent: Sent::No,
+        message: error.to_string(),
+    })?;
+    let delete: Vec<&str> = update.delete.iter().map(String::as_str).collect();
+    let update = ConfigUpdate { set: update.set, delete: &delete, digest: revision(target), ..ConfigUpdate::default() };
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)
+}
+
+/// PVE has no conditional delete, so that the identity is read once more right before: whoever replaced the machine a
+/// moment ago keeps his.
+async fn destroy(client: &Client, target: &Target) -> Result<Submitted, SubmitError> {
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    let config = match read(|| client.vm_config(node, vmid)).await {
+        Ok(config) => config,
+        Err(error) => return Err(SubmitError { sent: Sent::No, ..not_submitted(&error) }),
+    };
+    match Ownership::judge(target.mark, target.smbios, shown(&config)) {
+        Ownership::Ours | Ownership::OursUnmarked => {}
+        Ownership::TooEarly | Ownership::Stranger => {
+            return Err(SubmitError {
+                class: ErrorClass::Unknown,
+                sent: Sent::No,
+                message: format!("machine {vmid} is not the one that was to be destroyed"),
+            });
+        }
+    }
+    // Not with `destroy-unreferenced-disks`: on a storage that another cluster shares it frees the disks of the machine
+    // that has the same number there.
+    let how = DestroyVm { purge: true, destroy_unreferenced_disks: false };
+    match client.destroy_vm(node, vmid, how).await {
+        Err(error) if error.class() == Failure::Gone => Ok(Submitted::Applied),
+        result => submitted(result),
+    }
+}
+
+fn shown(config: &VmConfig) -> Shown {
+    Shown {
+        mark: config.description().and_then(OwnerMark::find),
+        smbios: config.smbios_uuid().map(SmbiosUuid),
+        locked: config.lock().is_some(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The states of tasks, many with one call.
+
+use super::meaning::{class, read, words};
+use crate::{Client, Failure, TaskExit, TaskFilter, TaskStatus, Upid};
+use deploy_core::{Ended, ErrorClass, TaskId, TaskState};
+use std::collections::BTreeMap;
+
+/// The state of each task, in the order asked. Several tasks of a node cost one list call; what the list no longer shows,
+/// and a single task, is asked for by name.
+pub(super) async fn states(client: &Client, tasks: &[TaskId]) -> Vec<TaskState> {
+    let mut by_node: BTreeMap<String, Vec<Upid>> = BTreeMap::new();
+    for upid in tasks.iter().filter_map(upid) {
+        by_node.entry(upid.node().to_owned()).or_default().push(upid);
+    }
+    let mut known: BTreeMap<String, TaskState> = BTreeMap::new();
+    for (node, upids) in by_node {
+        if upids.len() > 1 {
+            list(client, &node, &upids, &mut known).await;
+        }
+        for upid in upids {
+            if !known.contains_key(upid.as_str()) {
+                let state = one(client, &upid).await;
+                known.insert(upid.as_str().to_owned(), state);
+            }
+        }
+    }
+    let lost = || TaskState::Ended(Ended::Lost("its id is not one of PVE's".to_owned()));
+    tasks.iter().map(|task| known.get(task.as_str()).cloned().unwrap_or_else(lost)).collect()
+}
+
+fn upid(task: &TaskId) -> Option<Upid> {
+    task.as_str().parse().ok()
+}
+
+async fn list(client: &Client, node: &str, upids: &[Upid], known: &mut BTreeMap<String, TaskState>) {
+    // Running ones come first, then the newest: this many reach back far enough for tasks that just ended.
+    let limit = u32::try_from(upids.len()).unwrap_or(u32::MAX).saturating_mul(2).clamp(50, 1000);
+    let filter = TaskFilter { limit: Some(limit), ..TaskFilter::default() };
+    match read(|| client.tasks(node, &filter)).await {
+        Ok(entries) => {
+            for entry in entries.into_iter().filter(|entry| upids.contains(&entry.upid)) {
+                known.insert(entry.upid.as_str().to_owned(), state(entry.status));
+            }
+        }
+        Err(error) => {
+            // Asking for each by name would only add to what troubles the node.
+            let words = words(&error);
+            known.extend(upids.iter().map(|upid| (upid.as_str().to_owned(), TaskState::Unknown(words.clone()))));
+        }
+    }
+}
+
+async fn one(client: &Client, upid: &Upid) -> TaskState {
+    match read(|| client.task_status(upid)).await {
+        Ok(status) => state(status),
+        // Rotated away, or never known there.
+        Err(error) if error.status() == Some(400) => TaskState::Ended(Ended::Lost(words(&error))),
+        Err(error) => TaskState::Unknown(words(&error)),
+    }
+}
+
+fn state(status: TaskStatus) -> TaskState {
+    let exit = match status {
+        TaskStatus::Running => return TaskState::Running,
+        TaskStatus::Stopped(exit) => exit,
+    };
+    TaskState::Ended(match (exit.class(), exit) {
+        (None, TaskExit::Warnings(count)) => Ended::Warnings(format!("{count}, see the task's log")),
+        (None, _) | (Some(Failure::Already(_)), _) => Ended::Ok,
+        (Some(_), TaskExit::UnexpectedStatus) => {
+            Ended::Lost("its worker died without a word (killed, or the node rebooted)".to_owned())
+        }
+        (Some(failure), exit) => Ended::Failed { class: task_class(failure), message: exit.to_string() },
+    })
+}
+
+/// A task that failed is over, so that its outcome is never unknown in the way that a lost answer's is.
+fn task_class(failure: Failure) -> ErrorClass {
+    match class(failure) {
+        ErrorClass::Unknown => ErrorClass::Failed,
+        class => class,
+    }
+}

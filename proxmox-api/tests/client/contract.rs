@@ -1,0 +1,200 @@
+//! Holds every request that the typed calls make against the description of PVE's API, if that is there: the path
+//! exists, every parameter is known, and none that is needed is missing.
+
+use std::path::Path;
+
+use proxmox_api::{
+    Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, FirewallOptions, FirewallRule, MigrateVm, Params,
+    TaskFilter, TaskSource, Upid,
+};
+use serde_json::Value;
+
+use crate::canned::{Canned, answer};
+
+#[tokio::test]
+async fn every_request_is_one_that_the_api_knows() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/pve-schema.json");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("no description at {}: nothing to compare with", file.display());
+        return;
+    };
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let server = Canned::start(std::iter::repeat_n(answer("200 OK", r#"{"data":null}"#), 100)).await;
+    call_everything(&server.client()).await;
+    let requests = server.requests();
+    assert!(requests.len() > 40, "{}", requests.len());
+    for request in requests {
+        let (method, rest) = request.split_once(" /api2/json").unwrap();
+        let target = rest.split(' ').next().unwrap();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let body = request.split_once("\r\n\r\n").unwrap().1;
+        let sent: Vec<_> = [query, body]
+            .iter()
+            .flat_map(|form| form.split('&'))
+            .filter_map(|pair| Some(pair.split_once('=')?.0))
+            .collect();
+        let endpoint = schema["endpoints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|endpoint| {
+                endpoint["method"] == method && matches(endpoint["path"].as_str().unwrap(), path)
+            })
+            .unwrap_or_else(|| panic!("{method} {path} is not described"));
+        let known = endpoint["params"].as_object().unwrap();
+        for name in &sent {
+            assert!(
+                known.contains_key(*name) || known.contains_key(&indexed(name)),
+                "{method} {path}: {name}"
+            );
+        }
+        for (name, about) in known {
+            let in_path = endpoint["path"].as_str().unwrap().contains(&format!("{{{name}}}"));
+            let needed = about["optional"] != true && about["optional"] != 1 && !in_path;
+            assert!(!needed || sent.contains(&name.as_str()), "{method} {path} lacks {name}");
+        }
+    }
+}
+
+/// `net0` is described as `net[n]`.
+fn indexed(name: &str) -> String {
+    format!("{}[n]", name.trim_end_matches(|char: char| char.is_ascii_digit()))
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    template.len() == path.len()
+        && template.iter().zip(path).all(|(part, segment)| part.starts_with('{') || *part == segment)
+}
+
+/// Every typed call with everything that it can send. What comes back does not matter here.
+async fn call_everything(client: &Client) {
+    let upid: Upid = "UPID:pve1:0000083C:000A1B31:6B020728:qmclone:9000:root@pam!t1:".parse().unwrap();
+    let _ = client.version().await;
+    let _ = client.node_version("pve1").await;
+    let _ = client.permissions(Some("/vms/100")).await;
+    let _ = client.cluster_status().await;
+    let _ = client.vmid_state(100).await;
+    let _ = client.next_vmid().await;
+    let _ = client.vm_resources().await;
+    let _ = client.nodes().await;
+    let _ = client.node_vms("pve1").await;
+    let tasks = TaskFilter {
+        source: TaskSource::All,
+        kind: Some("qmclone"),
+        vmid: Some(100),
+        since: Some(1),
+        limit: Some(500),
+    };
+    let _ = client.tasks("pve1", &tasks).await;
+    let _ = client.task_status(&upid).await;
+    let _ = client.task_log(&upid, 0, 50).await;
+    let _ = client.storages("pve1").await;
+    let _ = client.storage_content("pve1", "local", Some("images"), Some(100)).await;
+    let _ = client.delete_volume("pve1", "local", "local:100/vm-100-disk-0.qcow2", Some(5)).await;
+    let _ = client.pool("customers").await;
+    let _ = client.pool("customers/small").await;
+    let _ = client.add_to_pool("customers", &[100, 101], Some(true)).await;
+    let _ = client.remove_from_pool("customers/small", &[100]).await;
+    let _ = client.ha_resource(100).await;
+    let _ = client.set_ha_state(100, "stopped").await;
+    let _ = client.delete_ha_resource(100).await;
+    call_machine(client).await;
+    call_firewall(client).await;
+}
+
+async fn call_machine(client: &Client) {
+    let clone = CloneVm {
+        newid: 101,
+        name: Some("web1"),
+        description: Some("notes"),
+        pool: Some("customers"),
+        snapname: Some("clean"),
+        storage: Some("local"),
+        format: Some("qcow2"),
+        full: Some(true),
+        target: Some("pve2"),
+        bwlimit: Some(1000),
+    };
+    let _ = client.clone_vm("pve1", 100, &clone).await;
+    let migrate = MigrateVm {
+        target: "pve2",
+        online: true,
+        with_local_disks: true,
+        targetstorage: Some("1"),
+        bwlimit: Some(1000),
+    };
+    let _ = client.migrate_vm("pve1", 100, &migrate).await;
+    let _ = client.migrate_preview("pve1", 100).await;
+    let update = ConfigUpdate {
+        set: Params::new().set("net0", "virtio").set("scsi1", "local:8").set("cores", 2).flag("onboot", true),
+        delete: &["net1"],
+        revert: &["memory"],
+        digest: Some("abc"),
+        force: true,
+    };
+    let _ = client.update_vm_config("pve1", 100, &update, Some(20)).await;
+    let _ = client.update_vm_config_sync("pve1", 100, &update).await;
+    let _ = client.vm_config("pve1", 100).await;
+    let _ = client.vm_config_in_force("pve1", 100).await;
+    let _ = client.vm_pending("pve1", 100).await;
+    let _ = client.resize_disk("pve1", 100, "scsi0", DiskSize::from_gib(20), Some("abc")).await;
+    let _ = client.vm_status("pve1", 100).await;
+    let _ = client.start_vm("pve1", 100).await;
+    let _ = client.stop_vm("pve1", 100, Some(true)).await;
+    let _ = client.shutdown_vm("pve1", 100, Some(60), true).await;
+    let _ = client.reboot_vm("pve1", 100, Some(60)).await;
+    let destroy = DestroyVm { purge: true, destroy_unreferenced_disks: true };
+    let _ = client.destroy_vm("pve1", 100, destroy).await;
+    let _ = client.snapshots("pve1", 100).await;
+    let _ = client.delete_snapshot("pve1", 100, "clean", true).await;
+    let _ = client.regenerate_cloud_init("pve1", 100).await;
+    let _ = client.cloud_init_pending("pve1", 100).await;
+    let _ = client.agent_ping("pve1", 100).await;
+    let _ = client.agent_interfaces("pve1", 100).await;
+}
+
+async fn call_firewall(client: &Client) {
+    let text = |text: &str| Some(text.to_owned());
+    let options = FirewallOptions {
+        enable: Some(true),
+        macfilter: Some(true),
+        ipfilter: Some(true),
+        dhcp: Some(false),
+        ndp: Some(true),
+        radv: Some(false),
+        policy_in: text("DROP"),
+        policy_out: text("ACCEPT"),
+        log_level_in: text("nolog"),
+        log_level_out: text("nolog"),
+        digest: text("abc"),
+    };
+    let rule = FirewallRule {
+        kind: "in".to_owned(),
+        action: "ACCEPT".to_owned(),
+        enable: true,
+        macro_name: text("HTTPS"),
+        source: text("203.0.113.1"),
+        dest: text("203.0.113.2"),
+        proto: text("tcp"),
+        dport: text("22"),
+        sport: text("23"),
+        icmp_type: text("any"),
+        iface: text("net0"),
+        log: text("nolog"),
+        comment: text("c"),
+        ..FirewallRule::default()
+    };
+    let _ = client.cluster_firewall_options().await;
+    let _ = client.firewall_options("pve1", 100).await;
+    let _ = client.set_firewall_options("pve1", 100, &options, &["log_level_in"]).await;
+    let _ = client.firewall_rules("pve1", 100).await;
+    let _ = client.add_firewall_rule("pve1", 100, &rule).await;
+    let _ = client.delete_firewall_rule("pve1", 100, 0, Some("abc")).await;
+    let _ = client.ipsets("pve1", 100).await;
+    let _ = client.create_ipset("pve1", 100, "ipfilter-net0", Some("c")).await;
+    let _ = client.ipset_members("pve1", 100, "ipfilter-net0").await;
+    let _ = client.add_ipset_member("pve1", 100, "ipfilter-net0", "203.0.113.7", Some("c")).await;
+    let _ = client.delete_ipset_member("pve1", 100, "ipfilter-net0", "2001:db8::/64", Some("abc")).await;
+    let _ = client.delete_ipset("pve1", 100, "ipfilter-net0", true).await;
+}

@@ -1,0 +1,8 @@
+//! The client against a server that answers as it is told.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is tests")]
+
+mod canned;
+mod contract;
+mod recorded;
+mod transport;
