@@ -17,16 +17,19 @@ pub(super) async fn of(client: &Client, vmid: u32) -> Result<Vec<Backup>, ApiErr
                 continue;
             }
             let volumes =
-                read(|| client.storage_content(&node.node, &storage.storage, Some("backup"), Some(vmid))).await?;
-            backups.extend(volumes.into_iter().filter(|volume| volume.vmid == Some(vmid)).filter_map(|volume| {
-                Some(Backup {
-                    node: node.node.parse().ok()?,
-                    storage: storage.storage.parse().ok()?,
-                    volume: volume.volid,
-                    protected: volume.protected,
-                    size: volume.size.map(Bytes),
-                })
-            }));
+                read(|| client.storage_content(&node.node, &storage.storage, Some("backup"), Some(vmid)))
+                    .await?;
+            backups.extend(volumes.into_iter().filter(|volume| volume.vmid == Some(vmid)).filter_map(
+                |volume| {
+                    Some(Backup {
+                        node: node.node.parse().ok()?,
+                        storage: storage.storage.parse().ok()?,
+                        volume: volume.volid,
+                        protected: volume.protected,
+                        size: volume.size.map(Bytes),
+                    })
+                },
+            ));
         }
     }
     Ok(backups)

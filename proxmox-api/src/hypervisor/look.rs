@@ -55,14 +55,15 @@ async fn locate(client: &Client, id: &MachineId, first: ApiError) -> Result<Foun
         // A container has our number: somebody else's, whatever it is.
         return Err(Box::new(Sighting::Seen(Box::new(stranger(node)))));
     }
-    let config = read(|| client.vm_config(node.as_str(), vmid)).await.map_err(|error| match error.class() {
-        // Moving at this very moment.
-        Failure::Gone => Box::new(Sighting::Unknown(Obscured {
-            class: ErrorClass::Busy,
-            message: format!("machine {vmid} is moving between nodes"),
-        })),
-        _ => unknown(&error),
-    })?;
+    let config =
+        read(|| client.vm_config(node.as_str(), vmid)).await.map_err(|error| match error.class() {
+            // Moving at this very moment.
+            Failure::Gone => Box::new(Sighting::Unknown(Obscured {
+                class: ErrorClass::Busy,
+                message: format!("machine {vmid} is moving between nodes"),
+            })),
+            _ => unknown(&error),
+        })?;
     Ok(Found { node, config })
 }
 
@@ -111,11 +112,18 @@ async fn aspects(client: &Client, id: &MachineId, found: Found, look: Look) -> R
     } else {
         None
     };
-    let firewall =
-        if look.covers(Look::FIREWALL) { Some(read_firewall::firewall(client, node, vmid).await?) } else { None };
+    let firewall = if look.covers(Look::FIREWALL) {
+        Some(read_firewall::firewall(client, node, vmid).await?)
+    } else {
+        None
+    };
     let agent = if look.covers(Look::AGENT) {
         // Asked only where it can answer: each call of a silent agent blocks one of the node's three API workers for 3 s.
-        Some(if config.agent && power == Some(Power::Running) { agent(client, node, vmid).await } else { Agent::Silent })
+        Some(if config.agent && power == Some(Power::Running) {
+            agent(client, node, vmid).await
+        } else {
+            Agent::Silent
+        })
     } else {
         None
     };
@@ -131,7 +139,10 @@ fn power(status: &VmStatus) -> Option<Power> {
         (RunState::Unknown, _) => None,
         (
             RunState::Running,
-            Some(word @ ("paused" | "io-error" | "suspended" | "guest-panicked" | "internal-error" | "watchdog")),
+            Some(
+                word @ ("paused" | "io-error" | "suspended" | "guest-panicked" | "internal-error"
+                | "watchdog"),
+            ),
         ) => Some(Power::Suspended(word.to_owned())),
         (RunState::Running, _) => Some(Power::Running),
     }

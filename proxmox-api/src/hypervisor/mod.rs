@@ -13,8 +13,8 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent, Sighting, SubmitError,
-    Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent, Sighting,
+    SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use std::collections::BTreeMap;
 
@@ -76,25 +76,27 @@ impl Hypervisor for Proxmox {
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
-        let client = self.client(cluster).map_err(|message| LookError { class: ErrorClass::Refused, message })?;
+        let client =
+            self.client(cluster).map_err(|message| LookError { class: ErrorClass::Refused, message })?;
         let resources = meaning::read(|| client.vm_resources()).await.map_err(|error| LookError {
             class: meaning::class(error.class()),
             message: meaning::words(&error),
         })?;
-        let summaries = resources.into_iter().filter(|resource| resource.kind == "qemu").filter_map(|resource| {
-            Some(Summary {
-                vmid: Vmid::try_from(resource.vmid).ok()?,
-                node: resource.node.parse().ok()?,
-                name: resource.name,
-                power: match resource.status {
-                    RunState::Running => Some(Power::Running),
-                    RunState::Stopped => Some(Power::Stopped),
-                    RunState::Unknown => None,
-                },
-                lock: resource.lock,
-                template: resource.template,
-            })
-        });
+        let summaries =
+            resources.into_iter().filter(|resource| resource.kind == "qemu").filter_map(|resource| {
+                Some(Summary {
+                    vmid: Vmid::try_from(resource.vmid).ok()?,
+                    node: resource.node.parse().ok()?,
+                    name: resource.name,
+                    power: match resource.status {
+                        RunState::Running => Some(Power::Running),
+                        RunState::Stopped => Some(Power::Stopped),
+                        RunState::Unknown => None,
+                    },
+                    lock: resource.lock,
+                    template: resource.template,
+                })
+            });
         Ok(summaries.collect())
     }
 

@@ -1,9 +1,11 @@
 //! A machine's configuration, from PVE's words into the engine's.
 
-use crate::{DriveConfig, IpConfig, Ipv4Setting, Ipv6Setting, NetConfig, PropertyString, VmConfig, decode_ssh_keys};
+use crate::{
+    DriveConfig, IpConfig, Ipv4Setting, Ipv6Setting, NetConfig, PropertyString, VmConfig, decode_ssh_keys,
+};
 use deploy_core::{
-    Autostart, Bytes, CpuCount, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops, Limit, MiB,
-    MiBps, MachineCloudInit, MachineConfig, Nic, NicSlot, SmbiosUuid,
+    Autostart, Bytes, CpuCount, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops,
+    Limit, MachineCloudInit, MachineConfig, MiB, MiBps, Nic, NicSlot, SmbiosUuid,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -30,7 +32,12 @@ pub(super) fn machine_config(config: &VmConfig) -> MachineConfig {
     };
     for (slot, value) in config.drives() {
         let Ok(slot) = slot.parse::<DiskSlot>() else { continue };
-        match value.parse::<DriveConfig>().ok().filter(|drive| !drive.is_cdrom()).and_then(|drive| disk(&drive)) {
+        match value
+            .parse::<DriveConfig>()
+            .ok()
+            .filter(|drive| !drive.is_cdrom())
+            .and_then(|drive| disk(&drive))
+        {
             Some(disk) => {
                 machine.disks.insert(slot, disk);
             }
@@ -48,7 +55,10 @@ fn agent_enabled(value: &str) -> bool {
 }
 
 fn boot(config: &VmConfig) -> Vec<DiskSlot> {
-    config.boot_order().map(|order| order.devices.iter().filter_map(|device| device.parse().ok()).collect()).unwrap_or_default()
+    config
+        .boot_order()
+        .map(|order| order.devices.iter().filter_map(|device| device.parse().ok()).collect())
+        .unwrap_or_default()
 }
 
 fn disk(drive: &DriveConfig) -> Option<Disk> {
@@ -86,7 +96,8 @@ fn operations(count: Option<u64>) -> Limit<Iops> {
 }
 
 fn nic(config: &VmConfig, index: u8) -> Option<(NicSlot, Nic)> {
-    let NetConfig { model, macaddr, bridge, tag, rate: limit, firewall, others } = config.net(index).ok()??;
+    let NetConfig { model, macaddr, bridge, tag, rate: limit, firewall, others } =
+        config.net(index).ok()??;
     let nic = Nic {
         model,
         mac: macaddr?.to_string().parse().ok()?,
@@ -100,7 +111,9 @@ fn nic(config: &VmConfig, index: u8) -> Option<(NicSlot, Nic)> {
 }
 
 fn cloud_init(config: &VmConfig) -> MachineCloudInit {
-    let addresses = |text: &str| text.split([' ', ',', ';']).filter_map(|address| address.parse::<IpAddr>().ok()).collect();
+    let addresses = |text: &str| {
+        text.split([' ', ',', ';']).filter_map(|address| address.parse::<IpAddr>().ok()).collect()
+    };
     MachineCloudInit {
         drive: config.cloud_init_slot().and_then(|slot| slot.parse().ok()),
         user: config.get("ciuser").and_then(|user| user.parse().ok()),

@@ -24,8 +24,11 @@ pub(super) async fn firewall(client: &Client, node: &str, vmid: u32) -> Result<M
         let name = filter_name(nic);
         if sets.iter().any(|set| set.name == name) {
             let members = read(|| client.ipset_members(node, vmid, &name)).await?;
-            let nets: BTreeSet<IpNet> =
-                members.iter().filter(|member| !member.nomatch).filter_map(|member| net(&member.cidr)).collect();
+            let nets: BTreeSet<IpNet> = members
+                .iter()
+                .filter(|member| !member.nomatch)
+                .filter_map(|member| net(&member.cidr))
+                .collect();
             filters.insert(nic, nets);
         }
     }

@@ -4,12 +4,10 @@ use super::{
     meaning::{not_submitted, read, submitted},
     submit_firewall, write_config,
 };
-use crate::{
-    Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig,
-};
+use crate::{Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig};
 use deploy_core::{
-    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, OwnerMark, Ownership, Sent, Shown, SmbiosUuid, StopMode,
-    SubmitError, Submitted, Target, Vmid,
+    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, OwnerMark, Ownership, Sent, Shown,
+    SmbiosUuid, StopMode, SubmitError, Submitted, Target, Vmid,
 };
 
 /// How long PVE waits for a configuration task before it answers with the task instead of the outcome: long enough for an
@@ -17,7 +15,11 @@ use deploy_core::{
 const CONFIG_DELAY_S: u8 = 20;
 
 /// Asks for a change.
-pub(super) async fn submit(client: &Client, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+pub(super) async fn submit(
+    client: &Client,
+    target: &Target,
+    change: &Change,
+) -> Result<Submitted, SubmitError> {
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
     match change {
         Change::Clone { template, template_node, mode, name } => {
@@ -48,7 +50,8 @@ pub(super) async fn submit(client: &Client, target: &Target, change: &Change) ->
             submitted(client.shutdown_vm(node, vmid, Some(u32::from(*patience)), true).await)
         }
         Change::DeleteBackup(backup) => {
-            let call = client.delete_volume(backup.node.as_str(), backup.storage.as_str(), &backup.volume, None);
+            let call =
+                client.delete_volume(backup.node.as_str(), backup.storage.as_str(), &backup.volume, None);
             submitted(call.await)
         }
         Change::Destroy => destroy(client, target).await,
@@ -94,14 +97,23 @@ fn with_message(error: &crate::ApiError, message: String) -> SubmitError {
     SubmitError { message, ..not_submitted(error) }
 }
 
-async fn configure(client: &Client, target: &Target, configure: &Configure) -> Result<Submitted, SubmitError> {
+async fn configure(
+    client: &Client,
+    target: &Target,
+    configure: &Configure,
+) -> Result<Submitted, SubmitError> {
     let update = write_config::update(configure).map_err(|error| SubmitError {
         class: ErrorClass::Refused,
         sent: Sent::No,
         message: error.to_string(),
     })?;
     let delete: Vec<&str> = update.delete.iter().map(String::as_str).collect();
-    let update = ConfigUpdate { set: update.set, delete: &delete, digest: revision(target), ..ConfigUpdate::default() };
+    let update = ConfigUpdate {
+        set: update.set,
+        delete: &delete,
+        digest: revision(target),
+        ..ConfigUpdate::default()
+    };
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
     submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)
 }

@@ -10,7 +10,12 @@ use deploy_core::{Direction, SetFirewall, SubmitError, Submitted};
 /// Sends what is missing, in the order that never leaves a running machine with an empty anti-spoofing set: sets and their
 /// members, then rules, and last the options that switch filtering on. Stops at the first failure; the next look shows
 /// what is left.
-pub(super) async fn set(client: &Client, node: &str, vmid: u32, set: &SetFirewall) -> Result<Submitted, SubmitError> {
+pub(super) async fn set(
+    client: &Client,
+    node: &str,
+    vmid: u32,
+    set: &SetFirewall,
+) -> Result<Submitted, SubmitError> {
     let done = |result: Result<(), ApiError>| match result {
         Err(error) if is_done(&error) => Ok(()),
         result => result.map_err(|error| not_submitted(&error)),

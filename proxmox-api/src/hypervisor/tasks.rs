@@ -45,7 +45,9 @@ async fn list(client: &Client, node: &str, upids: &[Upid], known: &mut BTreeMap<
         Err(error) => {
             // Asking for each by name would only add to what troubles the node.
             let words = words(&error);
-            known.extend(upids.iter().map(|upid| (upid.as_str().to_owned(), TaskState::Unknown(words.clone()))));
+            known.extend(
+                upids.iter().map(|upid| (upid.as_str().to_owned(), TaskState::Unknown(words.clone()))),
+            );
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::{
     PropertyString, Volume, encode_ssh_keys,
 };
 use deploy_core::{
-    Autostart, CloudInitGoal, Configure, Disk, DiskGoal, DiskLimits, Filtering, GuestNetwork, GuestV4, GuestV6, Limit,
-    MiBps, Nic, SshKey,
+    Autostart, CloudInitGoal, Configure, Disk, DiskGoal, DiskLimits, Filtering, GuestNetwork, GuestV4,
+    GuestV6, Limit, MiBps, Nic, SshKey,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -18,7 +18,8 @@ pub(super) struct Update {
 
 /// One update that carries all of `configure`.
 pub(super) fn update(configure: &Configure) -> Result<Update, PropertyError> {
-    let Configure { description, name, tags, autostart, protected, sockets, cores, memory, balloon, .. } = configure;
+    let Configure { description, name, tags, autostart, protected, sockets, cores, memory, balloon, .. } =
+        configure;
     let mut delete = Vec::new();
     let mut set = Params::new()
         .opt("description", description.as_ref())
@@ -47,7 +48,11 @@ pub(super) fn update(configure: &Configure) -> Result<Update, PropertyError> {
     cloud_init(&configure.cloud_init, set, delete)
 }
 
-fn cloud_init(goal: &CloudInitGoal, mut set: Params, mut delete: Vec<String>) -> Result<Update, PropertyError> {
+fn cloud_init(
+    goal: &CloudInitGoal,
+    mut set: Params,
+    mut delete: Vec<String>,
+) -> Result<Update, PropertyError> {
     if let Some((slot, storage)) = &goal.drive {
         let volume = Volume::CloudInit { storage: storage.to_string() };
         set = set.set(slot.to_string(), DriveConfig::new(volume).for_writing());
@@ -76,7 +81,10 @@ fn cloud_init(goal: &CloudInitGoal, mut set: Params, mut delete: Vec<String>) ->
     Ok(Update { set, delete })
 }
 
-fn options(options: &BTreeMap<String, String>, default_key: &'static str) -> Result<PropertyString, PropertyError> {
+fn options(
+    options: &BTreeMap<String, String>,
+    default_key: &'static str,
+) -> Result<PropertyString, PropertyError> {
     let mut all = PropertyString::new(default_key);
     for (key, value) in options {
         all.set(key, value)?;
