@@ -4,24 +4,29 @@ use deploy_core::{
     AddressRequest, AssignError, ErrorClass, Family, HeldAddress, Pool, PoolName, PoolUsage, VlanId, Want,
 };
 
-/// What to ask the store for: from the pools that are named, each of which must fit, or from all that fit.
+/// The pools that serve a request: those that it names, each of which must fit, or all that fit.
+///
+/// A worker asks this for every machine; a panel may ask it before it takes an order.
 ///
 /// # Errors
-/// [`AssignError::Refused`] where a named pool does not exist or does not fit, and where no pool fits.
+/// [`AssignError::Refused`], in words, where a named pool does not exist or does not fit, and where no pool fits.
+pub fn fitting(request: &AddressRequest, pools: &[Pool]) -> Result<Vec<PoolName>, AssignError> {
+    if request.pools.is_empty() {
+        all_that_fit(request, pools)
+    } else {
+        request.pools.iter().map(|name| named(request, name, pools)).collect()
+    }
+}
+
+/// What to ask the store for. What a machine holds stays its own, also where its pool was changed and would not fit any
+/// more.
 pub(crate) fn want(
     request: &AddressRequest,
     pools: &[Pool],
     held: &[HeldAddress],
 ) -> Result<Want, AssignError> {
-    let chosen = if is_held(request, held) {
-        // What a machine holds stays its own, also where its pool was changed and would not fit any more.
-        request.pools.clone()
-    } else if request.pools.is_empty() {
-        all_that_fit(request, pools)?
-    } else {
-        request.pools.iter().map(|name| named(request, name, pools)).collect::<Result<_, _>>()?
-    };
-    Ok(Want { nic: request.nic, family: request.family, count: request.count, pools: chosen })
+    let pools = if is_held(request, held) { request.pools.clone() } else { fitting(request, pools)? };
+    Ok(Want { nic: request.nic, family: request.family, count: request.count, pools })
 }
 
 fn is_held(request: &AddressRequest, held: &[HeldAddress]) -> bool {

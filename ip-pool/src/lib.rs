@@ -40,6 +40,7 @@ mod plan;
 mod pools;
 mod range;
 
+pub use choose::fitting;
 pub use definition::PoolDefinition;
 pub use plan::PoolPlan;
 pub use pools::Pools;

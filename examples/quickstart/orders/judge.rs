@@ -1,0 +1,103 @@
+//! Judges a file as a whole: what no single value can show.
+
+use super::{
+    Order, Orders,
+    file::{Cluster, File, Machine, Package},
+    pools,
+    problem::Problem,
+    spec,
+};
+use deploy_core::{ClusterSettings, NameParts, Pool, VmidRange};
+use jiff::SignedDuration;
+use std::collections::BTreeSet;
+use toml::Spanned;
+
+/// All orders of a file, or everything that is wrong with it.
+pub(super) fn judge(file: &File) -> Result<Orders, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let cluster = keep(cluster(file.cluster.get_ref(), file.machines.len()), &mut problems);
+    let pools = pools::definitions(file, &mut problems);
+    // Judged above, so what is left out here was already complained about.
+    let plans: Vec<Pool> = pools.iter().filter_map(|pool| pool.plan().ok()).map(|plan| plan.pool).collect();
+    let references = references(&file.machines);
+    let mut machines = Vec::new();
+    for (at, (machine, reference)) in file.machines.iter().zip(references).enumerate() {
+        let name = format!("machines[{at}] ({})", machine.get_ref().reference.get_ref());
+        let order = reference.and_then(|()| order(file, machine, cluster.as_ref(), &plans));
+        machines.extend(keep(order.map_err(|problem| problem.under(&name)), &mut problems));
+    }
+    match cluster {
+        Some(cluster) if problems.is_empty() => Ok(Orders { cluster, pools, machines }),
+        _ => Err(problems),
+    }
+}
+
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn cluster(cluster: &Cluster, machines: usize) -> Result<ClusterSettings, Problem> {
+    let place = cluster.vmids.span();
+    let vmids = cluster.vmids.get_ref();
+    let vmids = VmidRange::new(vmids.first, vmids.last)
+        .map_err(|invalid| Problem::new(place.clone(), invalid).under("cluster"))?;
+    let numbers =
+        usize::try_from(vmids.last().get() - vmids.first().get()).unwrap_or(usize::MAX).saturating_add(1);
+    if numbers < machines {
+        let message = format!("cluster: vmids: {numbers} numbers are too few for {machines} machines");
+        return Err(Problem::new(place, message));
+    }
+    let quarantine = SignedDuration::from_mins(i64::from(cluster.quarantine_minutes));
+    Ok(ClusterSettings { name: cluster.name.clone(), vmids, quarantine })
+}
+
+/// For each machine whether its reference is its own.
+fn references(machines: &[Spanned<Machine>]) -> impl Iterator<Item = Result<(), Problem>> {
+    let mut seen = BTreeSet::new();
+    machines.iter().map(move |machine| {
+        let reference = &machine.get_ref().reference;
+        if seen.insert(reference.get_ref()) {
+            return Ok(());
+        }
+        let message = "reference: another machine of this file has it; each must have one of its own";
+        Err(Problem::new(reference.span(), message))
+    })
+}
+
+fn order(
+    file: &File,
+    machine: &Spanned<Machine>,
+    cluster: Option<&ClusterSettings>,
+    pools: &[Pool],
+) -> Result<Order, Problem> {
+    let name = &file.cluster.get_ref().name;
+    let wishes = machine.get_ref().over(&package(file, machine.get_ref())?);
+    let reference = machine.get_ref().reference.get_ref().clone();
+    let spec = spec::spec(name, machine.span(), &wishes)?;
+    pools::check_requests(&spec, &wishes, pools)?;
+    spec.check().map_err(|invalid| Problem::new(machine.span(), invalid))?;
+    // With the longest number: what a name pattern gives for this machine must be a DNS name with any.
+    let vmid = cluster.map_or(deploy_core::Vmid::MAX, |cluster| cluster.vmids.last());
+    let parts = NameParts { vmid, reference: &reference, cluster: name, node: &spec.node };
+    for (key, pattern) in [("domain", &wishes.domain), ("pve_name", &wishes.pve_name)] {
+        if let Some(pattern) = pattern {
+            let wrong = |invalid: deploy_core::Invalid| Problem::new(pattern.span(), invalid.at(key));
+            pattern.get_ref().resolve(parts).map_err(wrong)?;
+        }
+    }
+    let password = wishes.cloud_init.and_then(|cloud_init| cloud_init.password);
+    Ok(Order { reference, spec, password })
+}
+
+fn package(file: &File, machine: &Machine) -> Result<Package, Problem> {
+    let Some(name) = &machine.package else { return Ok(Package::default()) };
+    file.packages.get(name.get_ref()).cloned().ok_or_else(|| {
+        let known: Vec<_> = file.packages.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "the file has none".to_owned()
+        } else {
+            format!("known are {}", known.join(", "))
+        };
+        Problem::new(name.span(), format!("package: there is no package {:?}; {known}", name.get_ref()))
+    })
+}

@@ -1,0 +1,73 @@
+//! The order file: what is deployed, and where.
+//!
+//! Nothing about a cluster is in the code: its name, numbers, pools, templates, nodes, storages and bridges are all in the
+//! file. It is read and judged as a whole before anything is created, so a file with a mistake changes nothing.
+
+mod file;
+mod hint;
+mod judge;
+mod pools;
+mod problem;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use problem::Rejected;
+
+use anyhow::Context as _;
+use deploy_core::{ClusterSettings, ExternalRef, PasswordHash, VmSpec};
+use ip_pool::PoolDefinition;
+use secrecy::SecretString;
+use std::{fs, path::Path};
+
+/// The file that is deployed where none is named.
+const DEMO: &str = include_str!("../../orders.toml");
+
+/// Everything that an order file says.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    /// The cluster.
+    pub(crate) cluster: ClusterSettings,
+    /// Its address pools.
+    pub(crate) pools: Vec<PoolDefinition>,
+    /// The machines, in the order of the file.
+    pub(crate) machines: Vec<Order>,
+}
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The reference it is known by.
+    pub(crate) reference: ExternalRef,
+    /// What is ordered, but for the password.
+    spec: VmSpec,
+    /// The password, in plain text: it is hashed when the machine is ordered, and only the hash is stored.
+    password: Option<SecretString>,
+}
+
+impl Order {
+    /// The complete order; `hash` makes the hash of its password.
+    pub(crate) fn spec<E>(
+        &self,
+        hash: impl FnOnce(&SecretString) -> Result<PasswordHash, E>,
+    ) -> Result<VmSpec, E> {
+        let mut spec = self.spec.clone();
+        if let (Some(password), Some(cloud_init)) = (&self.password, &mut spec.cloud_init) {
+            cloud_init.password = Some(hash(password)?);
+        }
+        Ok(spec)
+    }
+}
+
+/// Reads and judges a file, or the demonstration where none is named.
+pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Orders> {
+    let Some(path) = path else { return Ok(parse("orders.toml (built in)", DEMO)?) };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("--orders: {} cannot be read", path.display()))?;
+    Ok(parse(&path.display().to_string(), &text)?)
+}
+
+fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
+    let file = toml::from_str(text).map_err(|error| Rejected::unreadable(name, text, &error))?;
+    judge::judge(&file).map_err(|problems| Rejected::new(name, text, problems))
+}
