@@ -1,0 +1,119 @@
+//! Taking addresses and giving them back.
+
+use super::{define::find, free};
+use crate::{
+    column::{Columns, address_key, address_of, micros_after},
+    failure::{Failure, Unreadable},
+    vm::fence,
+    writer::Tx,
+};
+use deploy_core::{CommitError, Family, HeldAddress, Lease, Pool, StoreError, TakeError, VmKey, Want};
+use rusqlite::{Connection, Row, params};
+
+/// Takes what is wanted and not held yet; see [`AddressStore::take`](deploy_core::AddressStore::take).
+pub(crate) fn take(
+    tx: &Tx<'_>,
+    lease: &Lease,
+    wants: &[Want],
+) -> Result<Vec<HeldAddress>, Failure<TakeError>> {
+    fence(tx.conn, lease, TakeError::Fenced)?;
+    for want in wants {
+        let has = held(tx.conn, lease.key)?.iter().filter(|held| meets(want, held)).count();
+        let missing = usize::from(want.count).saturating_sub(has);
+        take_missing(tx, lease, want, missing)?;
+    }
+    let held = held(tx.conn, lease.key)?;
+    Ok(wants.iter().flat_map(|want| held.iter().filter(|held| meets(want, held)).cloned()).collect())
+}
+
+fn meets(want: &Want, held: &HeldAddress) -> bool {
+    held.nic == want.nic && Family::of(held.address) == want.family
+}
+
+fn take_missing(
+    tx: &Tx<'_>,
+    lease: &Lease,
+    want: &Want,
+    mut missing: usize,
+) -> Result<(), Failure<TakeError>> {
+    for name in &want.pools {
+        if missing == 0 {
+            break;
+        }
+        let Some(pool) = find(tx.conn, name)?.filter(|pool: &Pool| pool.family == want.family) else {
+            continue;
+        };
+        free::reclaim(tx, name)?;
+        while missing > 0
+            && let Some(number) = free::take_lowest(tx, name)?
+        {
+            hold(tx, lease, want, &pool, number)?;
+            missing -= 1;
+        }
+    }
+    if missing == 0 {
+        return Ok(());
+    }
+    let missing = u8::try_from(missing).unwrap_or(u8::MAX);
+    Err(Failure::Refused(TakeError::Exhausted { want: want.clone(), missing }))
+}
+
+fn hold(
+    tx: &Tx<'_>,
+    lease: &Lease,
+    want: &Want,
+    pool: &Pool,
+    number: u128,
+) -> Result<(), Failure<TakeError>> {
+    tx.conn
+        .prepare_cached("INSERT INTO address (cluster, address, pool, vm, nic) VALUES (?, ?, ?, ?, ?)")?
+        .execute(params![
+        pool.cluster.as_str(),
+        number.to_be_bytes(),
+        pool.name.as_str(),
+        lease.key.to_string(),
+        want.nic.get()
+    ])?;
+    Ok(())
+}
+
+/// Lets everything that the lease's machine holds rest, as long as each pool says.
+pub(crate) fn give_back(tx: &Tx<'_>, lease: &Lease) -> Result<Vec<HeldAddress>, Failure<CommitError>> {
+    fence(tx.conn, lease, CommitError::Fenced)?;
+    let given = held(tx.conn, lease.key)?;
+    for address in &given {
+        let missing = || Unreadable(format!("pool {} is gone and {} is held", address.pool, address.address));
+        let pool: Pool = find(tx.conn, &address.pool)?.ok_or_else(missing)?;
+        tx.conn.prepare_cached("UPDATE address SET until = ? WHERE cluster = ? AND address = ?")?.execute(
+            params![micros_after(tx.now, pool.rest), pool.cluster.as_str(), address_key(address.address)],
+        )?;
+    }
+    Ok(given)
+}
+
+/// What a machine holds, in the order in which it was taken.
+pub(crate) fn held<E: From<StoreError>>(
+    conn: &Connection,
+    key: VmKey,
+) -> Result<Vec<HeldAddress>, Failure<E>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT nic, address, pool FROM address WHERE vm = ? AND until IS NULL ORDER BY id",
+    )?;
+    let what = format!("machine {key}");
+    let mut rows = statement.query([key.to_string()])?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        held.push(decode(row, &what)?);
+    }
+    Ok(held)
+}
+
+fn decode(row: &Row<'_>, what: &str) -> Result<HeldAddress, Unreadable> {
+    let columns = Columns::new(row, what);
+    let nic: u8 = columns.number("nic")?;
+    Ok(HeldAddress {
+        nic: nic.try_into().map_err(|error| Unreadable(format!("{what}: {error}")))?,
+        address: address_of(columns.raw("address")?),
+        pool: columns.parsed("pool")?,
+    })
+}

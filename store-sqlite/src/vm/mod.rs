@@ -1,0 +1,23 @@
+//! Machines: their rows, leases, commands and logs.
+
+mod claim;
+mod command;
+mod commit;
+mod create;
+mod fence;
+mod log;
+mod number;
+mod outbox;
+mod row;
+mod worker;
+
+pub(crate) use claim::{claim, next_due};
+pub(crate) use command::command;
+pub(crate) use commit::commit;
+pub(crate) use create::{clusters, create, put_cluster};
+pub(crate) use fence::{fence, release, reload};
+pub(crate) use log::{entries, entries_of};
+pub(crate) use number::renumber;
+pub(crate) use outbox::{delivered, waiting};
+pub(crate) use row::{by_key, by_reference, list};
+pub(crate) use worker::{heartbeat, retire, sweep};
