@@ -97,27 +97,27 @@ fn stranger(node: NodeName) -> Machine {
     }
 }
 
-async fn aspects(client: &Client, id: &MachineId, found: Found, look: Look) -> Result<Machine, ApiError> {
+async fn aspects(client: &Client, id: &MachineId, found: Found, wanted: Look) -> Result<Machine, ApiError> {
     let (node, vmid) = (found.node.as_str(), id.vmid.get());
     let config = read_config::machine_config(&found.config);
     let lock = found.config.lock().map(str::to_owned);
-    let power = if look.covers(Look::POWER) || look.covers(Look::AGENT) {
+    let power = if wanted.covers(Look::POWER) || wanted.covers(Look::AGENT) {
         power(&read(|| client.vm_status(node, vmid)).await?)
     } else {
         None
     };
-    let pending = if look.covers(Look::PENDING) {
+    let pending = if wanted.covers(Look::PENDING) {
         let entries = read(|| client.vm_pending(node, vmid)).await?;
         Some(entries.into_iter().filter(crate::PendingEntry::is_waiting).map(|entry| entry.key).collect())
     } else {
         None
     };
-    let firewall = if look.covers(Look::FIREWALL) {
+    let firewall = if wanted.covers(Look::FIREWALL) {
         Some(read_firewall::firewall(client, node, vmid).await?)
     } else {
         None
     };
-    let agent = if look.covers(Look::AGENT) {
+    let agent = if wanted.covers(Look::AGENT) {
         // Asked only where it can answer: each call of a silent agent blocks one of the node's three API workers for 3 s.
         Some(if config.agent && power == Some(Power::Running) {
             agent(client, node, vmid).await
@@ -127,9 +127,20 @@ async fn aspects(client: &Client, id: &MachineId, found: Found, look: Look) -> R
     } else {
         None
     };
-    let backups = if look.covers(Look::BACKUPS) { Some(backups::of(client, vmid).await?) } else { None };
-    let pool = if look.covers(Look::POOL) { Some(pool(client, vmid).await?) } else { None };
-    Ok(Machine { node: found.node, look, lock, config, power, pending, firewall, agent, backups, pool })
+    let backups = if wanted.covers(Look::BACKUPS) { Some(backups::of(client, vmid).await?) } else { None };
+    let pool = if wanted.covers(Look::POOL) { Some(pool(client, vmid).await?) } else { None };
+    Ok(Machine {
+        node: found.node,
+        look: wanted,
+        lock,
+        config,
+        power,
+        pending,
+        firewall,
+        agent,
+        backups,
+        pool,
+    })
 }
 
 /// Whether it runs; `None` at the moment in which a configuration appears, when PVE does not say.

@@ -4,8 +4,8 @@ use crate::{
     DriveConfig, IpConfig, Ipv4Setting, Ipv6Setting, NetConfig, PropertyString, VmConfig, decode_ssh_keys,
 };
 use deploy_core::{
-    Autostart, Bytes, CpuCount, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops,
-    Limit, MachineCloudInit, MachineConfig, MiB, MiBps, Nic, NicSlot, SmbiosUuid,
+    Autostart, Bytes, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops, Limit,
+    MachineCloudInit, MachineConfig, MiBps, Nic, NicSlot, SmbiosUuid,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -20,9 +20,9 @@ pub(super) fn machine_config(config: &VmConfig) -> MachineConfig {
         tags: config.tags().iter().filter_map(|tag| tag.parse().ok()).collect(),
         autostart: if config.flag("onboot") == Some(true) { Autostart::On } else { Autostart::Off },
         protected: config.is_protected(),
-        sockets: CpuCount::try_from(u64::from(config.sockets())).ok(),
-        cores: CpuCount::try_from(u64::from(config.cores())).ok(),
-        memory: MiB::try_from(config.memory_mib()).ok(),
+        sockets: config.sockets().and_then(|count| u64::from(count).try_into().ok()),
+        cores: config.cores().and_then(|count| u64::from(count).try_into().ok()),
+        memory: config.memory_mib().and_then(|memory| memory.try_into().ok()),
         balloon: config.number("balloon"),
         agent: config.get("agent").is_some_and(agent_enabled),
         boot: boot(config),

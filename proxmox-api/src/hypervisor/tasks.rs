@@ -68,7 +68,7 @@ fn state(status: TaskStatus) -> TaskState {
     };
     TaskState::Ended(match (exit.class(), exit) {
         (None, TaskExit::Warnings(count)) => Ended::Warnings(format!("{count}, see the task's log")),
-        (None, _) | (Some(Failure::Already(_)), _) => Ended::Ok,
+        (None | Some(Failure::Already(_)), _) => Ended::Ok,
         (Some(_), TaskExit::UnexpectedStatus) => {
             Ended::Lost("its worker died without a word (killed, or the node rebooted)".to_owned())
         }

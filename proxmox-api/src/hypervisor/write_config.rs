@@ -45,14 +45,10 @@ pub(super) fn update(configure: &Configure) -> Result<Update, PropertyError> {
         set = set.set(slot.to_string(), net(nic)?.to_string());
     }
     delete.extend(configure.remove_nics.iter().map(ToString::to_string));
-    cloud_init(&configure.cloud_init, set, delete)
+    Ok(cloud_init(&configure.cloud_init, set, delete))
 }
 
-fn cloud_init(
-    goal: &CloudInitGoal,
-    mut set: Params,
-    mut delete: Vec<String>,
-) -> Result<Update, PropertyError> {
+fn cloud_init(goal: &CloudInitGoal, mut set: Params, mut delete: Vec<String>) -> Update {
     if let Some((slot, storage)) = &goal.drive {
         let volume = Volume::CloudInit { storage: storage.to_string() };
         set = set.set(slot.to_string(), DriveConfig::new(volume).for_writing());
@@ -78,7 +74,7 @@ fn cloud_init(
         set = set.set(format!("ipconfig{}", nic.get()), guest_network(network).to_string());
     }
     delete.extend(goal.remove_networks.iter().map(|nic| format!("ipconfig{}", nic.get())));
-    Ok(Update { set, delete })
+    Update { set, delete }
 }
 
 fn options(
