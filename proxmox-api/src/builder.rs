@@ -86,13 +86,13 @@ impl ClientBuilder {
         if bases.is_empty() {
             return Err(BuildError::NoUrl);
         }
-        let trust = match self.trust {
-            Some(trust) => trust,
-            None if bases.iter().all(|base| base.starts_with("http://")) => Trust::SystemRoots,
+        let tls = match self.trust {
+            Some(trust) => trust.client_config()?,
+            None if bases.iter().all(|base| base.starts_with("http://")) => Trust::nobody()?,
             None => return Err(BuildError::NoTrust),
         };
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust.client_config()?)
+            .tls_backend_preconfigured(tls)
             .http1_only()
             .connect_timeout(self.timeouts.connect)
             .pool_idle_timeout(self.timeouts.idle)

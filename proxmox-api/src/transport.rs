@@ -58,8 +58,12 @@ impl Transport {
                         continue;
                     }
                 }
-                // A node that accepts connections and answers nothing: not again here, but the next request elsewhere.
-                Err(error) if error.sent() == Sent::Unknown && error.status().is_none() => {
+                // A node that accepts connections and answers nothing, or perhaps has lost its daemon: not again here, but
+                // the next request elsewhere.
+                Err(error)
+                    if error.status() == Some(595)
+                        || (error.status().is_none() && error.sent() == Sent::Unknown) =>
+                {
                     self.prefer(index, next);
                 }
                 _ => {}

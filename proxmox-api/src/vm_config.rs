@@ -56,20 +56,23 @@ impl VmConfig {
         self.get("description").map(|text| text.trim_end_matches('\n'))
     }
 
-    /// CPU sockets; PVE's default is 1.
-    pub fn sockets(&self) -> u32 {
-        self.number("sockets").unwrap_or(1)
+    /// CPU sockets; PVE's default is 1. `None` if the value cannot be read.
+    pub fn sockets(&self) -> Option<u32> {
+        if self.get("sockets").is_some() { self.number("sockets") } else { Some(1) }
     }
 
-    /// CPU cores per socket; PVE's default is 1.
-    pub fn cores(&self) -> u32 {
-        self.number("cores").unwrap_or(1)
+    /// CPU cores per socket; PVE's default is 1. `None` if the value cannot be read.
+    pub fn cores(&self) -> Option<u32> {
+        if self.get("cores").is_some() { self.number("cores") } else { Some(1) }
     }
 
-    /// Memory in MiB; PVE's default is 512. A property string since 8.1.
-    pub fn memory_mib(&self) -> u64 {
-        let parsed = self.get("memory").and_then(|text| PropertyString::parse(text, "current").ok());
-        parsed.and_then(|memory| memory.get("current")?.parse().ok()).unwrap_or(512)
+    /// Memory in MiB; PVE's default is 512. `None` if the value cannot be read.
+    pub fn memory_mib(&self) -> Option<u64> {
+        let Some(text) = self.get("memory") else {
+            return Some(512);
+        };
+        // A property string since 8.1.
+        PropertyString::parse(text, "current").ok()?.get("current")?.parse().ok()
     }
 
     /// A boolean option; `None` if it is not set or holds something else, such as a property string.
@@ -217,7 +220,9 @@ mod tests {
     #[test]
     fn options_are_read_whatever_their_type() {
         let config = config();
-        assert_eq!((config.cores(), config.sockets(), config.memory_mib()), (2, 1, 128));
+        assert_eq!((config.cores(), config.sockets(), config.memory_mib()), (Some(2), Some(1), Some(128)));
+        let odd: VmConfig = serde_json::from_str(r#"{"memory":"current=2048","cores":"many"}"#).unwrap();
+        assert_eq!((odd.memory_mib(), odd.cores()), (Some(2048), None));
         assert_eq!(
             (config.flag("onboot"), config.flag("numa"), config.is_template()),
             (Some(false), None, true)

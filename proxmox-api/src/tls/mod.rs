@@ -10,7 +10,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::crypto::CryptoProvider;
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -47,12 +48,13 @@ pub enum TrustError {
 }
 
 impl Trust {
+    /// No certificate is trusted: for a client that has only plain addresses.
+    pub(crate) fn nobody() -> Result<ClientConfig, TrustError> {
+        Ok(start()?.1.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    }
+
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TrustError> {
-        // The provider is named, not the process-wide default: two crates of one program may have set different ones.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TrustError::Tls(error.to_string()))?;
+        let (provider, builder) = start()?;
         let mut config = match self {
             Self::SystemRoots => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
             Self::Ca(pem) => builder.with_root_certificates(roots_from_pem(pem)?).with_no_client_auth(),
@@ -68,6 +70,15 @@ impl Trust {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// The provider is named, not the process-wide default: two crates of one program may have set different ones.
+fn start() -> Result<(Arc<CryptoProvider>, ConfigBuilder<ClientConfig, WantsVerifier>), TrustError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TrustError::Tls(error.to_string()))?;
+    Ok((provider, builder))
 }
 
 fn system_roots() -> Result<RootCertStore, TrustError> {

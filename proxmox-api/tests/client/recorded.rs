@@ -50,7 +50,8 @@ async fn every_recorded_answer_is_understood() {
             let reason = row["reason"].as_str().unwrap_or_default();
             server.push(answer(&format!("{status} {reason}"), &body));
             let sent = server.requests().len();
-            let outcome = call(&client, method, path).await;
+            let of_machines = row["params"] == serde_json::json!([["type", "vm"]]);
+            let outcome = call(&client, method, path, of_machines).await;
             let Some(outcome) = outcome else {
                 // Not one of the typed calls: take the answer back with an untyped one.
                 let _ = client.get::<Value>("/version", &proxmox_api::Params::new()).await;
@@ -114,7 +115,12 @@ fn check_error(error: &ApiError, row: &Value, line: &str) {
 
 /// Makes the typed call for a recorded path, with parameters that do not matter: the answer is the recorded one.
 #[allow(clippy::too_many_lines, reason = "one line a call")]
-async fn call(client: &proxmox_api::Client, method: &str, path: &str) -> Option<Result<Made, ApiError>> {
+async fn call(
+    client: &proxmox_api::Client,
+    method: &str,
+    path: &str,
+    of_machines: bool,
+) -> Option<Result<Made, ApiError>> {
     let path = path.split('?').next().unwrap_or_default();
     let segments: Vec<_> = path.split('/').collect();
     let upid: Upid = UPID.parse().unwrap();
@@ -128,6 +134,9 @@ async fn call(client: &proxmox_api::Client, method: &str, path: &str) -> Option<
         ("GET", ["cluster", "status"]) => nothing(client.cluster_status().await.map(|status| {
             assert_eq!(status.nodes.len(), 2);
         })),
+        ("GET", ["cluster", "resources"]) if of_machines => {
+            count(client.vm_resources().await.map(|list| list.len()))
+        }
         ("GET", ["nodes"]) => count(client.nodes().await.map(|list| list.len())),
         ("GET", ["cluster", "ha", "resources", _]) => nothing(client.ha_resource(1).await.map(|_| ())),
         ("DELETE", ["cluster", "ha", "resources", _]) => nothing(client.delete_ha_resource(1).await),
