@@ -1,1 +1,54 @@
-//! A faithful Proxmox VE cluster simulator: sans-IO state, an HTTP(S) server and a binary
+//! A simulator of a Proxmox VE cluster.
+//!
+//! It answers as a real cluster does where a program that deploys machines looks: the same paths,
+//! parameters and texts, tasks that take time, locks that are waited for, configurations that are
+//! half-written while a clone is under way. And it can be made to lose requests and answers, fail
+//! tasks and switch nodes off, all from a seed.
+//!
+//! - [`Cluster`] is the cluster itself, without any IO: time comes in as an argument.
+//! - [`Server`] puts a cluster behind HTTPS, with a certificate of its own.
+//! - The binary `proxmox-sim` is that server as a process.
+//!
+//! ```
+//! use proxmox_sim::{ClusterConfig, Server, ServerOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let running = Server::start(ClusterConfig::quick(), ServerOptions::default()).await?;
+//! assert!(running.url().starts_with("https://127.0.0.1:"));
+//! assert_eq!(running.counters().total_requests(), 0);
+//! running.shutdown().await;
+//! # Ok(()) }
+//! ```
+
+mod access;
+mod calls;
+mod cluster;
+mod config;
+mod counters;
+mod faults;
+mod flock;
+mod journal;
+mod reply;
+mod request;
+mod schema;
+mod server;
+mod task;
+mod timing;
+mod upid;
+mod version;
+mod works;
+mod world;
+
+pub use cluster::{CallId, Cluster, Handled, Switch};
+pub use config::{
+    BackupConfig, ClusterConfig, Grant, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
+};
+pub use counters::{Counters, TaskCount};
+pub use faults::Faults;
+pub use journal::Entry;
+pub use reply::{Answer, Reply};
+pub use request::Request;
+pub use server::{Running, Server, ServerError, ServerOptions};
+pub use timing::Durations;
+pub use version::Version;
+pub use world::Time;

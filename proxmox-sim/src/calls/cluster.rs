@@ -1,0 +1,171 @@
+//! `/version`, `/access` and `/cluster`.
+
+use serde_json::{Value, json};
+
+use super::{Answered, Call, data, list};
+use crate::reply::Refusal;
+use crate::world::{Statistic, World};
+
+pub(super) fn version(world: &World) -> Answered {
+    let version = world.version;
+    data(json!({"version": version.full(), "release": version.release(), "repoid": "14a22df35955d97d"}))
+}
+
+pub(super) fn ticket(world: &World, call: &Call) -> Answered {
+    let mut user = call.arguments.require("username").to_owned();
+    if let Some(realm) = call.text("realm").filter(|_| !user.contains('@')) {
+        user = format!("{user}@{realm}");
+    }
+    let password = call.arguments.require("password");
+    let (ticket, csrf) = world.accounts.login(&user, password, world.unix())?;
+    data(json!({
+        "ticket": ticket, "CSRFPreventionToken": csrf, "username": user,
+        "clustername": world.name, "cap": {},
+    }))
+}
+
+/// The caller's rights. One that may do everything gets a selection.
+pub(super) fn permissions(call: &Call) -> Answered {
+    const ALL: [&str; 20] = [
+        "VM.Allocate",
+        "VM.Audit",
+        "VM.Clone",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Cloudinit",
+        "VM.Config.Disk",
+        "VM.Config.HWType",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.Options",
+        "VM.Migrate",
+        "VM.PowerMgmt",
+        "VM.Snapshot",
+        "VM.Backup",
+        "Datastore.AllocateSpace",
+        "Datastore.Audit",
+        "SDN.Use",
+        "Sys.Audit",
+        "Pool.Audit",
+    ];
+    let rights = |names: &mut dyn Iterator<Item = &str>| -> Value {
+        names.map(|name| (name.to_owned(), json!(1))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let mut paths = serde_json::Map::new();
+    match call.caller.grants() {
+        None => {
+            let path = call.text("path").unwrap_or("/");
+            paths.insert(path.to_owned(), rights(&mut ALL.into_iter()));
+        }
+        Some(grants) => {
+            for grant in grants {
+                paths.insert(grant.path.clone(), rights(&mut grant.privileges.iter().map(String::as_str)));
+            }
+        }
+    }
+    data(Value::Object(paths))
+}
+
+pub(super) fn status(world: &World) -> Answered {
+    let mut rows = vec![json!({
+        "type": "cluster", "id": "cluster", "name": world.name, "nodes": world.nodes.len(),
+        "quorate": u8::from(world.quorate), "version": 2,
+    })];
+    for (name, node) in &world.nodes {
+        rows.push(json!({
+            "type": "node", "id": format!("node/{name}"), "name": name, "nodeid": node.id,
+            "online": u8::from(node.online), "local": u8::from(node.id == 1), "level": "",
+            "ip": format!("127.0.0.{}", 10 + node.id),
+        }));
+    }
+    list(rows)
+}
+
+pub(super) fn nextid(world: &World, call: &Call) -> Answered {
+    if let Some(vmid) = call.arguments.number("vmid") {
+        let taken = u32::try_from(vmid).is_ok_and(|vmid| world.machines.contains_key(&vmid));
+        if taken {
+            return Err(Refusal::parameter("vmid", format!("VM {vmid} already exists")));
+        }
+        return data(json!(vmid.to_string()));
+    }
+    let free = (100..1_000_000).find(|vmid| !world.machines.contains_key(vmid));
+    match free {
+        Some(vmid) => data(json!(vmid.to_string())),
+        None => Err(Refusal::Die("unable to get any free VMID in range [100, 1000000]".to_owned())),
+    }
+}
+
+pub(super) fn resources(world: &World, call: &Call) -> Answered {
+    let kind = call.text("type");
+    let mut rows = Vec::new();
+    if kind.is_none_or(|kind| kind == "vm") {
+        rows.extend(world.machines.keys().filter_map(|vmid| machine(world, call, *vmid)));
+    }
+    if kind.is_none_or(|kind| kind == "node") {
+        rows.extend(world.nodes.iter().map(|(name, node)| {
+            let status = if node.online { "online" } else { "offline" };
+            json!({"type": "node", "id": format!("node/{name}"), "node": name, "status": status, "level": "",
+                "maxcpu": 16, "maxmem": 64_u64 << 30, "mem": 8_u64 << 30, "cpu": 0.05, "uptime": world.now.as_secs() + 3600})
+        }));
+    }
+    if kind.is_none_or(|kind| kind == "storage") {
+        for node in world.nodes.keys() {
+            let may = |name: &str| call.caller.may(&format!("/storage/{name}"), "Datastore.Audit");
+            rows.extend(world.storages.values().filter(|s| may(&s.name)).map(|storage| {
+                json!({"type": "storage", "id": format!("storage/{node}/{}", storage.name), "node": node,
+                    "storage": storage.name, "shared": u8::from(storage.shared), "status": "available",
+                    "content": storage.content.join(","), "disk": storage.used(node), "maxdisk": storage.total})
+            }));
+        }
+    }
+    if kind.is_none() {
+        rows.extend(
+            world
+                .pools
+                .keys()
+                .map(|pool| json!({"type": "pool", "id": format!("/pool/{pool}"), "pool": pool})),
+        );
+    }
+    list(rows)
+}
+
+/// A row of a machine: where it is, its lock, tags and pool are live, everything else is as last
+/// broadcast.
+fn machine(world: &World, call: &Call, vmid: u32) -> Option<Value> {
+    let machine = world.machines.get(&vmid)?;
+    let pool = world.pool_of(vmid);
+    let audit = call.caller.may(&format!("/vms/{vmid}"), "VM.Audit")
+        || pool.is_some_and(|pool| call.caller.may(&format!("/pool/{pool}"), "VM.Audit"));
+    if !audit {
+        return None;
+    }
+    let mut row = match world.statistics.get(vmid) {
+        None => json!({"status": "unknown"}),
+        Some(statistic) => figures(world, statistic),
+    };
+    row["id"] = json!(format!("qemu/{vmid}"));
+    row["type"] = json!("qemu");
+    row["vmid"] = json!(vmid);
+    row["node"] = json!(machine.node);
+    for (key, value) in
+        [("lock", machine.config.lock()), ("tags", machine.config.get("tags")), ("pool", pool)]
+    {
+        if let Some(value) = value {
+            row[key] = json!(value);
+        }
+    }
+    if let Some(ha) = world.ha.get(&vmid) {
+        row["hastate"] = json!(ha.state);
+    }
+    Some(row)
+}
+
+fn figures(world: &World, statistic: &Statistic) -> Value {
+    let uptime = statistic.since.map_or(0, |since| world.now.saturating_sub(since).as_secs());
+    json!({
+        "name": statistic.name, "status": statistic.status, "template": u8::from(statistic.template),
+        "maxcpu": statistic.cpus, "maxmem": statistic.memory, "maxdisk": statistic.disk, "uptime": uptime,
+        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0, "memhost": 0,
+    })
+}

@@ -1,0 +1,198 @@
+//! The calls themselves, one file for each part of the tree.
+
+mod agent;
+mod cloudinit;
+mod cluster;
+mod config;
+mod config_values;
+mod firewall;
+mod firewall_rules;
+mod ha;
+mod ipset;
+mod lifecycle;
+mod machines;
+mod migrate;
+mod nodes;
+mod pools;
+mod power;
+mod snapshots;
+mod storage;
+mod tasks;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::access::Caller;
+use crate::reply::Refusal;
+use crate::schema::{Arguments, Endpoint};
+use crate::task::TaskKey;
+use crate::works::Work;
+use crate::world::World;
+
+/// A call that passed the checks of its table.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) endpoint: &'static Endpoint,
+    pub(crate) arguments: Arguments,
+    pub(crate) caller: Caller,
+}
+
+/// What a call leads to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// `data` of the answer.
+    Data(Value),
+    /// The whole body, for lists with a total.
+    Body(Value),
+    /// Refused, but only after that time.
+    Refused(Duration, Refusal),
+    /// Answered when a worker on that node is done.
+    Wait(String, Box<dyn Work>),
+    /// A task; with patience the call waits for its end that long.
+    Task { kind: &'static str, id: String, node: String, work: Box<dyn Work>, patience: Option<Duration> },
+    /// Stops a task.
+    Stop(TaskKey),
+}
+
+type Answered = Result<Outcome, Refusal>;
+
+impl Call {
+    fn node(&self) -> &str {
+        self.arguments.require("node")
+    }
+
+    fn vmid(&self) -> u32 {
+        self.arguments.vmid("vmid")
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.arguments.text(name)
+    }
+
+    fn owned(&self, name: &str) -> Option<String> {
+        self.arguments.text(name).map(str::to_owned)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.arguments.flag(name)
+    }
+
+    /// Options that only the user root@pam may send.
+    fn need_root_for(&self, names: &[&str]) -> Result<(), Refusal> {
+        let found = names.iter().find(|name| self.text(name).is_some());
+        match found {
+            Some(name) if !self.caller.is_root() => {
+                Err(Refusal::parameter(name, "Only root may use this option."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn task(&self, kind: &'static str, work: impl Work + 'static) -> Answered {
+        Ok(Outcome::Task {
+            kind,
+            id: self.vmid().to_string(),
+            node: self.node().to_owned(),
+            work: Box::new(work),
+            patience: None,
+        })
+    }
+}
+
+fn data(value: Value) -> Answered {
+    Ok(Outcome::Data(value))
+}
+
+fn done() -> Answered {
+    Ok(Outcome::Data(Value::Null))
+}
+
+fn list(rows: Vec<Value>) -> Answered {
+    Ok(Outcome::Data(Value::Array(rows)))
+}
+
+fn with_total(rows: Vec<Value>, total: usize) -> Answered {
+    Ok(Outcome::Body(json!({ "data": rows, "total": total })))
+}
+
+/// Carries out a call.
+pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
+    let machine = call.endpoint.path.strip_prefix("/nodes/{node}/qemu/{vmid}");
+    if let Some(rest) = machine {
+        return dispatch_machine(world, call, rest);
+    }
+    match (call.endpoint.method.as_str(), call.endpoint.path.as_str()) {
+        ("GET", "/version" | "/nodes/{node}/version") => cluster::version(world),
+        ("POST", "/access/ticket") => cluster::ticket(world, call),
+        ("GET", "/access/permissions") => cluster::permissions(call),
+        ("GET", "/cluster/status") => cluster::status(world),
+        ("GET", "/cluster/nextid") => cluster::nextid(world, call),
+        ("GET", "/cluster/resources") => cluster::resources(world, call),
+        ("GET", "/cluster/tasks") => tasks::cluster(world, call),
+        ("GET", "/cluster/firewall/options") => data(json!({"enable": 1, "digest": "0".repeat(40)})),
+        ("GET", "/cluster/ha/resources") => ha::list(world),
+        ("POST", "/cluster/ha/resources") => ha::add(world, call),
+        ("GET", "/cluster/ha/resources/{sid}") => ha::get(world, call),
+        ("PUT", "/cluster/ha/resources/{sid}") => ha::update(world, call),
+        ("DELETE", "/cluster/ha/resources/{sid}") => ha::remove(world, call),
+        ("GET", "/nodes") => nodes::all(world),
+        ("GET", "/nodes/{node}/status") => nodes::status(world),
+        ("GET", "/nodes/{node}/network") => nodes::network(world, call),
+        ("GET", "/nodes/{node}/tasks") => tasks::node(world, call),
+        ("GET", "/nodes/{node}/tasks/{upid}/status") => tasks::status(world, call),
+        ("GET", "/nodes/{node}/tasks/{upid}/log") => tasks::log(world, call),
+        ("DELETE", "/nodes/{node}/tasks/{upid}") => tasks::stop(world, call),
+        ("GET", "/storage") => storage::definitions(world),
+        ("GET", "/nodes/{node}/storage") => storage::all(world, call),
+        ("GET", "/nodes/{node}/storage/{storage}/status") => storage::status(world, call),
+        ("GET", "/nodes/{node}/storage/{storage}/content") => storage::content(world, call),
+        ("POST", "/nodes/{node}/storage/{storage}/content") => storage::allocate(world, call),
+        ("GET", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::volume(world, call),
+        ("PUT", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::annotate(world, call),
+        ("DELETE", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::delete(world, call),
+        ("GET", "/nodes/{node}/qemu") => machines::list(world, call),
+        ("POST", "/nodes/{node}/qemu") => lifecycle::create(world, call),
+        ("GET", "/pools") => pools::list(world, call),
+        ("POST", "/pools") => pools::add(world, call),
+        ("GET", "/pools/{poolid}") => pools::get(world, call),
+        ("PUT", "/pools" | "/pools/{poolid}") => pools::update(world, call),
+        ("DELETE", "/pools" | "/pools/{poolid}") => pools::remove(world, call),
+        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+    }
+}
+
+fn dispatch_machine(world: &mut World, call: &Call, rest: &str) -> Answered {
+    let method = call.endpoint.method.as_str();
+    if let Some(rest) = rest.strip_prefix("/firewall") {
+        return firewall::dispatch(world, call, method, rest);
+    }
+    if let Some(command) = rest.strip_prefix("/agent/") {
+        return agent::command(world, call, command);
+    }
+    match (method, rest) {
+        ("DELETE", "") => lifecycle::destroy(world, call),
+        ("POST", "/clone") => lifecycle::clone(world, call),
+        ("POST", "/template") => lifecycle::template(world, call),
+        ("GET", "/feature") => lifecycle::feature(world, call),
+        ("GET", "/migrate") => migrate::preconditions(world, call),
+        ("POST", "/migrate") => migrate::migrate(world, call),
+        ("GET", "/config") => config::get(world, call),
+        ("PUT" | "POST", "/config") => config::change(world, call),
+        ("GET", "/pending") => config::pending(world, call),
+        ("PUT", "/unlink") => config::unlink(world, call),
+        ("PUT", "/resize") => lifecycle::resize(call),
+        ("POST", "/move_disk") => lifecycle::move_disk(world, call),
+        ("GET", "/cloudinit") => cloudinit::differences(world, call),
+        ("PUT", "/cloudinit") => cloudinit::regenerate(world, call),
+        ("GET", "/cloudinit/dump") => cloudinit::dump(world, call),
+        ("GET", "/status/current") => power::current(world, call),
+        ("POST", path) if path.starts_with("/status/") => power::change(world, call, path),
+        ("GET", "/snapshot") => snapshots::list(world, call),
+        ("POST", "/snapshot") => snapshots::create(world, call),
+        ("DELETE", "/snapshot/{snapname}") => snapshots::delete(call),
+        ("GET", "/snapshot/{snapname}/config") => snapshots::config(world, call),
+        ("POST", "/snapshot/{snapname}/rollback") => snapshots::rollback(call),
+        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+    }
+}

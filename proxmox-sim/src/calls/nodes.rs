@@ -1,0 +1,60 @@
+//! `/nodes` and what is not about machines, storages or tasks below it.
+
+use serde_json::json;
+
+use super::{Answered, Call, data, list};
+use crate::world::World;
+
+pub(super) fn all(world: &World) -> Answered {
+    let rows = world.nodes.iter().map(|(name, node)| {
+        let status = if node.online { "online" } else { "offline" };
+        let mut row = json!({"type": "node", "id": format!("node/{name}"), "node": name, "status": status, "level": ""});
+        if node.online {
+            row["maxcpu"] = json!(16);
+            row["maxmem"] = json!(64_u64 << 30);
+            row["mem"] = json!(8_u64 << 30);
+            row["maxdisk"] = json!(128_u64 << 30);
+            row["disk"] = json!(9_u64 << 30);
+            row["cpu"] = json!(0.05);
+            row["uptime"] = json!(world.now.as_secs() + 3600);
+        }
+        row
+    });
+    list(rows.collect())
+}
+
+pub(super) fn status(world: &World) -> Answered {
+    let full = world.version.full();
+    data(json!({
+        "pveversion": format!("pve-manager/{full}/14a22df35955d97d"),
+        "uptime": world.now.as_secs() + 3600,
+        "cpu": 0.05, "wait": 0, "loadavg": ["0.20", "0.15", "0.10"], "idle": 0,
+        "memory": {"total": 64_u64 << 30, "used": 8_u64 << 30, "free": 56_u64 << 30},
+        "rootfs": {"total": 128_u64 << 30, "used": 9_u64 << 30, "free": 119_u64 << 30, "avail": 113_u64 << 30},
+        "swap": {"total": 0, "used": 0, "free": 0},
+        "cpuinfo": {"cpus": 16, "cores": 8, "sockets": 1, "model": "Simulated CPU", "mhz": "3000.000"},
+        "kversion": "Linux 6.14.0-1-pve",
+    }))
+}
+
+pub(super) fn network(world: &World, call: &Call) -> Answered {
+    let node = world.node(call.node())?;
+    let kind = call.text("type");
+    let bridges =
+        kind.is_none_or(|k| matches!(k, "bridge" | "any_bridge" | "any_local_bridge" | "include_sdn"));
+    let mut rows = Vec::new();
+    if bridges {
+        rows.extend(node.bridges.iter().enumerate().map(|(n, bridge)| {
+            json!({"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": n + 4,
+                "method": "manual", "method6": "manual", "families": ["inet"], "bridge_stp": "off",
+                "bridge_fd": "0", "bridge_ports": format!("eno{}", n + 1)})
+        }));
+    }
+    if kind.is_none_or(|k| k == "eth") {
+        rows.extend((0..node.bridges.len()).map(|n| {
+            json!({"iface": format!("eno{}", n + 1), "type": "eth", "active": 1, "exists": 1, "priority": 3,
+                "method": "manual", "method6": "manual", "families": ["inet"]})
+        }));
+    }
+    list(rows)
+}

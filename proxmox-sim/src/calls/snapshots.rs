@@ -1,0 +1,57 @@
+//! `snapshot`.
+
+use serde_json::{Value, json};
+
+use super::{Answered, Call, config, data};
+use crate::works::{SnapshotAction, SnapshotWork};
+use crate::world::World;
+
+pub(super) fn list(world: &World, call: &Call) -> Answered {
+    let machine = world.machine_on(call.node(), call.vmid())?;
+    let mut rows: Vec<Value> = machine
+        .snapshots
+        .iter()
+        .map(|s| json!({"name": s.name, "description": s.description, "snaptime": s.time, "vmstate": 0}))
+        .collect();
+    let mut current = json!({
+        "name": "current", "description": "You are here!", "running": u8::from(machine.running.is_some()),
+        "digest": machine.config.digest(),
+    });
+    if let Some(parent) = machine.snapshots.last() {
+        current["parent"] = json!(parent.name);
+    }
+    rows.push(current);
+    super::list(rows)
+}
+
+fn work(call: &Call, action: SnapshotAction) -> SnapshotWork {
+    SnapshotWork {
+        node: call.node().to_owned(),
+        vmid: call.vmid(),
+        action,
+        name: call.arguments.require("snapname").to_owned(),
+        description: call.owned("description").unwrap_or_default(),
+        begun: false,
+    }
+}
+
+pub(super) fn create(world: &World, call: &Call) -> Answered {
+    world.machine_on(call.node(), call.vmid())?;
+    call.task("qmsnapshot", work(call, SnapshotAction::Create))
+}
+
+pub(super) fn delete(call: &Call) -> Answered {
+    call.task("qmdelsnapshot", work(call, SnapshotAction::Delete))
+}
+
+pub(super) fn rollback(call: &Call) -> Answered {
+    call.task("qmrollback", work(call, SnapshotAction::Rollback))
+}
+
+pub(super) fn config(world: &World, call: &Call) -> Answered {
+    let machine = world.machine_on(call.node(), call.vmid())?;
+    let name = call.arguments.require("snapname");
+    let snapshot = machine.snapshots.iter().find(|s| s.name == name);
+    let snapshot = snapshot.ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
+    data(Value::Object(config::shown(&snapshot.config)))
+}

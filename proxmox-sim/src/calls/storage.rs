@@ -1,0 +1,170 @@
+//! Storages and their content.
+
+use serde_json::{Value, json};
+
+use super::{Answered, Call, Outcome, data, done, list};
+use crate::reply::Refusal;
+use crate::works::DeleteVolume;
+use crate::world::{Storage, Volume, World, parse_size};
+
+pub(super) fn definitions(world: &World) -> Answered {
+    let rows = world.storages.values().map(|storage| {
+        json!({"storage": storage.name, "type": kind(storage), "shared": u8::from(storage.shared),
+            "content": storage.content.join(","), "digest": "0".repeat(40)})
+    });
+    list(rows.collect())
+}
+
+fn kind(storage: &Storage) -> &'static str {
+    match storage.kind {
+        crate::config::StorageKind::Dir => "dir",
+        crate::config::StorageKind::LvmThin => "lvmthin",
+    }
+}
+
+fn row(storage: &Storage, node: &str) -> Value {
+    let used = storage.used(node);
+    json!({
+        "storage": storage.name, "type": kind(storage), "shared": u8::from(storage.shared),
+        "content": storage.content.join(","), "active": 1, "enabled": 1,
+        "total": storage.total, "used": used, "avail": storage.total.saturating_sub(used),
+    })
+}
+
+pub(super) fn all(world: &World, call: &Call) -> Answered {
+    let wanted = call.arguments.list("content");
+    let rows = world.storages.values().filter(|storage| {
+        let path = format!("/storage/{}", storage.name);
+        (call.caller.may(&path, "Datastore.Audit") || call.caller.may(&path, "Datastore.AllocateSpace"))
+            && call.text("storage").is_none_or(|name| storage.name == name)
+            && (wanted.is_empty() || storage.content.iter().any(|c| wanted.contains(c)))
+    });
+    list(rows.map(|storage| row(storage, call.node())).collect())
+}
+
+pub(super) fn status(world: &World, call: &Call) -> Answered {
+    let storage = world.storage(call.arguments.require("storage"))?;
+    let mut row = row(storage, call.node());
+    if let Value::Object(map) = &mut row {
+        map.remove("storage");
+    }
+    data(row)
+}
+
+fn entry(storage: &Storage, name: &str, volume: &Volume) -> Value {
+    let parent = volume.parent.as_ref().map(|parent| format!("../{parent}"));
+    let mut entry = json!({
+        "volid": format!("{}:{name}", storage.name), "content": volume.content, "format": volume.format,
+        "size": volume.size, "ctime": volume.created, "vmid": volume.owner,
+    });
+    if volume.content == "images" {
+        entry["parent"] = json!(parent);
+        entry["used"] = json!(volume.size / 16);
+    } else {
+        entry["subtype"] = json!("qemu");
+        entry["protected"] = json!(u8::from(volume.protected));
+    }
+    entry
+}
+
+pub(super) fn content(world: &World, call: &Call) -> Answered {
+    let storage = world.storage(call.arguments.require("storage"))?;
+    let place = storage.place(call.node());
+    let (kind, vmid) = (call.text("content"), call.arguments.number("vmid"));
+    let base = format!("/storage/{}", storage.name);
+    let rows = storage.volumes.iter().filter(|((at, _), volume)| {
+        let owner = format!("/vms/{}", volume.owner);
+        // What the caller may not see is left out without a word.
+        let seen = if volume.content == "backup" {
+            call.caller.may(&base, "Datastore.AllocateSpace") && call.caller.may(&owner, "VM.Backup")
+        } else {
+            call.caller.may(&base, "Datastore.Audit") && call.caller.may(&owner, "VM.Config.Disk")
+        };
+        *at == place
+            && (seen || call.caller.may(&base, "Datastore.Allocate"))
+            && kind.is_none_or(|kind| volume.content == kind)
+            && vmid.is_none_or(|vmid| u64::from(volume.owner) == vmid)
+    });
+    list(rows.map(|((_, name), volume)| entry(storage, name, volume)).collect())
+}
+
+/// The volume id named in the path, with or without the storage in front.
+fn volid(call: &Call) -> String {
+    let (storage, volume) = (call.arguments.require("storage"), call.arguments.require("volume"));
+    if volume.starts_with(&format!("{storage}:")) { volume.to_owned() } else { format!("{storage}:{volume}") }
+}
+
+pub(super) fn volume(world: &World, call: &Call) -> Answered {
+    let volid = volid(call);
+    let volume = world.volume(call.node(), &volid).ok_or_else(|| format!("no such volume '{volid}'"))?;
+    data(
+        json!({"format": volume.format, "size": volume.size, "used": volume.size / 16, "path": format!("/{volid}"),
+        "protected": u8::from(volume.protected)}),
+    )
+}
+
+pub(super) fn annotate(world: &mut World, call: &Call) -> Answered {
+    let volid = volid(call);
+    let volume = world.volume_mut(call.node(), &volid).ok_or_else(|| format!("no such volume '{volid}'"))?;
+    if let Some(protected) = call.text("protected") {
+        volume.protected = protected == "1";
+    }
+    done()
+}
+
+pub(super) fn allocate(world: &mut World, call: &Call) -> Answered {
+    let text = call.arguments.require("size");
+    let size = if text.ends_with(|c: char| c.is_ascii_digit()) {
+        parse_size(&format!("{text}K"))
+    } else {
+        parse_size(text)
+    };
+    let storage = call.arguments.require("storage");
+    let filename = call.arguments.require("filename");
+    let owner = call.vmid();
+    let format =
+        call.text("format").or_else(|| filename.rsplit_once('.').map(|(_, format)| format)).unwrap_or("raw");
+    let volume = Volume::image(owner, size.unwrap_or_default(), format, world.unix());
+    let target = world.storage_mut(storage)?;
+    let name = match target.kind {
+        crate::config::StorageKind::Dir => format!("{owner}/{filename}"),
+        crate::config::StorageKind::LvmThin => filename.to_owned(),
+    };
+    let place = target.place(call.node());
+    let volid = format!("{storage}:{name}");
+    if target.volumes.contains_key(&(place.clone(), name.clone())) {
+        return Err(Refusal::Die(format!("disk image '{volid}' already exists")));
+    }
+    target.volumes.insert((place, name), volume);
+    data(json!(volid))
+}
+
+pub(super) fn delete(world: &World, call: &Call) -> Answered {
+    let volid = volid(call);
+    let storage = call.arguments.require("storage");
+    world.storage(storage)?;
+    let name = volid.split_once(':').map_or("", |(_, name)| name);
+    let owner = owner_of(name);
+    let base = format!("/storage/{storage}");
+    if name.starts_with("backup/") {
+        call.caller.need(&base, &["Datastore.AllocateSpace"])?;
+        call.caller.need(&format!("/vms/{}", owner.unwrap_or(0)), &["VM.Backup"])?;
+    } else {
+        call.caller.need(&base, &["Datastore.Allocate"])?;
+    }
+    let id = owner.map_or_else(|| storage.to_owned(), |owner| format!("{owner}@{storage}"));
+    Ok(Outcome::Task {
+        kind: "imgdel",
+        id,
+        node: call.node().to_owned(),
+        work: Box::new(DeleteVolume::new(call.node(), &volid)),
+        patience: call.arguments.number("delay").map(std::time::Duration::from_secs),
+    })
+}
+
+/// The machine that a volume's name says it belongs to.
+fn owner_of(name: &str) -> Option<u32> {
+    let file = name.rsplit('/').next()?;
+    let rest = ["vzdump-qemu-", "vm-", "base-"].iter().find_map(|prefix| file.strip_prefix(prefix))?;
+    rest.split('-').next()?.parse().ok()
+}

@@ -1,0 +1,205 @@
+//! Taking requests in: faults, authentication, permissions, parameters, then the call itself.
+
+use super::jobs::TaskStart;
+use super::{CallId, Cluster, Event, Handled, Waiting};
+use crate::access::Caller;
+use crate::calls::{self, Call, Outcome};
+use crate::faults::Fault;
+use crate::reply::{Answer, Refusal, Reply};
+use crate::request::Request;
+use crate::schema::{Endpoint, Schema, check};
+use crate::world::Time;
+
+impl Cluster {
+    /// Takes a request in.
+    pub fn handle(&mut self, now: Time, request: Request) -> Handled {
+        self.advance(now);
+        let path = request.api_path();
+        let found = path.as_deref().and_then(|path| Schema::get().find(&request.method, path));
+        let endpoint = found.map(|found| found.endpoint);
+        self.counters.request(&request.method, endpoint.map_or("unknown", |e| e.path.as_str()));
+        let journal = self.journal.add(self.world.now, &request);
+        let call = CallId(journal);
+        self.waiting.insert(call, Waiting { journal, lost: false });
+
+        let changes = request.method != "GET" && endpoint.is_some_and(|e| !e.anyone);
+        let fault = if endpoint.is_some() { self.faults.draw(changes) } else { None };
+        if let Some(fault) = fault {
+            self.counters.fault(fault);
+        }
+        match fault {
+            Some(Fault::LoseRequest) => self.lose(call),
+            Some(Fault::Late(delay)) => {
+                self.lose(call);
+                self.schedule(delay, Event::Arrive(None, Box::new(request)));
+            }
+            Some(Fault::Slow(delay)) => self.schedule(delay, Event::Arrive(Some(call), Box::new(request))),
+            Some(Fault::Refused) => self.respond(call, Reply::bare(595, "Connection refused")),
+            Some(Fault::Busy) => self.respond(call, busy(&request)),
+            Some(Fault::Gateway(delay)) => {
+                self.arrive(None, &request);
+                self.schedule(delay, Event::GatewayTimeout(call));
+            }
+            Some(Fault::LoseAnswer) => {
+                self.lose(call);
+                self.execute(call, &request, false);
+            }
+            Some(Fault::Task) => self.execute(call, &request, true),
+            None => self.execute(call, &request, false),
+        }
+        match self.answers.iter().position(|(done, _)| *done == call) {
+            Some(at) => Handled::Now(self.answers.remove(at).1),
+            None => Handled::Later(call),
+        }
+    }
+
+    /// Marks the answer of a call as lost. The client sees the reset at once.
+    fn lose(&mut self, call: CallId) {
+        self.waiting.remove(&call);
+        self.journal.answered(call.0, 0);
+        self.answers.push((call, Answer { reply: None, delay: self.latency }));
+    }
+
+    /// Carries out a request that was held up.
+    pub(super) fn arrive(&mut self, call: Option<CallId>, request: &Request) {
+        // Nobody waits for the answer of one that was given up.
+        self.execute(call.unwrap_or(CallId(u64::MAX)), request, false);
+    }
+
+    fn execute(&mut self, call: CallId, request: &Request, doomed: bool) {
+        let reply = match self.decide(request) {
+            Ok((outcome, caller)) => self.begin_outcome(call, outcome, &caller, doomed),
+            Err(refusal) => Some(refusal.reply()),
+        };
+        match reply {
+            Some(reply) => self.respond(call, reply),
+            None if self.waiting.contains_key(&call) => {
+                self.schedule(self.proxy_timeout, Event::GatewayTimeout(call));
+            }
+            None => {}
+        }
+    }
+
+    /// Starts what the call asks for; `None` when its answer comes later.
+    fn begin_outcome(&mut self, call: CallId, outcome: Outcome, caller: &str, doomed: bool) -> Option<Reply> {
+        match outcome {
+            Outcome::Data(data) => Some(Reply::data(&data)),
+            Outcome::Body(body) => Some(Reply::ok(body)),
+            Outcome::Refused(delay, refusal) => {
+                if let Some(waiting) = self.waiting.remove(&call) {
+                    let mut answer = self.answer(waiting, refusal.reply());
+                    answer.delay += delay;
+                    self.answers.push((call, answer));
+                }
+                None
+            }
+            Outcome::Wait(node, work) => {
+                self.begin_call(work, &node, call);
+                None
+            }
+            Outcome::Task { kind, id, node, work, patience } => {
+                let waits = patience.map(|_| call);
+                let start = TaskStart { kind, id, node, work };
+                let upid = self.begin_task(start, caller, doomed, waits);
+                let Some(patience) = patience else {
+                    return Some(Reply::data(&upid.into()));
+                };
+                self.schedule(patience, Event::Patience(call, upid));
+                None
+            }
+            Outcome::Stop(task) => {
+                self.interrupt(task);
+                Some(Reply::data(&serde_json::Value::Null))
+            }
+        }
+    }
+
+    fn decide(&mut self, request: &Request) -> Result<(Outcome, String), Refusal> {
+        let method = request.method.as_str();
+        if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
+            return Err(Refusal::Bare(501, format!("method '{method}' not available")));
+        }
+        let Some(path) = request.api_path() else {
+            return Err(Refusal::Bare(404, "Not Found".to_owned()));
+        };
+        let found = Schema::get().find(method, &path);
+        let anyone = found.as_ref().is_some_and(|found| found.endpoint.anyone);
+        let caller = match self.world.accounts.authenticate(request, self.world.unix()) {
+            Ok(caller) => caller,
+            Err(_) if anyone => Caller::default(),
+            Err(refusal) => return Err(refusal),
+        };
+        let Some(found) = found else {
+            return Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented")));
+        };
+        let sent = request.parameters()?;
+        self.permit(found.endpoint, &caller, &found.variables)?;
+        let arguments = check(&found, &sent, self.world.version).map_err(Refusal::Parameters)?;
+        self.need_node(found.endpoint, found.variables.get("node").map(String::as_str))?;
+        let call = Call { endpoint: found.endpoint, arguments, caller };
+        let outcome = calls::dispatch(&mut self.world, &call)?;
+        Ok((outcome, call.caller.name))
+    }
+
+    /// Permissions come before existence.
+    fn permit(
+        &self,
+        endpoint: &Endpoint,
+        caller: &Caller,
+        variables: &std::collections::BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
+        if endpoint.no_token && caller.name.contains('!') {
+            let uri = &endpoint.path;
+            let text = format!(
+                "Permission check failed (URI '{uri}' not available with API token, need proper ticket.)"
+            );
+            return Err(Refusal::Forbidden(text));
+        }
+        for (path, privileges) in &endpoint.permissions {
+            let mut path = path.clone();
+            for (name, value) in variables {
+                path = path.replace(&format!("{{{name}}}"), value);
+            }
+            let old_agent =
+                self.world.version == crate::Version::V8_4 && privileges[0].starts_with("VM.GuestAgent");
+            let privileges: Vec<&str> =
+                if old_agent { vec!["VM.Monitor"] } else { privileges.iter().map(String::as_str).collect() };
+            let Err(refusal) = caller.need(&path, &privileges) else {
+                continue;
+            };
+            // Members of a pool are also under its path.
+            let vmid = path.strip_prefix("/vms/").and_then(|vmid| vmid.parse().ok());
+            let pool = vmid.and_then(|vmid| self.world.pool_of(vmid)).map(|pool| format!("/pool/{pool}"));
+            if !pool.is_some_and(|pool| privileges.iter().any(|p| caller.may(&pool, p))) {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    fn need_node(&self, endpoint: &Endpoint, node: Option<&str>) -> Result<(), Refusal> {
+        let Some(name) = node.filter(|_| endpoint.proxied) else {
+            return Ok(());
+        };
+        match self.world.nodes.get(name) {
+            None => Err(Refusal::Die(format!(
+                "hostname lookup '{name}' failed - failed to get address info for: {name}: Temporary failure in name resolution"
+            ))),
+            Some(node) if !node.online => Err(Refusal::Bare(595, "Connection refused".to_owned())),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+fn busy(request: &Request) -> Reply {
+    let path = request.api_path().unwrap_or_default();
+    let vmid = path.split('/').find(|part| part.parse::<u32>().is_ok_and(|n| n >= 100));
+    let text = match vmid {
+        Some(vmid) if !path.contains("firewall") => {
+            format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")
+        }
+        Some(vmid) => format!("cfs-lock 'firewall-vm-{vmid}' error: got lock request timeout"),
+        None => "cfs-lock 'file-user_cfg' error: got lock request timeout".to_owned(),
+    };
+    Refusal::Die(text).reply()
+}

@@ -1,0 +1,262 @@
+//! Running workers: their locks, their steps and their ends.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::{CallId, Cluster, Event};
+use crate::flock::Flock;
+use crate::reply::{Refusal, Reply};
+use crate::task::TaskKey;
+use crate::upid::Upid;
+use crate::works::{Bench, Step, Work};
+
+/// A worker under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    work: Box<dyn Work>,
+    kind: &'static str,
+    pub(super) node: String,
+    pub(super) task: Option<TaskKey>,
+    call: Option<CallId>,
+    held: Vec<String>,
+    wanted: VecDeque<Flock>,
+    waiting: Option<Flock>,
+    steps: u32,
+    /// The step before which it fails, and with what.
+    doom: Option<(u32, String)>,
+}
+
+/// What an injected failure of a task is called.
+const INJECTED: &str = "simulated failure";
+
+impl Cluster {
+    /// Starts a worker behind a task and returns its UPID.
+    pub(super) fn begin_task(
+        &mut self,
+        start: TaskStart,
+        user: &str,
+        doomed: bool,
+        call: Option<CallId>,
+    ) -> String {
+        let now = self.world.unix();
+        let uptime = u64::try_from(self.world.now.as_millis() / 10).unwrap_or(u64::MAX);
+        let upid = Upid {
+            node: start.node.clone(),
+            pid: self.world.random.pid(),
+            pstart: 100_000 + uptime,
+            starttime: now,
+            kind: start.kind.to_owned(),
+            id: start.id,
+            user: user.to_owned(),
+        };
+        let text = upid.to_string();
+        let task = self.world.tasks.begin(upid);
+        let doom = doomed.then(|| {
+            let roll = self.world.random.roll() * f64::from(start.work.phases());
+            // The number of phases is small; what matters is that every one is hit now and then.
+            let step = (1..start.work.phases()).take_while(|n| f64::from(*n) <= roll).count();
+            (1 + u32::try_from(step).unwrap_or(0), INJECTED.to_owned())
+        });
+        self.begin(start.work, start.kind, start.node, Some(task), call, doom);
+        text
+    }
+
+    /// Starts a worker behind a synchronous call.
+    pub(super) fn begin_call(&mut self, work: Box<dyn Work>, node: &str, call: CallId) {
+        self.begin(work, "call", node.to_owned(), None, Some(call), None);
+    }
+
+    fn begin(
+        &mut self,
+        work: Box<dyn Work>,
+        kind: &'static str,
+        node: String,
+        task: Option<TaskKey>,
+        call: Option<CallId>,
+        doom: Option<(u32, String)>,
+    ) {
+        self.sequence += 1;
+        let id = self.sequence;
+        let wanted = work.locks(&self.world).into();
+        let job =
+            Job { work, kind, node, task, call, held: Vec::new(), wanted, waiting: None, steps: 0, doom };
+        self.jobs.insert(id, job);
+        self.run(id);
+    }
+
+    /// Lets a worker go on until it has to wait.
+    pub(super) fn run(&mut self, id: u64) {
+        loop {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                return;
+            };
+            if let Some(flock) = job.wanted.pop_front() {
+                if self.locks.take(id, &flock) {
+                    job.held.push(flock.key);
+                    continue;
+                }
+                if let Some(task) = job.task {
+                    self.world.tasks.log(task, waiting_line(&flock));
+                }
+                let timeout = flock.timeout;
+                job.waiting = Some(flock);
+                self.schedule(timeout, Event::LockTimeout(id));
+                return;
+            }
+            let doomed =
+                job.doom.as_ref().filter(|(step, _)| job.steps >= *step).map(|(_, text)| text.clone());
+            if let Some(text) = doomed {
+                self.abandon(id, &text);
+                return;
+            }
+            job.steps += 1;
+            let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new() };
+            let step = job.work.step(&mut bench);
+            let released = bench.released;
+            self.give_back(id, &released);
+            match step {
+                Step::After(time) if time.is_zero() => {}
+                Step::After(time) => {
+                    self.schedule(time, Event::Step(id));
+                    return;
+                }
+                Step::Take(flock) => {
+                    if let Some(job) = self.jobs.get_mut(&id) {
+                        job.wanted.push_back(flock);
+                    }
+                }
+                Step::Done(value) => return self.finish(id, Ok((value, 0))),
+                Step::Warned(count) => return self.finish(id, Ok((Value::Null, count))),
+                Step::Failed(text) => return self.finish(id, Err(text)),
+            }
+        }
+    }
+
+    pub(super) fn lock_timeout(&mut self, id: u64) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        // The wake-up of an earlier wait that ended well.
+        let Some(flock) = job.waiting.take() else {
+            return;
+        };
+        self.locks.give_up(id, &flock.key);
+        if job.steps == 0 {
+            self.finish(id, Err(flock.failure));
+        } else {
+            self.abandon(id, &flock.failure);
+        }
+    }
+
+    fn abandon(&mut self, id: u64, reason: &str) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new() };
+        let text = job.work.abandon(&mut bench, reason);
+        self.finish(id, Err(text));
+    }
+
+    /// Stops the worker of a task, as a signal would; it cleans up.
+    pub(super) fn interrupt(&mut self, task: TaskKey) {
+        let found = self.jobs.iter().find(|(_, job)| job.task == Some(task)).map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.abandon(id, "received interrupt");
+        }
+    }
+
+    /// Kills every worker of a node; nothing is cleaned up.
+    pub(super) fn kill_workers(&mut self, node: &str) {
+        let dead: Vec<u64> =
+            self.jobs.iter().filter(|(_, job)| job.node == node).map(|(id, _)| *id).collect();
+        let now = self.world.unix();
+        for id in dead {
+            let Some(job) = self.jobs.remove(&id) else {
+                continue;
+            };
+            if let Some(task) = job.task {
+                self.world.tasks.vanish(task, now);
+                self.counters.task(job.kind, false);
+            }
+            if let Some(call) = job.call {
+                self.respond(call, Reply::bare(596, "Broken pipe"));
+            }
+            self.release_all(id, job.held, job.waiting);
+        }
+    }
+
+    fn finish(&mut self, id: u64, outcome: Result<(Value, u32), String>) {
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        if let Some(task) = job.task {
+            let now = self.world.unix();
+            let result = outcome.as_ref().map(|(_, warnings)| *warnings).map_err(String::as_str);
+            self.world.tasks.finish(task, now, result);
+            self.counters.task(job.kind, outcome.is_ok());
+            if let (true, Some(vmid)) = (outcome.is_ok(), job.work.makes()) {
+                self.counters.made(job.kind, vmid);
+            }
+        }
+        if let Some(call) = job.call {
+            let reply = match (outcome, job.task) {
+                (Ok((value, _)), None) => Reply::data(&value),
+                (Ok(_), Some(_)) => Reply::data(&Value::Null),
+                (Err(text), None) => Refusal::Die(text).reply(),
+                (Err(text), Some(_)) => Refusal::Die(format!("failed to update VM: {text}")).reply(),
+            };
+            self.respond(call, reply);
+        }
+        self.release_all(id, job.held, job.waiting);
+    }
+
+    fn release_all(&mut self, id: u64, held: Vec<String>, waiting: Option<Flock>) {
+        if let Some(flock) = waiting {
+            self.locks.give_up(id, &flock.key);
+        }
+        for key in held {
+            let woken = self.locks.release(id, &key);
+            self.wake(woken, &key);
+        }
+    }
+
+    fn give_back(&mut self, id: u64, keys: &[String]) {
+        for key in keys {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.held.retain(|held| held != key);
+            }
+            let woken = self.locks.release(id, key);
+            self.wake(woken, key);
+        }
+    }
+
+    fn wake(&mut self, woken: Vec<u64>, key: &str) {
+        for id in woken {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.held.push(key.to_owned());
+                let machine = job.waiting.take().is_some_and(|flock| flock.failure.contains("qemu-server"));
+                if let (Some(task), true) = (job.task, machine) {
+                    self.world.tasks.log(task, " OK".to_owned());
+                }
+                self.schedule(super::Time::ZERO, Event::Step(id));
+            }
+        }
+    }
+}
+
+/// A task to be started.
+#[derive(Debug)]
+pub(crate) struct TaskStart {
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) node: String,
+    pub(crate) work: Box<dyn Work>,
+}
+
+fn waiting_line(flock: &Flock) -> String {
+    match flock.failure.strip_prefix("cfs-lock '").and_then(|rest| rest.split('\'').next()) {
+        Some(name) => format!("trying to acquire cfs lock '{name}' ..."),
+        None => "trying to acquire lock...".to_owned(),
+    }
+}

@@ -1,0 +1,71 @@
+//! Counting what was asked and done.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::faults::Fault;
+
+/// Counters since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Requests by method and path, the path with its variables in braces. Each counts when it
+    /// comes in, also when a fault then loses it.
+    pub requests: BTreeMap<String, u64>,
+    /// Tasks by type.
+    pub tasks: BTreeMap<String, TaskCount>,
+    /// Successful clones by the VMID they made.
+    pub clones: BTreeMap<u32, u64>,
+    /// Successful destructions by VMID.
+    pub destroyed: BTreeMap<u32, u64>,
+    /// Injected faults by kind.
+    pub faults: BTreeMap<String, u64>,
+}
+
+/// Tasks of one type, by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TaskCount {
+    /// Ended well.
+    pub ok: u64,
+    /// Ended with an error, or were killed.
+    pub failed: u64,
+}
+
+impl Counters {
+    /// All requests.
+    pub fn total_requests(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    pub(crate) fn request(&mut self, method: &str, path: &str) {
+        *self.requests.entry(format!("{method} {path}")).or_default() += 1;
+    }
+
+    pub(crate) fn task(&mut self, kind: &str, ok: bool) {
+        let count = self.tasks.entry(kind.to_owned()).or_default();
+        if ok {
+            count.ok += 1;
+        } else {
+            count.failed += 1;
+        }
+    }
+
+    pub(crate) fn made(&mut self, kind: &str, vmid: u32) {
+        let by_vmid = if kind == "qmdestroy" { &mut self.destroyed } else { &mut self.clones };
+        *by_vmid.entry(vmid).or_default() += 1;
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        let name = match fault {
+            Fault::LoseRequest => "lose_request",
+            Fault::LoseAnswer => "lose_answer",
+            Fault::Late(_) => "late",
+            Fault::Refused => "refused",
+            Fault::Gateway(_) => "gateway",
+            Fault::Busy => "busy",
+            Fault::Task => "task",
+            Fault::Slow(_) => "slow",
+        };
+        *self.faults.entry(name.to_owned()).or_default() += 1;
+    }
+}

@@ -1,0 +1,169 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use proxmox_sim::{
+    ClusterConfig, Faults, ServerOptions, StorageConfig, StorageKind, TemplateConfig, TokenConfig, Version,
+};
+
+/// Simulates a Proxmox VE cluster on 127.0.0.1.
+///
+/// Without flags it is a cluster of three nodes with local and shared storage and three templates.
+#[derive(Debug, Parser)]
+#[command(name = "proxmox-sim", version)]
+pub(crate) struct Flags {
+    /// Cluster as a TOML file; the other flags change what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Node names
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    nodes: Vec<String>,
+    /// Bridges of every node
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    bridges: Vec<String>,
+    /// Storage, as NAME:dir|lvmthin[/shared][:GIB]
+    #[arg(long = "storage", value_name = "SPEC")]
+    storages: Vec<Storage>,
+    /// Template, as VMID:NODE:STORAGE:GIB[:agent]
+    #[arg(long = "template", value_name = "SPEC")]
+    templates: Vec<Template>,
+    /// Release to imitate, 8.4 or 9.2
+    #[arg(long = "pve", value_name = "VERSION")]
+    version: Option<Version>,
+    /// API token, as USER@REALM!NAME=SECRET
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<Token>,
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8006)]
+    port: u16,
+    /// Plain HTTP instead of HTTPS
+    #[arg(long)]
+    http: bool,
+    /// Factor for all durations of tasks; 0 makes them instant
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<f64>,
+    /// Seconds that every request takes on the way
+    #[arg(long, value_name = "SECONDS")]
+    latency: Option<f64>,
+    /// Seconds by which a 401 is delayed
+    #[arg(long, value_name = "SECONDS")]
+    unauthorized_delay: Option<f64>,
+    /// Share of requests that meet a fault, from 0 to 1
+    #[arg(long, value_name = "RATE")]
+    faults: Option<f64>,
+    /// Seed of everything random
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print every request
+    #[arg(long)]
+    log_requests: bool,
+    /// Where to write url, fingerprint, token and pid as JSON, once listening
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// Where to write the certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert_out: Option<PathBuf>,
+}
+
+impl Flags {
+    pub(crate) fn cluster(&self) -> Result<ClusterConfig, Box<dyn std::error::Error>> {
+        let mut config = match &self.config {
+            Some(file) => toml::from_str(&std::fs::read_to_string(file)?)?,
+            None => ClusterConfig::demo(),
+        };
+        if !self.nodes.is_empty() {
+            config.nodes.clone_from(&self.nodes);
+            config.templates.retain(|template| self.nodes.contains(&template.node));
+        }
+        if !self.bridges.is_empty() {
+            config.bridges.clone_from(&self.bridges);
+        }
+        if !self.storages.is_empty() {
+            config.storages = self.storages.iter().map(|storage| storage.0.clone()).collect();
+        }
+        if !self.templates.is_empty() {
+            config.templates = self.templates.iter().map(|template| template.0.clone()).collect();
+        }
+        if let Some(token) = &self.token {
+            config.tokens.insert(0, token.0.clone());
+        }
+        config.version = self.version.unwrap_or(config.version);
+        config.seed = self.seed.unwrap_or(config.seed);
+        config.durations.scale = self.scale.unwrap_or(config.durations.scale);
+        config.latency = self.latency.unwrap_or(config.latency);
+        config.unauthorized_delay = self.unauthorized_delay.unwrap_or(config.unauthorized_delay);
+        if let Some(rate) = self.faults {
+            config.faults = Faults { rate, ..config.faults };
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn options(&self) -> ServerOptions {
+        ServerOptions { port: self.port, tls: !self.http, log_requests: self.log_requests }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Storage(StorageConfig);
+
+impl FromStr for Storage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let name = parts.next().filter(|name| !name.is_empty()).ok_or("a storage needs a name")?;
+        let kind = parts.next().unwrap_or("dir");
+        let (kind, shared) = kind.strip_suffix("/shared").map_or((kind, false), |kind| (kind, true));
+        let kind = match kind {
+            "dir" => StorageKind::Dir,
+            "lvmthin" => StorageKind::LvmThin,
+            other => return Err(format!("unknown kind of storage '{other}', use dir or lvmthin")),
+        };
+        let mut storage = StorageConfig::new(name, kind, shared, &["images", "backup"]);
+        if let Some(size) = parts.next() {
+            storage.size_gib = size.parse().map_err(|_| format!("'{size}' is no size in GiB"))?;
+        }
+        Ok(Self(storage))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Template(TemplateConfig);
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let [vmid, node, storage, size, rest @ ..] = parts.as_slice() else {
+            return Err("a template is VMID:NODE:STORAGE:GIB[:agent]".to_owned());
+        };
+        Ok(Self(TemplateConfig {
+            vmid: vmid.parse().map_err(|_| format!("'{vmid}' is no VMID"))?,
+            name: format!("template-{vmid}"),
+            node: (*node).to_owned(),
+            storage: (*storage).to_owned(),
+            size_gib: size.parse().map_err(|_| format!("'{size}' is no size in GiB"))?,
+            agent: rest.contains(&"agent"),
+            nics: vec!["vmbr0".to_owned()],
+            cloud_init: true,
+        }))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Token(TokenConfig);
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, secret) = text.split_once('=').ok_or("a token is USER@REALM!NAME=SECRET")?;
+        if !id.contains('!') {
+            return Err("a token is USER@REALM!NAME=SECRET".to_owned());
+        }
+        Ok(Self(TokenConfig { id: id.to_owned(), secret: secret.to_owned(), grants: None }))
+    }
+}

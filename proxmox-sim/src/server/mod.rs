@@ -1,0 +1,192 @@
+//! The cluster behind HTTP and HTTPS.
+
+mod connection;
+mod core;
+mod side;
+mod tls;
+mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use self::core::Core;
+use crate::cluster::{Cluster, Switch};
+use crate::config::ClusterConfig;
+use crate::counters::Counters;
+use crate::faults::Faults;
+use crate::journal::Entry;
+
+/// How a cluster is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// HTTPS, or plain HTTP for a quick look.
+    pub tls: bool,
+    /// Writes a line for every request to the standard error output.
+    pub log_requests: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { port: 0, tls: true, log_requests: false }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The port could not be bound.
+    #[error("cannot listen on port {port}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate could not be made.
+    #[error("cannot make a certificate")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Serves a cluster.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server at work. Dropping it ends the server.
+#[derive(Debug)]
+pub struct Running {
+    core: Arc<Core>,
+    url: String,
+    token: String,
+    fingerprint: String,
+    ca_pem: String,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Binds 127.0.0.1 and serves from then on, on the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the port is taken or no certificate can be made.
+    pub async fn start(mut config: ClusterConfig, options: ServerOptions) -> Result<Running, ServerError> {
+        if config.epoch == 0 {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            config.epoch = now.map(|since| since.as_secs()).unwrap_or_default();
+        }
+        let port = options.port;
+        let listen = |source| ServerError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let certificate = tls::Certificate::make().map_err(ServerError::Certificate)?;
+        let token = config.tokens.first().map(crate::TokenConfig::credential).unwrap_or_default();
+        let scheme = if options.tls { "https" } else { "http" };
+        let acceptor = options.tls.then(|| certificate.acceptor.clone());
+        let core = Arc::new(Core::new(Cluster::new(config), options.log_requests));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&core).drive());
+        tasks.spawn(accept(listener, acceptor, Arc::clone(&core)));
+        Ok(Running {
+            core,
+            url: format!("{scheme}://{}:{}", SocketAddr::ip(&address), address.port()),
+            token,
+            fingerprint: certificate.fingerprint,
+            ca_pem: certificate.pem,
+            tasks,
+        })
+    }
+}
+
+impl Running {
+    /// Where it is, without a path: `https://127.0.0.1:40123`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// SHA-256 fingerprint of the certificate, as Proxmox VE writes it: pairs with colons.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The certificate, to be trusted as its own authority.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The first configured token, as it follows `PVEAPIToken=`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What was asked and done so far.
+    pub fn counters(&self) -> Counters {
+        self.with_cluster(|cluster| cluster.counters().clone())
+    }
+
+    /// The latest requests, oldest first.
+    pub fn requests(&self) -> Vec<Entry> {
+        self.with_cluster(|cluster| cluster.requests())
+    }
+
+    /// Everything there is, as `GET /sim/state` shows it.
+    pub fn state(&self) -> Value {
+        self.with_cluster(|cluster| cluster.state())
+    }
+
+    /// Changes the faults from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.with_cluster(|cluster| cluster.set_faults(faults));
+    }
+
+    /// Flips a switch.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing of that name.
+    pub fn switch(&self, switch: Switch) -> Result<(), String> {
+        self.with_cluster(|cluster| cluster.switch(switch))
+    }
+
+    /// Looks at the cluster, or changes it, as of now.
+    pub fn with_cluster<T>(&self, look: impl FnOnce(&mut Cluster) -> T) -> T {
+        self.core.with_cluster(look)
+    }
+
+    /// Waits until somebody asks for the end with `POST /sim/shutdown`.
+    pub async fn ended(&self) {
+        self.core.ended().await;
+    }
+
+    /// Ends the server. Open connections are cut.
+    pub async fn shutdown(mut self) {
+        self.core.end();
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, core: Arc<Core>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // A failed accept is the client's or a passing lack of resources.
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(connection::serve(stream, acceptor.clone(), Arc::clone(&core)));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+            () = core.ended() => break,
+        }
+    }
+    // The answer to the request that asked for the end is on its way.
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    connections.shutdown().await;
+}

@@ -1,0 +1,148 @@
+//! Tasks: what `/nodes/{node}/tasks` shows.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::upid::Upid;
+
+/// A worker, running or finished.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) upid: Upid,
+    /// Unix time of its end, and how it ended.
+    pub(crate) end: Option<(u64, String)>,
+    pub(crate) log: Vec<String>,
+}
+
+/// All tasks of the cluster, in the order in which they began.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    all: BTreeMap<u64, Task>,
+    keys: BTreeMap<String, u64>,
+    /// Order in which tasks ended: newest finished first is how they are listed.
+    ended: Vec<u64>,
+    next: u64,
+}
+
+/// Names a task within [`Tasks`].
+pub(crate) type TaskKey = u64;
+
+impl Task {
+    pub(crate) fn running(&self) -> bool {
+        self.end.is_none()
+    }
+
+    fn user_and_token(&self) -> (&str, Option<&str>) {
+        match self.upid.user.split_once('!') {
+            Some((user, token)) => (user, Some(token)),
+            None => (&self.upid.user, None),
+        }
+    }
+
+    /// A row of a list. A running one shows the whole user, a finished one splits off the token.
+    pub(crate) fn row(&self) -> Value {
+        let upid = &self.upid;
+        let mut row = json!({
+            "upid": upid.to_string(), "node": upid.node, "pid": upid.pid, "pstart": upid.pstart,
+            "starttime": upid.starttime, "type": upid.kind, "id": upid.id,
+        });
+        match &self.end {
+            None => {
+                row["user"] = json!(upid.user);
+                row["status"] = json!("RUNNING");
+                row["saved"] = json!("0");
+            }
+            Some((endtime, status)) => {
+                self.put_user(&mut row);
+                row["endtime"] = json!(endtime);
+                row["status"] = json!(status);
+            }
+        }
+        row
+    }
+
+    /// The answer to `status`.
+    pub(crate) fn status(&self) -> Value {
+        let upid = &self.upid;
+        let mut row = json!({
+            "upid": upid.to_string(), "node": upid.node, "pid": upid.pid, "pstart": upid.pstart,
+            "starttime": upid.starttime, "type": upid.kind, "id": upid.id,
+            "status": if self.running() { "running" } else { "stopped" },
+        });
+        self.put_user(&mut row);
+        if let Some((_, status)) = &self.end {
+            row["exitstatus"] = json!(status);
+        }
+        row
+    }
+
+    fn put_user(&self, row: &mut Value) {
+        let (user, token) = self.user_and_token();
+        row["user"] = json!(user);
+        if let Some(token) = token {
+            row["tokenid"] = json!(token);
+        }
+    }
+
+    /// Which word of `statusfilter` it falls under.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.end.as_ref().map(|(_, status)| status.as_str()) {
+            None => "running",
+            Some("OK") => "ok",
+            Some("unexpected status") => "unknown",
+            Some(text) if text.starts_with("WARNINGS") => "warning",
+            Some(_) => "error",
+        }
+    }
+}
+
+impl Tasks {
+    pub(crate) fn begin(&mut self, upid: Upid) -> TaskKey {
+        self.next += 1;
+        self.keys.insert(upid.to_string(), self.next);
+        self.all.insert(self.next, Task { upid, end: None, log: Vec::new() });
+        self.next
+    }
+
+    /// Ends a task: `Err` is the text of the error.
+    pub(crate) fn finish(&mut self, key: TaskKey, now: u64, outcome: Result<u32, &str>) {
+        let Some(task) = self.all.get_mut(&key) else {
+            return;
+        };
+        let (line, status) = match outcome {
+            Ok(0) => ("TASK OK".to_owned(), "OK".to_owned()),
+            Ok(n) => (format!("TASK WARNINGS: {n}"), format!("WARNINGS: {n}")),
+            Err(text) => (format!("TASK ERROR: {text}"), text.replace('\n', " ").trim().to_owned()),
+        };
+        task.log.push(line);
+        task.end = Some((now, status));
+        self.ended.push(key);
+    }
+
+    /// The worker was killed and left no result.
+    pub(crate) fn vanish(&mut self, key: TaskKey, now: u64) {
+        if let Some(task) = self.all.get_mut(&key) {
+            task.end = Some((now, "unexpected status".to_owned()));
+            self.ended.push(key);
+        }
+    }
+
+    pub(crate) fn log(&mut self, key: TaskKey, line: String) {
+        if let Some(task) = self.all.get_mut(&key) {
+            task.log.push(line);
+        }
+    }
+
+    pub(crate) fn find(&self, upid: &str) -> Option<(TaskKey, &Task)> {
+        let key = *self.keys.get(upid)?;
+        self.all.get(&key).map(|task| (key, task))
+    }
+
+    /// Running ones first, then the finished ones, newest first.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &Task> {
+        let running = self.all.values().rev().filter(|task| task.running());
+        let finished = self.ended.iter().rev().filter_map(|key| self.all.get(key));
+        running.chain(finished)
+    }
+}

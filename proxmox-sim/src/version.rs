@@ -1,0 +1,45 @@
+//! Which line of Proxmox VE is imitated.
+
+use serde::{Deserialize, Serialize};
+
+/// The release whose texts and parameters are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Version {
+    /// 8.4.1.
+    #[serde(rename = "8.4")]
+    V8_4,
+    /// 9.2.11.
+    #[default]
+    #[serde(rename = "9.2")]
+    V9_2,
+}
+
+impl Version {
+    /// `release` of `GET /version`.
+    pub fn release(self) -> &'static str {
+        match self {
+            Self::V8_4 => "8.4",
+            Self::V9_2 => "9.2",
+        }
+    }
+
+    /// `version` of `GET /version`.
+    pub fn full(self) -> &'static str {
+        match self {
+            Self::V8_4 => "8.4.1",
+            Self::V9_2 => "9.2.11",
+        }
+    }
+}
+
+impl std::str::FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "8.4" => Ok(Self::V8_4),
+            "9.2" => Ok(Self::V9_2),
+            other => Err(format!("unknown version '{other}', use 8.4 or 9.2")),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Applying pending changes of a machine.
+
+use crate::world::{Drive, World, is_drive};
+
+impl World {
+    /// Makes pending values current: all of a stopped machine's, of a running one only those that
+    /// can be changed while it runs.
+    pub(crate) fn apply_pending(&mut self, vmid: u32) {
+        let Some(machine) = self.machines.get(&vmid) else {
+            return;
+        };
+        let (node, running) = (machine.node.clone(), machine.running.is_some());
+        let (deleted, pending) = (machine.config.deleted.clone(), machine.config.pending.clone());
+        let current = machine.config.current.clone();
+        for (key, force) in deleted {
+            if running && !hot(&key, current.get(&key).map(String::as_str), None) {
+                continue;
+            }
+            self.drop_option(&node, vmid, &key, force);
+            if let Some(machine) = self.machines.get_mut(&vmid) {
+                machine.config.deleted.remove(&key);
+            }
+        }
+        for (key, value) in pending {
+            let old = current.get(&key).map(String::as_str);
+            if running && !hot(&key, old, Some(&value)) {
+                continue;
+            }
+            self.set_option(&node, vmid, &key, &value);
+        }
+    }
+
+    fn set_option(&mut self, node: &str, vmid: u32, key: &str, value: &str) {
+        let Some(machine) = self.machines.get_mut(&vmid) else {
+            return;
+        };
+        let old = machine.config.get(key).map(str::to_owned);
+        machine.config.pending.remove(key);
+        machine.config.set(key, value);
+        let volume = |text: &str| Drive::parse(key, text).and_then(|d| d.volume().map(str::to_owned));
+        if !is_drive(key) {
+            return;
+        }
+        let new = volume(value);
+        // A volume that comes back is no longer unused.
+        machine.config.current.retain(|k, v| !(k.starts_with("unused") && Some(&*v) == new.as_ref()));
+        if let Some(old) = old.as_deref().filter(|old| volume(old) != new) {
+            self.detach(node, vmid, key, old, false);
+        }
+    }
+
+    fn drop_option(&mut self, node: &str, vmid: u32, key: &str, force: bool) {
+        let Some(machine) = self.machines.get_mut(&vmid) else {
+            return;
+        };
+        let Some(old) = machine.config.current.remove(key) else {
+            return;
+        };
+        if key.starts_with("unused") {
+            // A volume that cannot be freed is only warned about.
+            let _ = self.free(node, &old);
+        } else if is_drive(key) {
+            self.detach(node, vmid, key, &old, force);
+        }
+    }
+
+    /// Keeps the volume of a drive that is taken away as `unusedN`. Cloud-init volumes are freed.
+    fn detach(&mut self, node: &str, vmid: u32, key: &str, value: &str, force: bool) {
+        let Some(drive) = Drive::parse(key, value) else {
+            return;
+        };
+        let Some(volid) = drive.volume().map(str::to_owned) else {
+            return;
+        };
+        if force || drive.is_cloud_init() {
+            let _ = self.free(node, &volid);
+        } else if let Some(machine) = self.machines.get_mut(&vmid).filter(|_| !drive.is_cdrom()) {
+            let slot = machine.config.free_unused();
+            machine.config.set(&slot, volid);
+        }
+    }
+}
+
+/// Whether an option can be changed on a running machine.
+fn hot(key: &str, old: Option<&str>, new: Option<&str>) -> bool {
+    let family = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    if is_drive(key) {
+        return hot_drive(family, key, old, new);
+    }
+    match family {
+        "description" | "name" | "tags" | "onboot" | "protection" | "hookscript" | "shares" | "startup"
+        | "vmstatestorage" | "lock" | "cpulimit" | "cpuunits" | "balloon" | "ciuser" | "cipassword"
+        | "sshkeys" | "ipconfig" | "nameserver" | "searchdomain" | "citype" | "ciupgrade" | "cicustom"
+        | "net" | "unused" => true,
+        _ => key.starts_with("migrate_"),
+    }
+}
+
+fn hot_drive(family: &str, slot: &str, old: Option<&str>, new: Option<&str>) -> bool {
+    let parse = |text: Option<&str>| text.and_then(|text| Drive::parse(slot, text));
+    match (parse(old), parse(new)) {
+        (Some(old), Some(new)) if old.file() == new.file() => {
+            old.properties.differing(&new.properties).iter().all(|key| {
+                key.starts_with("mbps")
+                    || key.starts_with("iops")
+                    || matches!(*key, "size" | "backup" | "replicate")
+            })
+        }
+        _ => matches!(family, "scsi" | "virtio"),
+    }
+}

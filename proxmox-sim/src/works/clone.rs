@@ -1,0 +1,304 @@
+//! `qmclone`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Bench, Step, Work, attempt};
+use crate::flock::Flock;
+use crate::world::{Drive, Machine, PLACEHOLDER, World, print_size, split_volid};
+
+/// Makes a machine from another one.
+#[derive(Debug)]
+pub(crate) struct CloneMachine {
+    pub(crate) node: String,
+    pub(crate) source: u32,
+    pub(crate) newid: u32,
+    pub(crate) full: bool,
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) storage: Option<String>,
+    pub(crate) format: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) pool: Option<String>,
+    progress: Progress,
+    /// What the new machine will be.
+    plan: Machine,
+    /// Drives still to be made, last first.
+    drives: Vec<(String, Drive)>,
+    made: Vec<String>,
+    /// Time for each drive.
+    share: Duration,
+    /// The new id is ours.
+    reserved: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Check,
+    Reserve,
+    Lock,
+    Make,
+    Finish,
+}
+
+impl CloneMachine {
+    pub(crate) fn new(node: &str, source: u32, newid: u32, full: bool) -> Self {
+        Self {
+            node: node.to_owned(),
+            source,
+            newid,
+            full,
+            name: None,
+            description: None,
+            storage: None,
+            format: None,
+            target: None,
+            pool: None,
+            progress: Progress::Check,
+            plan: Machine::new(newid, node),
+            drives: Vec::new(),
+            made: Vec::new(),
+            share: Duration::ZERO,
+            reserved: false,
+        }
+    }
+
+    /// The checks that are made both before the task and within it.
+    pub(crate) fn check(&self, world: &World) -> Result<(), String> {
+        world.need_quorum()?;
+        if let Some(target) = &self.target {
+            world.node(target)?;
+        }
+        let source = world.find_machine(&self.node, self.source)?;
+        source.config.need_unlocked()?;
+        let linked = !self.full;
+        for (given, name) in [(&self.storage, "storage"), (&self.format, "format")] {
+            if linked && given.is_some() {
+                return Err(format!("parameter '{name}' not allowed for linked clones"));
+            }
+        }
+        let elsewhere = self.target.as_ref().filter(|target| **target != self.node);
+        if let Some(storage) = &self.storage {
+            let shared = world.image_storage(storage)?.shared;
+            if elsewhere.is_some() && !shared {
+                return Err(format!("can't clone to non-shared storage '{storage}'"));
+            }
+        }
+        for (slot, drive) in source.drives() {
+            let Some(volid) = drive.volume() else {
+                continue;
+            };
+            let storage = world.storage(split_volid(volid).0)?;
+            if let Some(target) = elsewhere.filter(|_| !storage.shared) {
+                return Err(format!("can't clone VM to node '{target}' (VM uses local storage)"));
+            }
+            let base = split_volid(volid).1.rsplit('/').next().unwrap_or("").starts_with("base-");
+            if linked && !drive.is_cdrom() && !base {
+                return Err(format!("Linked clone feature is not supported for '{volid}' ({slot})"));
+            }
+        }
+        if world.machine_on(&self.node, self.newid).is_ok() {
+            return Err(format!("unable to create VM {}: config file already exists", self.newid));
+        }
+        Ok(())
+    }
+
+    /// Copies the options of the source, with fresh identities.
+    fn make_plan(&mut self, world: &mut World) -> Result<(), String> {
+        let source = world.find_machine(&self.node, self.source)?.clone();
+        let config = &mut self.plan.config;
+        for (key, value) in &source.config.current {
+            let skipped = key.starts_with("unused") || matches!(key.as_str(), "template" | "lock" | "parent");
+            if skipped || Drive::parse(key, value).is_some_and(|drive| drive.volume().is_some()) {
+                continue;
+            }
+            config.set(key, value.as_str());
+        }
+        for n in 0..32 {
+            if let Some(mut net) = crate::world::net_of(&source.config.current, n) {
+                net.set("macaddr", world.random.mac());
+                config.set(&format!("net{n}"), net.print("model"));
+            }
+        }
+        config.set("smbios1", format!("uuid={}", world.random.uuid()));
+        if source.config.get("vmgenid").is_some() {
+            config.set("vmgenid", world.random.uuid());
+        }
+        let copy_name = || format!("Copy-of-VM-{}", source.name());
+        config.set("name", self.name.clone().unwrap_or_else(copy_name));
+        if let Some(description) = self.description.as_ref().filter(|text| !text.is_empty()) {
+            config.set("description", description.trim_end_matches('\n'));
+        }
+        self.drives = source
+            .drives()
+            .filter(|(_, drive)| drive.volume().is_some())
+            .map(|(slot, drive)| (slot.to_owned(), drive))
+            .collect();
+        self.drives.reverse();
+        let parts = u32::try_from(self.drives.len()).unwrap_or(1) + 1;
+        let seconds = if self.full { world.durations.clone_full } else { world.durations.clone_linked };
+        self.share = world.lasting(seconds) / parts;
+        Ok(())
+    }
+
+    /// Writes the configuration that marks the number as taken.
+    fn reserve(&mut self, world: &mut World) -> Result<(), String> {
+        if world.machines.contains_key(&self.newid) {
+            let file = format!("/etc/pve/nodes/{}/qemu-server/{}.conf", self.node, self.newid);
+            return Err(format!("close (rename) atomic file '{file}' failed: File exists"));
+        }
+        let mut machine = Machine::new(self.newid, &self.node);
+        machine.config.set("lock", "clone");
+        machine.config.set("description", PLACEHOLDER);
+        world.machines.insert(self.newid, machine);
+        self.reserved = true;
+        match world.firewalls.get(&self.source).cloned() {
+            Some(firewall) => world.firewalls.insert(self.newid, firewall),
+            None => world.firewalls.remove(&self.newid),
+        };
+        Ok(())
+    }
+
+    fn storage_of(&self, volid: &str) -> String {
+        self.storage.clone().unwrap_or_else(|| split_volid(volid).0.to_owned())
+    }
+
+    /// Allocates the volume of one drive.
+    fn make_volume(&mut self, bench: &mut Bench<'_>, slot: &str, drive: &Drive) -> Result<(), String> {
+        let volid = drive.volume().unwrap_or_default();
+        let storage = self.storage_of(volid);
+        let (node, newid) = (self.node.clone(), self.newid);
+        let full = self.full || drive.is_cloud_init();
+        let word = if full { "full" } else { "linked" };
+        bench.log(format!("create {word} clone of drive {slot} ({volid})"));
+        let copy = if drive.is_cloud_init() {
+            bench.world.allocate_cloud_init(&node, &storage, newid)
+        } else if drive.is_cdrom() {
+            return self.put_drive(bench, slot, drive.clone());
+        } else if full {
+            bench.world.clone_full(&node, volid, &storage, newid, self.format.as_deref())
+        } else {
+            bench.world.clone_linked(&node, volid, newid)
+        }?;
+        if full {
+            bench.log(format!("allocated target volume '{copy}'"));
+        }
+        self.made.push(copy.clone());
+        let mut drive = drive.clone();
+        let size = bench.world.volume(&node, &copy).map_or(0, |volume| volume.size);
+        drive.properties.set("size", print_size(size));
+        drive.properties.set("file", copy);
+        drive.properties.remove("format");
+        self.put_drive(bench, slot, drive)
+    }
+
+    #[allow(clippy::unnecessary_wraps)]
+    fn put_drive(&mut self, _bench: &mut Bench<'_>, slot: &str, drive: Drive) -> Result<(), String> {
+        self.plan.config.set(slot, drive.print());
+        Ok(())
+    }
+
+    /// Writes the plan as far as it is made.
+    fn write(&self, world: &mut World, locked: bool) {
+        if let Some(machine) = world.machines.get_mut(&self.newid) {
+            machine.config = self.plan.config.clone();
+            if locked {
+                machine.config.set("lock", "clone");
+            }
+        }
+    }
+
+    fn next_lock(&self, world: &World) -> Option<Flock> {
+        let (_, drive) = self.drives.last()?;
+        let storage = self.storage_of(drive.volume()?);
+        let shared = world.storage(&storage).is_ok_and(|s| s.shared);
+        Some(Flock::storage(&self.node, &storage, shared))
+    }
+
+    fn finish(&self, bench: &mut Bench<'_>) -> Step {
+        self.write(bench.world, false);
+        if let (Some(target), Some(machine)) = (&self.target, bench.world.machines.get_mut(&self.newid)) {
+            machine.node.clone_from(target);
+        }
+        if let Some(pool) = &self.pool
+            && let Some(members) = bench.world.pools.get_mut(pool)
+        {
+            members.push(self.newid);
+        }
+        Step::Done(Value::Null)
+    }
+}
+
+impl Work for CloneMachine {
+    fn locks(&self, world: &World) -> Vec<Flock> {
+        let second = Duration::from_secs(1);
+        let running = world.machines.get(&self.source).is_some_and(|m| m.running.is_some());
+        let source = Flock::machine(&self.node, self.source).within(second);
+        let source = if running { source } else { source.shared() };
+        vec![source, Flock::machine(&self.node, self.newid).within(second)]
+    }
+
+    fn step(&mut self, bench: &mut Bench<'_>) -> Step {
+        match self.progress {
+            Progress::Check => {
+                attempt!(self.check(bench.world));
+                if bench.world.version == crate::Version::V9_2 {
+                    bench.log(format!("creating a clone of VM {} with ID {}", self.source, self.newid));
+                }
+                attempt!(self.make_plan(bench.world));
+                self.progress = Progress::Reserve;
+                Step::After(self.share / 4)
+            }
+            Progress::Reserve => {
+                attempt!(self.reserve(bench.world));
+                self.progress = if self.drives.is_empty() { Progress::Finish } else { Progress::Lock };
+                Step::After(self.share / 4)
+            }
+            Progress::Lock => {
+                self.progress = Progress::Make;
+                self.next_lock(bench.world).map_or(Step::After(Duration::ZERO), Step::Take)
+            }
+            Progress::Make => {
+                let lock = self.next_lock(bench.world);
+                if let Some((slot, drive)) = self.drives.pop()
+                    && let Err(text) = self.make_volume(bench, &slot, &drive)
+                {
+                    return Step::Failed(self.abandon(bench, &text));
+                }
+                // Shown to others once its data are there, which the next step is for.
+                self.progress = Progress::Finish;
+                if let Some(lock) = lock {
+                    bench.release(&lock);
+                }
+                Step::After(self.share)
+            }
+            Progress::Finish if self.drives.is_empty() => self.finish(bench),
+            Progress::Finish => {
+                self.write(bench.world, true);
+                self.progress = Progress::Lock;
+                Step::After(Duration::ZERO)
+            }
+        }
+    }
+
+    fn abandon(&mut self, bench: &mut Bench<'_>, reason: &str) -> String {
+        for volid in self.made.drain(..) {
+            // What cannot be freed stays behind, as on a real server.
+            let _ = bench.world.free(&self.node, &volid);
+        }
+        if self.reserved {
+            bench.world.firewalls.remove(&self.newid);
+            bench.world.machines.remove(&self.newid);
+        }
+        format!("clone failed: {reason}")
+    }
+
+    fn phases(&self) -> u32 {
+        5
+    }
+
+    fn makes(&self) -> Option<u32> {
+        Some(self.newid)
+    }
+}

@@ -1,0 +1,168 @@
+//! Changing the configuration: `PUT` and `POST config`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Bench, Step, Work, attempt};
+use crate::flock::Flock;
+use crate::world::{Drive, World, print_size};
+
+/// Writes options one after the other, allocating volumes on the way.
+#[derive(Debug)]
+pub(crate) struct Configure {
+    pub(crate) node: String,
+    pub(crate) vmid: u32,
+    pub(crate) digest: Option<String>,
+    pub(crate) skip_lock: bool,
+    pub(crate) set: Vec<(String, String)>,
+    pub(crate) delete: Vec<String>,
+    pub(crate) revert: Vec<String>,
+    pub(crate) force: bool,
+    /// First line of the task's log.
+    pub(crate) summary: String,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Begin,
+    Write,
+    Allocate,
+    Allocated,
+}
+
+impl Configure {
+    pub(crate) fn new(node: &str, vmid: u32) -> Self {
+        Self {
+            node: node.to_owned(),
+            vmid,
+            digest: None,
+            skip_lock: false,
+            set: Vec::new(),
+            delete: Vec::new(),
+            revert: Vec::new(),
+            force: false,
+            summary: String::new(),
+            progress: Progress::Begin,
+        }
+    }
+
+    fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
+        let world = &mut *bench.world;
+        let machine = attempt!(world.machine_on(&self.node, self.vmid));
+        attempt!(machine.config.need_digest(self.digest.as_deref()));
+        if !self.skip_lock {
+            attempt!(machine.config.need_unlocked());
+        }
+        attempt!(world.need_writable(&self.node, self.vmid));
+        bench.log(format!("update VM {}: {}", self.vmid, self.summary));
+        // Which part of a call that fails half-way is written cannot be foretold.
+        bench.world.random.shuffle(&mut self.set);
+        self.progress = Progress::Write;
+        let seconds = bench.world.durations.config;
+        Step::After(bench.world.lasting(seconds))
+    }
+
+    /// Writes every option that needs no allocation, up to the first that does.
+    fn write(&mut self, bench: &mut Bench<'_>) -> Step {
+        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+        for key in self.revert.drain(..) {
+            machine.config.pending.remove(&key);
+            machine.config.deleted.remove(&key);
+        }
+        for key in self.delete.drain(..) {
+            machine.config.delete_pending(&key, self.force);
+        }
+        while let Some((key, value)) = self.set.pop() {
+            let drive = Drive::parse(&key, &value).filter(|_| crate::world::is_drive(&key));
+            let Some(drive) = drive else {
+                let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+                machine.config.set_pending(&key, &value);
+                continue;
+            };
+            if drive.allocation().is_some() || drive.file().ends_with(":cloudinit") {
+                let storage = drive.file().split(':').next().unwrap_or_default().to_owned();
+                let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
+                self.set.push((key, value));
+                self.progress = Progress::Allocate;
+                return Step::Take(Flock::storage(&self.node, &storage, shared));
+            }
+            attempt!(self.attach(bench.world, &key, drive));
+        }
+        bench.world.apply_pending(self.vmid);
+        Step::Done(Value::Null)
+    }
+
+    /// Puts an existing volume into a slot; its size is looked up.
+    fn attach(&self, world: &mut World, slot: &str, mut drive: Drive) -> Result<(), String> {
+        if let Some(volid) = drive.volume() {
+            let Some(volume) = world.volume(&self.node, volid) else {
+                return Err(format!("volume '{volid}' does not exist"));
+            };
+            let size = print_size(volume.size);
+            drive.properties.set("size", size);
+        }
+        drive.properties.remove("format");
+        let machine = world.machine_on_mut(&self.node, self.vmid)?;
+        machine.config.set_pending(slot, &drive.print());
+        Ok(())
+    }
+
+    fn allocate(&mut self, bench: &mut Bench<'_>) -> Step {
+        let Some((slot, text)) = self.set.pop() else {
+            return Step::Done(Value::Null);
+        };
+        let Some(mut drive) = Drive::parse(&slot, &text) else {
+            return Step::Failed(format!("unable to parse drive options of {slot}"));
+        };
+        let storage = drive.file().split(':').next().unwrap_or_default().to_owned();
+        let volid = match drive.allocation() {
+            None => {
+                drive.properties.set("media", "cdrom");
+                attempt!(bench.world.allocate_cloud_init(&self.node, &storage, self.vmid))
+            }
+            Some((_, gib)) => {
+                let format = drive.properties.remove("format");
+                let size = crate::world::parse_size(&format!("{gib}G")).unwrap_or_default();
+                attempt!(bench.world.allocate(&self.node, &storage, self.vmid, size, format.as_deref()))
+            }
+        };
+        let size = bench.world.volume(&self.node, &volid).map_or(0, |volume| volume.size);
+        if !drive.is_cloud_init() {
+            drive.properties.set("size", print_size(size));
+        }
+        drive.properties.set("file", volid);
+        let printed = drive.print();
+        bench.log(format!("{slot}: successfully created disk '{printed}'"));
+        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+        machine.config.set_pending(&slot, &printed);
+        let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
+        bench.release(&Flock::storage(&self.node, &storage, shared));
+        self.progress = Progress::Allocated;
+        let seconds = bench.world.durations.allocate;
+        Step::After(bench.world.lasting(seconds))
+    }
+}
+
+impl Work for Configure {
+    fn locks(&self, _world: &World) -> Vec<Flock> {
+        vec![Flock::machine(&self.node, self.vmid)]
+    }
+
+    fn step(&mut self, bench: &mut Bench<'_>) -> Step {
+        match self.progress {
+            Progress::Begin => self.begin(bench),
+            Progress::Write => self.write(bench),
+            Progress::Allocate => self.allocate(bench),
+            Progress::Allocated => {
+                self.progress = Progress::Write;
+                Step::After(Duration::ZERO)
+            }
+        }
+    }
+
+    fn phases(&self) -> u32 {
+        3
+    }
+}

@@ -1,0 +1,112 @@
+//! Workers: what runs behind a task, or under a lock behind a synchronous call.
+//!
+//! A worker is a small state machine. Each step changes the world and says what comes next, so that
+//! everything between two steps is visible to others, as it is on a real server.
+
+mod apply;
+mod clone;
+mod configure;
+mod create;
+mod delete_volume;
+mod destroy;
+mod migrate;
+mod move_disk;
+mod power;
+mod regenerate;
+mod resize;
+mod snapshot;
+mod template;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub(crate) use clone::CloneMachine;
+pub(crate) use configure::Configure;
+pub(crate) use create::CreateMachine;
+pub(crate) use delete_volume::DeleteVolume;
+pub(crate) use destroy::Destroy;
+pub(crate) use migrate::Migrate;
+pub(crate) use move_disk::MoveDisk;
+pub(crate) use power::{Power, PowerAction};
+pub(crate) use regenerate::{Regenerate, medium_of};
+pub(crate) use resize::Resize;
+pub(crate) use snapshot::{SnapshotAction, SnapshotWork};
+pub(crate) use template::MakeTemplate;
+
+use crate::flock::Flock;
+use crate::task::TaskKey;
+use crate::world::World;
+
+/// What a worker does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Works on for that long.
+    After(Duration),
+    /// Needs another lock before the next step.
+    Take(Flock),
+    /// Ended well; the value answers a synchronous call.
+    Done(Value),
+    /// Ended well, with that many warnings.
+    Warned(u32),
+    /// Ended with this text.
+    Failed(String),
+}
+
+/// What a worker works on.
+#[derive(Debug)]
+pub(crate) struct Bench<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) task: Option<TaskKey>,
+    /// Keys of locks to give back after this step.
+    pub(crate) released: Vec<String>,
+}
+
+impl Bench<'_> {
+    /// Writes a line into the task's log.
+    pub(crate) fn log(&mut self, line: impl Into<String>) {
+        if let Some(task) = self.task {
+            self.world.tasks.log(task, line.into());
+        }
+    }
+
+    pub(crate) fn release(&mut self, flock: &Flock) {
+        self.released.push(flock.key.clone());
+    }
+}
+
+/// A worker.
+pub(crate) trait Work: Debug + Send {
+    /// Locks taken before the first step, in this order.
+    fn locks(&self, world: &World) -> Vec<Flock>;
+
+    /// Does the next piece of work.
+    fn step(&mut self, bench: &mut Bench<'_>) -> Step;
+
+    /// Cleans up after a failure between two steps, and says what the task ends with.
+    fn abandon(&mut self, _bench: &mut Bench<'_>, reason: &str) -> String {
+        reason.to_owned()
+    }
+
+    /// After how many steps an injected failure still makes sense.
+    fn phases(&self) -> u32 {
+        1
+    }
+
+    /// The machine it makes.
+    fn makes(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// Turns an error into the end of a worker.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(text) => return crate::works::Step::Failed(text.into()),
+        }
+    };
+}
+pub(crate) use attempt;

@@ -1,0 +1,96 @@
+//! Snapshots: `qmsnapshot`, `qmdelsnapshot`, `qmrollback`. Their data are not kept, only their
+//! configuration.
+
+use serde_json::Value;
+
+use super::{Bench, Step, Work, attempt};
+use crate::flock::Flock;
+use crate::world::{Snapshot, World};
+
+/// What is to be done with a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SnapshotAction {
+    Create,
+    Delete,
+    Rollback,
+}
+
+/// Works on one snapshot.
+#[derive(Debug)]
+pub(crate) struct SnapshotWork {
+    pub(crate) node: String,
+    pub(crate) vmid: u32,
+    pub(crate) action: SnapshotAction,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) begun: bool,
+}
+
+impl SnapshotWork {
+    fn lock(&self) -> &'static str {
+        match self.action {
+            SnapshotAction::Create => "snapshot",
+            SnapshotAction::Delete => "snapshot-delete",
+            SnapshotAction::Rollback => "rollback",
+        }
+    }
+
+    fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
+        let lock = self.lock();
+        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+        attempt!(machine.config.need_unlocked());
+        let exists = machine.snapshots.iter().any(|s| s.name == self.name);
+        match self.action {
+            SnapshotAction::Create if exists => {
+                return Step::Failed(format!("snapshot name '{}' already used", self.name));
+            }
+            SnapshotAction::Delete | SnapshotAction::Rollback if !exists => {
+                return Step::Failed(format!("snapshot '{}' does not exist", self.name));
+            }
+            _ => {}
+        }
+        machine.config.set("lock", lock);
+        self.begun = true;
+        let seconds = bench.world.durations.other;
+        Step::After(bench.world.lasting(seconds))
+    }
+}
+
+impl Work for SnapshotWork {
+    fn locks(&self, _world: &World) -> Vec<Flock> {
+        vec![Flock::machine(&self.node, self.vmid)]
+    }
+
+    fn step(&mut self, bench: &mut Bench<'_>) -> Step {
+        if !self.begun {
+            return self.begin(bench);
+        }
+        let time = bench.world.unix();
+        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+        machine.config.remove("lock");
+        match self.action {
+            SnapshotAction::Create => machine.snapshots.push(Snapshot {
+                name: self.name.clone(),
+                description: self.description.clone(),
+                time,
+                config: machine.config.current.clone(),
+            }),
+            SnapshotAction::Delete => machine.snapshots.retain(|s| s.name != self.name),
+            SnapshotAction::Rollback => {
+                let kept = machine.snapshots.iter().find(|s| s.name == self.name);
+                if let Some(config) = kept.map(|s| s.config.clone()) {
+                    machine.config.current = config;
+                    machine.running = None;
+                }
+            }
+        }
+        Step::Done(Value::Null)
+    }
+
+    fn abandon(&mut self, bench: &mut Bench<'_>, reason: &str) -> String {
+        if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
+            machine.config.remove("lock");
+        }
+        reason.to_owned()
+    }
+}

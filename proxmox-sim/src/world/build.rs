@@ -1,0 +1,122 @@
+//! Building the world from a configuration.
+
+use super::machine::Machine;
+use super::storage::{Storage, Volume};
+use super::{Node, Random, Statistics, World};
+use crate::access::Accounts;
+use crate::config::{ClusterConfig, StorageConfig, TemplateConfig};
+use crate::task::Tasks;
+
+impl World {
+    pub(crate) fn build(config: &ClusterConfig) -> Self {
+        let node = |(n, name): (usize, &String)| {
+            let id = u32::try_from(n + 1).unwrap_or(u32::MAX);
+            (name.clone(), Node { id, online: true, bridges: config.bridges.clone() })
+        };
+        let accounts = Accounts::new(&config.tokens, &config.root_password, config.seed, config.version);
+        let mut world = Self {
+            name: config.name.clone(),
+            version: config.version,
+            epoch: config.epoch,
+            now: std::time::Duration::ZERO,
+            durations: config.durations.clone(),
+            nodes: config.nodes.iter().enumerate().map(node).collect(),
+            quorate: true,
+            storages: config.storages.iter().map(|s| (s.name.clone(), Storage::build(s))).collect(),
+            machines: std::collections::BTreeMap::new(),
+            firewalls: std::collections::BTreeMap::new(),
+            pools: config.pools.iter().map(|pool| (pool.clone(), Vec::new())).collect(),
+            ha: std::collections::BTreeMap::new(),
+            tasks: Tasks::default(),
+            accounts,
+            random: Random::new(config.seed),
+            statistics: Statistics::default(),
+        };
+        for template in &config.templates {
+            world.add_template(template);
+        }
+        for backup in &config.backups {
+            world.add_backup(backup.vmid, &backup.storage, &backup.node, backup.size, backup.protected);
+        }
+        world.statistics.refresh(world.now, &world.machines);
+        world
+    }
+
+    /// Adds a template. One whose storage does not exist gets no disk.
+    pub(crate) fn add_template(&mut self, template: &TemplateConfig) {
+        let (vmid, node, storage) = (template.vmid, template.node.as_str(), template.storage.as_str());
+        let mut machine = Machine::new(vmid, node);
+        let config = &mut machine.config;
+        for (key, value) in [
+            ("template", "1"),
+            ("cores", "1"),
+            ("memory", "512"),
+            ("ostype", "l26"),
+            ("scsihw", "virtio-scsi-single"),
+            ("boot", "order=scsi0"),
+            ("onboot", "0"),
+            ("serial0", "socket"),
+        ] {
+            config.set(key, value);
+        }
+        config.set("name", template.name.as_str());
+        config.set("agent", if template.agent { "1" } else { "0" });
+        config.set("meta", format!("creation-qemu=10.0.2,ctime={}", self.unix()));
+        config.set("smbios1", format!("uuid={}", self.random.uuid()));
+        config.set("vmgenid", self.random.uuid());
+        for (n, bridge) in template.nics.iter().enumerate() {
+            config
+                .set(&format!("net{n}"), format!("virtio={},bridge={bridge},firewall=0", self.random.mac()));
+        }
+        if let Ok(disk) = self.allocate(node, storage, vmid, template.size_gib << 30, Some("qcow2")) {
+            if let Some(volume) = self.volume_mut(node, &disk) {
+                volume.agent = template.agent;
+            }
+            let base = self.make_base(node, &disk);
+            let drive = format!("{base},discard=on,iothread=1,size={}G,ssd=1", template.size_gib);
+            config.set("scsi0", drive);
+        }
+        if template.cloud_init
+            && let Ok(volume) = self.allocate_cloud_init(node, storage, vmid)
+        {
+            config.set("ide2", format!("{volume},media=cdrom"));
+        }
+        self.machines.insert(vmid, machine);
+    }
+
+    /// Puts a backup of a machine on a storage, and returns its volume id.
+    pub(crate) fn add_backup(
+        &mut self,
+        vmid: u32,
+        storage: &str,
+        node: &str,
+        size: u64,
+        protected: bool,
+    ) -> Option<String> {
+        let mut volume = Volume::image(vmid, size.max(1 << 20), "vma.zst", self.unix());
+        volume.content = "backup";
+        volume.protected = protected;
+        let storage = self.storages.get_mut(storage)?;
+        let place = storage.place(node);
+        let n = storage.volumes.len();
+        let name =
+            format!("backup/vzdump-qemu-{vmid}-2026_01_02-03_{:02}_{:02}.vma.zst", n / 60 % 60, n % 60);
+        let volid = format!("{}:{name}", storage.name);
+        storage.volumes.insert((place, name), volume);
+        Some(volid)
+    }
+}
+
+impl Storage {
+    pub(crate) fn build(config: &StorageConfig) -> Self {
+        Self {
+            name: config.name.clone(),
+            kind: config.kind,
+            shared: config.shared,
+            content: config.content.clone(),
+            total: config.size_gib << 30,
+            full: false,
+            volumes: std::collections::BTreeMap::new(),
+        }
+    }
+}
