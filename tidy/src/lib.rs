@@ -1,1 +1,3 @@
-//! Checks of the workspace itself: layers, file sizes, documents
+//! Checks of the workspace itself: who may import whom, what the core must never pull in, and how files are kept.
+//!
+//! There is nothing to call here; the checks are this crate's tests.
