@@ -1,1 +1,9 @@
-//! Conformance suites, a memory store, a manual clock and a model hypervisor for deploy-core's seams
+//! Tools for testing.
+mod clock;
+mod entropy;
+mod memory;
+pub mod mocks;
+pub mod sample;
+pub use clock::ManualClock;
+pub use entropy::SeededEntropy;
+pub use memory::MemoryStore;

@@ -1,0 +1,286 @@
+//! Changes, where they arrive.
+
+use super::{
+    Cluster, Effect, ModelMachine, ModelRule,
+    cluster::{answered, is_target},
+    show::revision,
+    task::Fate,
+};
+use deploy_core::{
+    Bytes, Change, Configure, Disk, DiskGoal, DiskSlot, ErrorClass, MachineCloudInit, Power, SetFirewall,
+    SubmitError, Submitted, Target, Vmid,
+};
+use std::collections::BTreeMap;
+
+impl Cluster {
+    /// Carries out what arrived, at the present time.
+    pub(super) fn carry_out(
+        &mut self,
+        target: &Target,
+        change: &Change,
+        effect: Effect,
+    ) -> Result<Submitted, SubmitError> {
+        let fate = match effect {
+            Effect::Busy => return Err(answered(ErrorClass::Busy, "can't lock file: got timeout")),
+            Effect::Refused => return Err(answered(ErrorClass::Refused, "permission check failed")),
+            Effect::Good => Fate::Good,
+            Effect::EndLost => Fate::EndLost,
+            Effect::Fails | Effect::HalfDone => Fate::Fails,
+        };
+        let half = effect == Effect::HalfDone;
+        match change {
+            Change::Clone { .. } => self.begin_clone(target, change, fate),
+            Change::SetFirewall(set) => {
+                self.accessible(target, false)?;
+                self.set_firewall(target.machine.vmid, set, fate, half)
+            }
+            Change::Configure(configure) => {
+                self.accessible(target, true)?;
+                self.configure(target, configure, fate, half)
+            }
+            Change::JoinPool(pool) => {
+                let machine = self.accessible(target, false)?;
+                if fate == Fate::Fails {
+                    return Err(failed());
+                }
+                machine.pool = Some(pool.clone());
+                Ok(Submitted::Applied)
+            }
+            Change::Migrate { .. }
+            | Change::Resize { .. }
+            | Change::Start
+            | Change::Stop(_)
+            | Change::DeleteBackup(_)
+            | Change::Destroy => {
+                let machine = self.accessible(target, true)?;
+                possible(machine, change)?;
+                if matches!(change, Change::Migrate { .. }) {
+                    machine.lock = Some("migrate".to_owned());
+                }
+                Ok(Submitted::Task(self.begin(target.machine.vmid, target.mark, change, fate)))
+            }
+        }
+    }
+
+    fn begin_clone(
+        &mut self,
+        target: &Target,
+        change: &Change,
+        fate: Fate,
+    ) -> Result<Submitted, SubmitError> {
+        let vmid = target.machine.vmid;
+        let Change::Clone { template, template_node, .. } = change else { return Err(failed()) };
+        if self.machines.contains_key(&vmid) {
+            return Err(answered(ErrorClass::Busy, "config file already exists"));
+        }
+        match self.machines.get(template) {
+            Some(machine) if machine.node == *template_node && machine.template => {}
+            _ => return Err(answered(ErrorClass::Refused, "no such template")),
+        }
+        // PVE reserves the number by an empty, locked configuration.
+        let reserved =
+            ModelMachine { lock: Some("clone".to_owned()), ..ModelMachine::bare(template_node.clone()) };
+        self.machines.insert(vmid, reserved);
+        Ok(Submitted::Task(self.begin(vmid, target.mark, change, fate)))
+    }
+
+    /// The machine of a request that arrived; another one by now is not there for it.
+    fn accessible(&mut self, target: &Target, locks: bool) -> Result<&mut ModelMachine, SubmitError> {
+        match self.machines.get_mut(&target.machine.vmid) {
+            Some(machine) if is_target(target, machine) => match &machine.lock {
+                Some(lock) if locks => Err(answered(ErrorClass::Busy, &format!("VM is locked ({lock})"))),
+                _ => Ok(machine),
+            },
+            _ => Err(answered(ErrorClass::Failed, "configuration file does not exist")),
+        }
+    }
+
+    fn configure(
+        &mut self,
+        target: &Target,
+        configure: &Configure,
+        fate: Fate,
+        half: bool,
+    ) -> Result<Submitted, SubmitError> {
+        let vmid = target.machine.vmid;
+        let machine = self.machines.get(&vmid).ok_or_else(failed)?;
+        if target.revision.is_some() && target.revision != revision(machine.revision) {
+            return Err(answered(
+                ErrorClass::Busy,
+                "detected modified configuration - file changed by other user?",
+            ));
+        }
+        if half {
+            // Settings without disks get written, the disks fail; or the other way round.
+            let (disks, settings) = halves(configure);
+            let done = if self.number().is_multiple_of(2) { disks } else { settings };
+            let _ = self.write(vmid, &done);
+            return Err(failed());
+        }
+        if self.configures_by_task {
+            let change = Change::Configure(Box::new(configure.clone()));
+            return Ok(Submitted::Task(self.begin(vmid, target.mark, &change, fate)));
+        }
+        if fate == Fate::Fails {
+            return Err(failed());
+        }
+        self.write(vmid, configure).map_err(|why| answered(ErrorClass::Failed, why))?;
+        Ok(Submitted::Applied)
+    }
+
+    /// Writes settings.
+    pub(super) fn write(&mut self, vmid: Vmid, configure: &Configure) -> Result<(), &'static str> {
+        let mut machine = self.machines.get(&vmid).cloned().ok_or("the machine is gone")?;
+        for (slot, goal) in &configure.disks {
+            self.plug(vmid, &mut machine, *slot, goal)?;
+        }
+        if let Some((slot, storage)) = &configure.cloud_init.drive {
+            let taken = machine.config.is_taken(*slot);
+            self.counters.overwritten += u32::from(taken);
+            let volume = self.new_volume(vmid, storage);
+            machine.config.disks.remove(slot);
+            machine.config.drives.insert(*slot);
+            machine.drive_volumes.insert(*slot, volume);
+            machine.config.cloud_init.drive = Some(*slot);
+        }
+        write_settings(&mut machine, configure);
+        machine.revision = self.number();
+        self.machines.insert(vmid, machine);
+        Ok(())
+    }
+
+    fn plug(
+        &mut self,
+        vmid: Vmid,
+        machine: &mut ModelMachine,
+        slot: DiskSlot,
+        goal: &DiskGoal,
+    ) -> Result<(), &'static str> {
+        let disks: &mut BTreeMap<DiskSlot, Disk> = &mut machine.config.disks;
+        match goal {
+            DiskGoal::Keep(disk) => {
+                let there = disks.get_mut(&slot).filter(|there| there.volume == disk.volume);
+                let there = there.ok_or("no such volume")?;
+                there.limits = disk.limits;
+                there.options.clone_from(&disk.options);
+            }
+            DiskGoal::Create { storage, size, limits } => {
+                self.counters.overwritten += u32::from(disks.contains_key(&slot));
+                let disk = Disk {
+                    volume: self.new_volume(vmid, storage),
+                    storage: storage.clone(),
+                    size: Some(Bytes(size.bytes().0)),
+                    limits: *limits,
+                    options: BTreeMap::new(),
+                };
+                machine.config.disks.insert(slot, disk);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_firewall(
+        &mut self,
+        vmid: Vmid,
+        set: &SetFirewall,
+        fate: Fate,
+        half: bool,
+    ) -> Result<Submitted, SubmitError> {
+        let firewall = &mut self.machines.get_mut(&vmid).ok_or_else(failed)?.firewall;
+        if fate == Fate::Fails && !half {
+            return Err(failed());
+        }
+        for nic in &set.create_filters {
+            firewall.filters.entry(*nic).or_default();
+        }
+        for (nic, net) in &set.add_members {
+            firewall.filters.get_mut(nic).ok_or_else(failed)?.insert(*net);
+        }
+        for (nic, net) in &set.remove_members {
+            firewall.filters.get_mut(nic).ok_or_else(failed)?.remove(net);
+        }
+        if let Some((position, guard)) = &set.remove_rule {
+            let position = usize::try_from(*position).map_err(|_| failed())?;
+            if *guard != revision(firewall.revision) || position >= firewall.rules.len() {
+                return Err(answered(ErrorClass::Busy, "detected modified configuration"));
+            }
+            firewall.rules.remove(position);
+            firewall.revision += 1;
+        }
+        let adding = if half { set.add_rules.len() / 2 } else { set.add_rules.len() };
+        for rule in set.add_rules.iter().rev().take(adding) {
+            firewall.rules.insert(0, ModelRule::Ours(rule.clone()));
+            firewall.revision += 1;
+        }
+        if half {
+            return Err(failed());
+        }
+        if let Some(options) = set.options {
+            firewall.options = options;
+        }
+        Ok(Submitted::Applied)
+    }
+}
+
+fn failed() -> SubmitError {
+    answered(ErrorClass::Failed, "it failed")
+}
+
+/// What can be refused at once.
+fn possible(machine: &ModelMachine, change: &Change) -> Result<(), SubmitError> {
+    match change {
+        Change::Start if machine.power != Power::Stopped => {
+            Err(answered(ErrorClass::Failed, "VM is already running"))
+        }
+        Change::Resize { slot, size } => match machine.config.disks.get(slot).and_then(|disk| disk.size) {
+            Some(there) if there > size.bytes() => {
+                Err(answered(ErrorClass::Refused, "shrinking disks is not supported"))
+            }
+            Some(_) => Ok(()),
+            None => Err(answered(ErrorClass::Refused, "no such disk")),
+        },
+        Change::Destroy if machine.config.protected => {
+            Err(answered(ErrorClass::Refused, "can't remove VM - protection mode enabled"))
+        }
+        Change::Destroy if machine.power != Power::Stopped => {
+            Err(answered(ErrorClass::Failed, "VM is running - destroy failed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn halves(configure: &Configure) -> (Configure, Configure) {
+    let disks = Configure { disks: configure.disks.clone(), ..Configure::default() };
+    let settings = Configure { disks: BTreeMap::new(), ..configure.clone() };
+    (disks, settings)
+}
+
+fn write_settings(machine: &mut ModelMachine, configure: &Configure) {
+    fn set<T: Clone>(setting: &mut T, goal: Option<&T>) {
+        if let Some(goal) = goal {
+            setting.clone_from(goal);
+        }
+    }
+    let config = &mut machine.config;
+    set(&mut config.description, configure.description.as_ref());
+    set(&mut config.tags, configure.tags.as_ref());
+    set(&mut config.autostart, configure.autostart.as_ref());
+    set(&mut config.protected, configure.protected.as_ref());
+    config.name = configure.name.clone().or(config.name.take());
+    config.sockets = configure.sockets.or(config.sockets);
+    config.cores = configure.cores.or(config.cores);
+    config.memory = configure.memory.or(config.memory);
+    config.balloon = configure.balloon.map(deploy_core::MiB::get).or(config.balloon);
+    config.nics.retain(|slot, _| !configure.remove_nics.contains(slot));
+    config.nics.extend(configure.nics.clone());
+    let goal = &configure.cloud_init;
+    let told: &mut MachineCloudInit = &mut config.cloud_init;
+    told.user = goal.user.clone().or(told.user.take());
+    set(&mut told.ssh_keys, goal.ssh_keys.as_ref());
+    told.networks.retain(|slot, _| !goal.remove_networks.contains(slot));
+    told.networks.extend(goal.networks.clone());
+    set(&mut told.resolvers, goal.resolvers.as_ref());
+    told.search_domain = goal.search_domain.clone().or(told.search_domain.take());
+    told.upgrade = goal.upgrade.or(told.upgrade);
+    machine.password = goal.password.clone().or(machine.password.take());
+}

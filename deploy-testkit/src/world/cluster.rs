@@ -1,0 +1,226 @@
+//! The cluster: its machines, volumes, tasks and requests on their way.
+
+use super::{Delivery, Effect, Fault, Faults, ModelMachine, task::Tasks};
+use deploy_core::{
+    Change, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted, Target, Vmid,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// A cluster's state, open to whoever tests with it.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// Its machines.
+    pub machines: BTreeMap<Vmid, ModelMachine>,
+    /// Every volume of every machine, by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// What was counted.
+    pub counters: Counters,
+    /// What becomes of the next requests.
+    pub faults: Faults,
+    /// How long things take.
+    pub timing: Timing,
+    /// Whether settings are written by a task (PVE: `POST config`) or at once (`PUT config`).
+    pub configures_by_task: bool,
+    /// Whether we may see which resource pool a machine is in.
+    pub shows_pools: bool,
+    pub(super) tasks: Tasks,
+    pub(super) late: Vec<Late>,
+    pub(super) now: Timestamp,
+    pub(super) numbers: u64,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The machine it was made for.
+    pub vmid: Vmid,
+    /// Its storage.
+    pub storage: StorageId,
+}
+
+/// What was counted. Most of it must stay zero.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Looks at machines.
+    pub looks: u64,
+    /// Changes asked for.
+    pub changes: u64,
+    /// Clones that succeeded, by number.
+    pub clones: BTreeMap<Vmid, u32>,
+    /// Changes that were asked of a machine that is not the target's: nobody looked whose it is.
+    pub misdirected: u32,
+    /// Settings that were sent without the revision they were decided on.
+    pub unguarded: u32,
+    /// Disks that were created in a slot that held one, whose volume is left behind.
+    pub overwritten: u32,
+    /// Clones to a number while it was a machine's.
+    pub clones_over: u32,
+    /// Backups without protection that outlived their machine.
+    pub backups_left: usize,
+    /// When rules arrived that nobody waited for any more.
+    pub late_rules: Vec<Timestamp>,
+}
+
+/// How long things take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// A clone. In its first half it shows nothing of itself but its lock.
+    pub clone: SignedDuration,
+    /// A migration.
+    pub migration: SignedDuration,
+    /// Every other task.
+    pub task: SignedDuration,
+    /// From the start until the guest agent answers.
+    pub boot: SignedDuration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = SignedDuration::from_secs;
+        Self { clone: seconds(8), migration: seconds(6), task: seconds(1), boot: seconds(5) }
+    }
+}
+
+/// A request that arrives later.
+#[derive(Debug)]
+pub(super) struct Late {
+    at: Timestamp,
+    target: Target,
+    change: Change,
+    effect: Effect,
+}
+
+impl Cluster {
+    /// Adds a machine with its volumes, as somebody else would.
+    pub fn add(&mut self, vmid: Vmid, machine: ModelMachine) {
+        for disk in machine.config.disks.values() {
+            self.volumes.insert(disk.volume.clone(), Volume { vmid, storage: disk.storage.clone() });
+        }
+        self.machines.insert(vmid, machine);
+    }
+
+    /// The numbers of the machines that carry a mark.
+    pub fn marked(&self, mark: OwnerMark) -> Vec<Vmid> {
+        let has = |machine: &ModelMachine| OwnerMark::find(&machine.config.description) == Some(mark);
+        self.machines.iter().filter(|(_, machine)| has(machine)).map(|(vmid, _)| *vmid).collect()
+    }
+
+    /// The volumes that were made for a number.
+    pub fn volumes_of(&self, vmid: Vmid) -> usize {
+        self.volumes.values().filter(|volume| volume.vmid == vmid).count()
+    }
+
+    /// Whether a clone to this number is on its way and has not arrived.
+    pub fn clone_on_its_way(&self, vmid: Vmid) -> bool {
+        self.late
+            .iter()
+            .any(|late| matches!(late.change, Change::Clone { .. }) && late.target.machine.vmid == vmid)
+    }
+
+    /// Everything due by `now` happens, in the order of its time.
+    pub(super) fn pass_time(&mut self, now: Timestamp) {
+        loop {
+            let arrival = self.late.iter().map(|late| late.at).min().filter(|at| *at <= now);
+            let end = self.tasks.next_event().filter(|at| *at <= now);
+            match (arrival, end) {
+                (Some(arrival), end) if end.is_none_or(|end| arrival <= end) => {
+                    self.now = arrival;
+                    self.arrive(arrival);
+                }
+                (_, Some(end)) => {
+                    self.now = end;
+                    self.work(end);
+                }
+                (_, None) => break,
+            }
+        }
+        self.now = now;
+    }
+
+    fn arrive(&mut self, at: Timestamp) {
+        let Some(index) = self.late.iter().position(|late| late.at == at) else { return };
+        let late = self.late.remove(index);
+        if matches!(&late.change, Change::SetFirewall(set) if !set.add_rules.is_empty()) {
+            self.counters.late_rules.push(at);
+        }
+        // Nobody waits for the answer.
+        let _ = self.carry_out(&late.target, &late.change, late.effect);
+    }
+
+    pub(super) fn submit(&mut self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+        self.counters.changes += 1;
+        self.judge(target, change)?;
+        let Fault { delivery, effect } = self.faults.next_change();
+        match delivery {
+            Delivery::Answered => self.carry_out(target, change, effect),
+            Delivery::NotSent => Err(error(ErrorClass::Unreachable, Sent::No, "connection refused")),
+            Delivery::RequestLost => Err(lost()),
+            Delivery::AnswerLost => {
+                let _ = self.carry_out(target, change, effect);
+                Err(lost())
+            }
+            Delivery::Late(after) => {
+                let at = self.now + after;
+                self.late.push(Late { at, target: target.clone(), change: change.clone(), effect });
+                Err(lost())
+            }
+        }
+    }
+
+    /// What the call itself can tell before it is sent.
+    fn judge(&mut self, target: &Target, change: &Change) -> Result<(), SubmitError> {
+        let there = self.machines.get(&target.machine.vmid);
+        match change {
+            Change::Clone { .. } => {
+                self.counters.clones_over += u32::from(there.is_some());
+                return Ok(());
+            }
+            Change::Configure(_) => self.counters.unguarded += u32::from(target.revision.is_none()),
+            _ => {}
+        }
+        match there {
+            Some(machine) if !is_target(target, machine) => {
+                self.counters.misdirected += 1;
+                Err(error(ErrorClass::Refused, Sent::No, "that is somebody else's machine"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A number that is never given twice.
+    pub(super) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn new_smbios(&mut self) -> SmbiosUuid {
+        SmbiosUuid(uuid::Uuid::from_u128((0xc1_0e << 96) | u128::from(self.number())))
+    }
+
+    pub(super) fn new_volume(&mut self, vmid: Vmid, storage: &StorageId) -> String {
+        let name = format!("{storage}:vm-{vmid}-disk-{}", self.number());
+        self.volumes.insert(name.clone(), Volume { vmid, storage: storage.clone() });
+        name
+    }
+}
+
+/// Whether a machine is the one that a change is meant for.
+pub(super) fn is_target(target: &Target, machine: &ModelMachine) -> bool {
+    match target.smbios {
+        Some(uuid) => machine.config.smbios == Some(uuid),
+        None => OwnerMark::find(&machine.config.description) == Some(target.mark),
+    }
+}
+
+pub(super) fn error(class: ErrorClass, sent: Sent, message: &str) -> SubmitError {
+    SubmitError { class, sent, message: message.to_owned() }
+}
+
+pub(super) fn answered(class: ErrorClass, message: &str) -> SubmitError {
+    error(class, Sent::Answered, message)
+}
+
+fn lost() -> SubmitError {
+    error(ErrorClass::Unknown, Sent::Unknown, "connection reset")
+}

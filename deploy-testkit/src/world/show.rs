@@ -1,0 +1,94 @@
+//! What the cluster shows.
+
+use super::{Cluster, LookFault, ModelFirewall, ModelMachine};
+use deploy_core::{
+    Agent, ErrorClass, Look, LookError, Machine, MachineFirewall, Obscured, Power, Revision, SeenRule,
+    Sighting, Summary, TaskId, TaskState, Vmid,
+};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+impl Cluster {
+    pub(super) fn sight(&mut self, vmid: Vmid, look: Look) -> Sighting {
+        self.counters.looks += 1;
+        if let Some(fault) = self.faults.next_look() {
+            return Sighting::Unknown(obscured(fault));
+        }
+        match self.machines.get(&vmid) {
+            Some(machine) => Sighting::Seen(Box::new(self.show(machine, look))),
+            None => Sighting::ProvenAbsent,
+        }
+    }
+
+    pub(super) fn task_state(&mut self, task: &TaskId) -> TaskState {
+        match self.faults.next_look() {
+            Some(fault) => TaskState::Unknown(obscured(fault).message),
+            None => self.tasks.state(task),
+        }
+    }
+
+    pub(super) fn inventory(&mut self) -> Result<Vec<Summary>, LookError> {
+        if let Some(fault) = self.faults.next_look() {
+            let Obscured { class, message } = obscured(fault);
+            return Err(LookError { class, message });
+        }
+        let summary = |(vmid, machine): (&Vmid, &ModelMachine)| Summary {
+            vmid: *vmid,
+            node: machine.node.clone(),
+            name: machine.config.name.as_ref().map(ToString::to_string),
+            power: Some(machine.power.clone()),
+            lock: machine.lock.clone(),
+            template: machine.template,
+        };
+        Ok(self.machines.iter().map(summary).collect())
+    }
+
+    fn show(&self, machine: &ModelMachine, look: Look) -> Machine {
+        let mut config = machine.config.clone();
+        config.revision = revision(machine.revision);
+        config.cloud_init.has_password = machine.password.is_some();
+        Machine {
+            node: machine.node.clone(),
+            look,
+            lock: machine.lock.clone(),
+            config,
+            power: look.covers(Look::POWER).then(|| machine.power.clone()),
+            pending: look.covers(Look::PENDING).then(BTreeSet::new),
+            firewall: look.covers(Look::FIREWALL).then(|| show_firewall(&machine.firewall)),
+            agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
+            backups: look.covers(Look::BACKUPS).then(|| machine.backups.clone()),
+            pool: look.covers(Look::POOL).then(|| machine.pool.clone().filter(|_| self.shows_pools)),
+        }
+    }
+
+    fn agent(&self, machine: &ModelMachine) -> Agent {
+        let up = |since: Timestamp| self.now >= since + self.timing.boot;
+        if machine.config.agent && machine.power == Power::Running && machine.running_since.is_some_and(up) {
+            Agent::Answers(machine.guest_addresses())
+        } else {
+            Agent::Silent
+        }
+    }
+}
+
+fn show_firewall(firewall: &ModelFirewall) -> MachineFirewall {
+    let rules = (0..).zip(&firewall.rules);
+    MachineFirewall {
+        options: firewall.options,
+        rules: rules.filter_map(|(position, rule)| Some(SeenRule { position, key: rule.key()? })).collect(),
+        rules_revision: revision(firewall.revision),
+        filters: firewall.filters.clone(),
+    }
+}
+
+pub(super) fn revision(number: u64) -> Option<Revision> {
+    format!("r{number}").parse().ok()
+}
+
+fn obscured(fault: LookFault) -> Obscured {
+    let (class, message) = match fault {
+        LookFault::Unreachable => (ErrorClass::Unreachable, "no route to host"),
+        LookFault::Forbidden => (ErrorClass::Unauthorized, "permission check failed (VM.Audit)"),
+    };
+    Obscured { class, message: message.to_owned() }
+}

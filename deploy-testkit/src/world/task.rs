@@ -1,0 +1,188 @@
+//! Tasks: what takes its time.
+
+use super::{Cluster, ModelMachine};
+use deploy_core::{
+    Change, CloneMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, TaskId, TaskState, Vmid,
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The tasks of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    running: Vec<Task>,
+    ended: BTreeMap<TaskId, Ended>,
+}
+
+/// A task that runs.
+#[derive(Debug)]
+struct Task {
+    id: TaskId,
+    vmid: Vmid,
+    mark: OwnerMark,
+    change: Change,
+    fate: Fate,
+    next: Timestamp,
+    ends: Timestamp,
+}
+
+/// How a task will end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Well.
+    Good,
+    /// It fails, and leaves nothing.
+    Fails,
+    /// Well, but nobody will know.
+    EndLost,
+}
+
+impl Tasks {
+    pub(super) fn next_event(&self) -> Option<Timestamp> {
+        self.running.iter().map(|task| task.next).min()
+    }
+
+    pub(super) fn state(&self, id: &TaskId) -> TaskState {
+        match self.ended.get(id) {
+            Some(ended) => TaskState::Ended(ended.clone()),
+            None if self.running.iter().any(|task| task.id == *id) => TaskState::Running,
+            None => TaskState::Ended(Ended::Lost("no such task".to_owned())),
+        }
+    }
+}
+
+impl Cluster {
+    /// Starts a task for a change that was accepted.
+    pub(super) fn begin(&mut self, vmid: Vmid, mark: OwnerMark, change: &Change, fate: Fate) -> TaskId {
+        let takes = match change {
+            Change::Clone { .. } => self.timing.clone,
+            Change::Migrate { .. } => self.timing.migration,
+            _ => self.timing.task,
+        };
+        let ends = self.now + takes;
+        // A clone shows itself half-way.
+        let next = if matches!(change, Change::Clone { .. }) { self.now + takes / 2 } else { ends };
+        let text = format!("UPID:{}:{:?}:{vmid}:", self.number(), change.kind());
+        let id: TaskId = match text.parse() {
+            Ok(id) => id,
+            Err(invalid) => unreachable!("{invalid}"),
+        };
+        let task = Task { id: id.clone(), vmid, mark, change: change.clone(), fate, next, ends };
+        self.tasks.running.push(task);
+        id
+    }
+
+    /// What a running task does at this time.
+    pub(super) fn work(&mut self, at: Timestamp) {
+        let Some(index) = self.tasks.running.iter().position(|task| task.next == at) else { return };
+        if self.tasks.running[index].ends > at {
+            let task = &mut self.tasks.running[index];
+            task.next = task.ends;
+            let (vmid, mark, change) = (task.vmid, task.mark, task.change.clone());
+            self.show_clone(vmid, mark, &change);
+            return;
+        }
+        let task = self.tasks.running.remove(index);
+        let done = match task.fate {
+            Fate::Good | Fate::EndLost => self.finish(&task),
+            Fate::Fails => Err("it failed"),
+        };
+        let ended = match (done, task.fate) {
+            (Ok(()), Fate::EndLost) => Ended::Lost("its log was rotated away".to_owned()),
+            (Ok(()), _) => Ended::Ok,
+            (Err(why), _) => {
+                self.roll_back(&task);
+                Ended::Failed { class: ErrorClass::Failed, message: why.to_owned() }
+            }
+        };
+        self.tasks.ended.insert(task.id, ended);
+    }
+
+    /// The clone writes its configuration: mark, identity, hardware; still locked.
+    fn show_clone(&mut self, vmid: Vmid, mark: OwnerMark, change: &Change) {
+        let Change::Clone { template, mode, name, .. } = change else { return };
+        let Some(mut machine) = self.machines.get(template).cloned() else { return };
+        machine.config.smbios = Some(self.new_smbios());
+        machine.config.name = Some(name.clone());
+        machine.config.description = mark.to_string();
+        for disk in machine.config.disks.values_mut() {
+            let storage = match mode {
+                CloneMode::Full { storage: Some(storage) } => storage.clone(),
+                CloneMode::Full { storage: None } | CloneMode::Linked => disk.storage.clone(),
+            };
+            *disk = Disk { volume: self.new_volume(vmid, &storage), storage, ..disk.clone() };
+        }
+        for (slot, volume) in &mut machine.drive_volumes {
+            // A cloud-init drive is made beside the system disk.
+            let storage = machine.config.system_disk().map(|(_, disk)| disk.storage.clone());
+            *volume = storage.map_or_else(|| slot.to_string(), |storage| self.new_volume(vmid, &storage));
+        }
+        let copy = ModelMachine {
+            lock: Some("clone".to_owned()),
+            template: false,
+            power: Power::Stopped,
+            pool: None,
+            backups: Vec::new(),
+            revision: self.number(),
+            ..machine
+        };
+        self.machines.insert(vmid, copy);
+    }
+
+    fn finish(&mut self, task: &Task) -> Result<(), &'static str> {
+        let (now, vmid) = (self.now, task.vmid);
+        let machine = self.machines.get_mut(&vmid).ok_or("the machine is gone")?;
+        match &task.change {
+            Change::Clone { .. } => {
+                machine.lock = None;
+                *self.counters.clones.entry(vmid).or_default() += 1;
+            }
+            Change::Migrate { to, .. } => migrate(machine, to),
+            Change::Start if machine.power == Power::Stopped => {
+                machine.power = Power::Running;
+                machine.running_since = Some(now);
+                machine.starts += 1;
+            }
+            Change::Start => return Err("it runs already"),
+            Change::Stop(StopMode::Graceful { .. }) if !machine.follows_shutdown => {
+                return Err("the guest did not shut down");
+            }
+            Change::Stop(_) => machine.power = Power::Stopped,
+            Change::DeleteBackup(gone) => machine.backups.retain(|backup| backup.volume != gone.volume),
+            Change::Resize { slot, size } => {
+                let disk = machine.config.disks.get_mut(slot).ok_or("no such disk")?;
+                disk.size = Some(size.bytes());
+                machine.revision += 1;
+            }
+            Change::Configure(configure) => return self.write(vmid, configure),
+            Change::Destroy => {
+                let left = machine.backups.iter().filter(|backup| !backup.protected).count();
+                self.counters.backups_left += left;
+                self.machines.remove(&vmid);
+                self.volumes.retain(|_, volume| volume.vmid != vmid);
+            }
+            Change::JoinPool(_) | Change::SetFirewall(_) => {}
+        }
+        Ok(())
+    }
+
+    fn roll_back(&mut self, task: &Task) {
+        match task.change {
+            Change::Clone { .. } => {
+                self.machines.remove(&task.vmid);
+                self.volumes.retain(|_, volume| volume.vmid != task.vmid);
+            }
+            Change::Migrate { .. } => {
+                if let Some(machine) = self.machines.get_mut(&task.vmid) {
+                    machine.lock = None;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn migrate(machine: &mut ModelMachine, to: &NodeName) {
+    machine.node.clone_from(to);
+    machine.lock = None;
+}
