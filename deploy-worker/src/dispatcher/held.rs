@@ -1,0 +1,95 @@
+use super::alarms::AlarmId;
+use crate::{Doing, MachineActivity};
+use deploy_core::{ClusterName, Known, Lease, Leased, Slot, Step, TaskId};
+use jiff::Timestamp;
+use tokio::task::AbortHandle;
+
+/// A machine that this worker holds.
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    /// Its record; `None` while a turn has it, and after a turn took it down with a panic.
+    pub(super) leased: Option<Box<Leased>>,
+    /// The step that was due when it was seen last.
+    pub(super) step: Step,
+    pub(super) state: State,
+    /// What the next turn need not ask.
+    pub(super) known: Known,
+    /// The record in hand may be out of date: it is read again before the next turn.
+    pub(super) stale: bool,
+    /// A command came while a turn was under way.
+    pub(super) rung: bool,
+    /// A slot became free while a turn was under way, perhaps the one that it is about to ask for.
+    pub(super) called: bool,
+    /// The task that is being watched for it.
+    pub(super) watched: Option<(ClusterName, TaskId)>,
+    /// It needed attention when it was seen last.
+    pub(super) attention: bool,
+    /// Troubles of our own in a row: store errors and panics.
+    pub(super) troubles: u32,
+}
+
+/// What a held machine does.
+pub(super) enum State {
+    /// It is in the queue for a turn.
+    Ready,
+    /// A turn is under way.
+    Working(AbortHandle),
+    /// Its turn was aborted because the lease is lost, and has not ended yet.
+    Doomed,
+    /// A task of the hypervisor is waited for.
+    OnTask(TaskId),
+    /// A slot is waited for.
+    OnSlot(Slot),
+    /// Nothing to do before this time.
+    Until(Timestamp, AlarmId),
+    /// It is tried again after a trouble of ours.
+    Troubled(AlarmId),
+    /// Its lease is being ended.
+    Releasing,
+    /// To end its lease failed; it is tried again.
+    Unreleased(AlarmId),
+}
+
+impl Held {
+    pub(super) fn new(leased: Leased) -> Self {
+        Self {
+            lease: leased.lease,
+            step: leased.record.step,
+            attention: leased.record.attention.is_some(),
+            leased: Some(Box::new(leased)),
+            state: State::Ready,
+            known: Known::default(),
+            stale: false,
+            rung: false,
+            called: false,
+            watched: None,
+            troubles: 0,
+        }
+    }
+
+    /// Whether it waits for this alarm.
+    pub(super) fn waits_for(&self, alarm: AlarmId) -> bool {
+        match self.state {
+            State::Until(_, id) | State::Troubled(id) | State::Unreleased(id) => id == alarm,
+            State::Ready
+            | State::Working(_)
+            | State::Doomed
+            | State::OnTask(_)
+            | State::OnSlot(_)
+            | State::Releasing => false,
+        }
+    }
+
+    pub(super) fn activity(&self) -> MachineActivity {
+        let doing = match &self.state {
+            State::Ready => Doing::Queued,
+            State::Working(_) => Doing::Turn,
+            State::OnTask(task) => Doing::Task(task.clone()),
+            State::OnSlot(slot) => Doing::Slot(slot.clone()),
+            State::Until(at, _) => Doing::Until(*at),
+            State::Troubled(_) => Doing::Trouble,
+            State::Doomed | State::Releasing | State::Unreleased(_) => Doing::Releasing,
+        };
+        MachineActivity { key: self.lease.key, step: self.step, doing }
+    }
+}

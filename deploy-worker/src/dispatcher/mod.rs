@@ -1,0 +1,237 @@
+//! The loop: one task that knows every machine the worker holds and never waits for anything but news.
+//!
+//! What has to be waited for runs as a [`Job`](jobs::Job) and comes back as [`Done`](jobs::Done). So everything here is
+//! decided in one place, in order, without a lock, and a machine that waits is an entry of a map, not a task.
+
+mod alarms;
+mod claims;
+mod held;
+mod jobs;
+mod life;
+mod pass;
+mod post;
+mod turns;
+
+use crate::{TickReport, Turnstile, driver::Driver, mailbox::Mailbox, settings::Settings, watch::TaskWatch};
+use alarms::Alarms;
+use claims::Claims;
+use deploy_core::{
+    Clock, Entropy, Gate, Hypervisor, LeaseStore, Notifier, RetryPolicy, StoreError, TaskState, VmKey,
+};
+use held::{Held, State};
+use jiff::Timestamp;
+use jobs::{Done, Job, Jobs, timed};
+use life::Life;
+use pass::Pass;
+use post::Post;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// How long an answer about tasks is waited for. Without an end, one cluster that hangs would leave its machines waiting for
+/// ever; they are asked about again.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a dispatcher works with.
+pub(crate) struct Parts {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) store: Arc<dyn LeaseStore>,
+    pub(crate) hypervisor: Arc<dyn Hypervisor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) notifier: Option<Arc<dyn Notifier>>,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) turnstile: Arc<Turnstile>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) settings: Settings,
+}
+
+/// The loop's state.
+pub(crate) struct Dispatcher {
+    parts: Parts,
+    jobs: Jobs,
+    life: Life,
+    claims: Claims,
+    machines: HashMap<VmKey, Held>,
+    /// Machines in [`State::Ready`], those that are on their way first.
+    ready: VecDeque<VmKey>,
+    /// Machines in [`State::Working`].
+    working: usize,
+    /// Machines in [`State::Doomed`].
+    doomed: usize,
+    alarms: Alarms,
+    watch: TaskWatch,
+    post: Post,
+    /// No new turns: what runs ends, then everything is released.
+    draining: bool,
+    /// Where this is one pass of [`tick`](crate::Worker::tick).
+    pass: Option<Pass>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that works until it is drained; with a deadline, one that makes one pass and ends at the latest then.
+    pub(crate) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
+        let now = Instant::now();
+        Self {
+            jobs: Jobs::default(),
+            life: Life::begin(&*parts.entropy, now),
+            claims: Claims::new(now),
+            machines: HashMap::new(),
+            ready: VecDeque::new(),
+            working: 0,
+            doomed: 0,
+            alarms: Alarms::default(),
+            watch: TaskWatch::new(parts.settings.pace),
+            post: Post::new(&parts, now),
+            draining: false,
+            pass: deadline.map(Pass::new),
+            parts,
+        }
+    }
+
+    /// Works until drained. Dropped, it aborts what runs; the leases run out by themselves and nothing is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the leases could not be ended, or where a pass could not begin.
+    pub(crate) async fn run(mut self) -> Result<TickReport, StoreError> {
+        let mailbox = Arc::clone(&self.parts.mailbox);
+        loop {
+            self.read_mail();
+            self.begin(Instant::now());
+            if self.is_over() {
+                break;
+            }
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                Some(done) = self.jobs.next(), if !self.jobs.is_empty() => self.done(done),
+                () = mailbox.arrived() => {}
+                () = until(wake) => {}
+            }
+        }
+        self.jobs.abort().await;
+        let retired = self.parts.store.retire(self.life.worker).await;
+        match self.pass.take() {
+            Some(pass) => pass.report().and_then(|report| retired.map(|()| report)),
+            None => retired.map(|()| TickReport::default()),
+        }
+    }
+
+    fn read_mail(&mut self) {
+        let mail = self.parts.mailbox.take();
+        self.draining |= mail.drain;
+        for key in mail.called {
+            self.called(key);
+        }
+        for key in mail.rung {
+            self.rung(key);
+        }
+        for asked in mail.asked {
+            // Whoever does not wait for the answer any more misses nothing.
+            let _ = asked.send(self.machines.values().map(Held::activity).collect());
+        }
+    }
+
+    /// Begins everything whose time has come.
+    fn begin(&mut self, now: Instant) {
+        self.keep_alive(now);
+        self.ring_alarms(now);
+        self.end_pass(now);
+        if self.draining {
+            return;
+        }
+        self.ask_about_tasks(now);
+        self.start_turns();
+        self.claim(now);
+        self.deliver_notices(now);
+    }
+
+    fn is_over(&self) -> bool {
+        self.draining && self.working == 0 && self.doomed == 0 && !self.post.is_away()
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let always = [self.life.next(), self.alarms.next()];
+        let unless_draining = || [self.watch.next(), self.next_claim(), self.post.next(), self.deadline()];
+        let others = if self.draining { [None; 4] } else { unless_draining() };
+        always.into_iter().chain(others).flatten().min()
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Turn(lease, leased, result) => self.turned(lease, leased, result),
+            Done::Release(lease, result) => self.released(lease, result),
+            Done::Claim(worker, result) => self.claimed(worker, result),
+            Done::Beat(worker, result) => self.beaten(worker, result),
+            Done::Sweep => self.life.swept(),
+            Done::Tasks(question, states, took) => {
+                for (key, state) in self.watch.answer(question, states, took, Instant::now()) {
+                    self.task_ended(key, state);
+                }
+            }
+            Done::Post(outbox, result) => self.posted(outbox, result),
+        }
+    }
+
+    fn ask_about_tasks(&mut self, now: Instant) {
+        for question in self.watch.due(now) {
+            let hypervisor = Arc::clone(&self.parts.hypervisor);
+            let asked = question.clone();
+            self.jobs.start(Job::Tasks(question), async move {
+                let call = hypervisor.tasks(&asked.cluster, &asked.tasks);
+                let (answer, took) = timed(tokio::time::timeout(ANSWER_PATIENCE, call)).await;
+                Done::Tasks(asked, answer.unwrap_or_default(), took)
+            });
+        }
+    }
+
+    /// The task that a machine waits for ended.
+    fn task_ended(&mut self, key: VmKey, state: TaskState) {
+        let Some(held) = self.machines.get_mut(&key) else { return };
+        held.watched = None;
+        match held.state {
+            State::OnTask(_) => {
+                held.known.task = Some(state);
+                self.queue(key);
+            }
+            // A command called it away from its task a moment ago.
+            State::Ready if held.known.task.is_some() => held.known.task = Some(state),
+            // Its turn will come back to the task, and the watch to its end.
+            _ => {}
+        }
+    }
+
+    /// Forgets a machine.
+    fn forget(&mut self, key: VmKey) {
+        if let Some((cluster, task)) = self.machines.remove(&key).and_then(|held| held.watched) {
+            self.watch.forget(&cluster, &task);
+        }
+        self.parts.turnstile.leave(key);
+    }
+
+    /// The moment of the loop's time that the clock will show as `at`; not this very one, so that nothing can spin.
+    fn moment(&self, at: Timestamp) -> Instant {
+        let wait = Duration::try_from(at.duration_since(self.parts.clock.now())).unwrap_or_default();
+        Instant::now() + wait.max(Duration::from_millis(1))
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.parts.mailbox.close();
+    }
+}
+
+/// Sleeps until then, or for ever.
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The loop against scripted turns.
+
+mod failures;
+mod lifetimes;
+mod passes;
+mod waiting;

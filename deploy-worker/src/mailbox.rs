@@ -1,0 +1,75 @@
+use crate::MachineActivity;
+use deploy_core::{Doorbell, VmKey};
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::{Notify, oneshot};
+
+/// What others want of a dispatcher. Sending never waits, and a thousand rings for one machine are one.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    mail: Mutex<Mail>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct Mail {
+    /// Nobody reads it any more.
+    closed: bool,
+    /// Machines with an order or a command.
+    pub(crate) rung: HashSet<VmKey>,
+    /// Machines for which a slot may be free now.
+    pub(crate) called: Vec<VmKey>,
+    /// No new turns from now on.
+    pub(crate) drain: bool,
+    /// Who wants to know what every machine does.
+    pub(crate) asked: Vec<oneshot::Sender<Vec<MachineActivity>>>,
+}
+
+impl Mailbox {
+    pub(crate) fn call(&self, key: VmKey) {
+        self.lock().called.push(key);
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn drain(&self) {
+        self.lock().drain = true;
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn ask(&self) -> oneshot::Receiver<Vec<MachineActivity>> {
+        let (answer, answered) = oneshot::channel();
+        let mut mail = self.lock();
+        if !mail.closed {
+            mail.asked.push(answer);
+            self.arrived.notify_one();
+        }
+        answered
+    }
+
+    /// Nobody reads it any more: whoever asked gets no answer, instead of waiting for one.
+    pub(crate) fn close(&self) {
+        *self.lock() = Mail { closed: true, ..Mail::default() };
+    }
+
+    pub(crate) fn take(&self) -> Mail {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Waits until something was sent since the last wait; cancel-safe.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Doorbell for Mailbox {
+    fn ring(&self, key: VmKey) {
+        self.lock().rung.insert(key);
+        self.arrived.notify_one();
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+use crate::fake::{FakeStore, TokioClock, key, start_time};
+use async_trait::async_trait;
+use deploy_core::{Clock, CommitError, NotifyError};
+use std::sync::Mutex;
+
+/// Refuses machines by their number until told otherwise, and remembers what it was told.
+#[derive(Default)]
+struct Receiver {
+    refuses: Mutex<HashSet<VmKey>>,
+    told: Mutex<Vec<i64>>,
+    panics: bool,
+    at_once: Mutex<(usize, usize)>,
+}
+
+#[async_trait]
+impl Notifier for Receiver {
+    async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError> {
+        {
+            let mut at_once = self.at_once.lock().unwrap();
+            at_once.0 += 1;
+            at_once.1 = at_once.1.max(at_once.0);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.at_once.lock().unwrap().0 -= 1;
+        assert!(!self.panics, "a bug");
+        if self.refuses.lock().unwrap().contains(&notice.key) {
+            return Err(NotifyError("the mailbox is full".to_owned()));
+        }
+        self.told.lock().unwrap().push(notice.id.0);
+        Ok(())
+    }
+}
+
+struct Desk {
+    store: Arc<FakeStore>,
+    receiver: Arc<Receiver>,
+    outbox: Outbox,
+    clock: TokioClock,
+}
+
+impl Desk {
+    fn new(receiver: Receiver) -> Self {
+        let (store, receiver) = (FakeStore::with([]), Arc::new(receiver));
+        let outbox =
+            Outbox::new(Arc::clone(&store) as _, Arc::clone(&receiver) as _, SignedDuration::from_secs(30));
+        Self { store, receiver, outbox, clock: TokioClock::new() }
+    }
+
+    /// A round in which these machines are ours.
+    async fn round(&mut self, ours: &[u32]) -> Round {
+        self.outbox.round(ours.iter().map(|number| key(*number)), self.clock.now()).await.unwrap()
+    }
+
+    fn told(&self) -> Vec<i64> {
+        self.receiver.told.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_machine_hears_its_notices_in_order() {
+    let mut desk = Desk::new(Receiver::default());
+    for (id, number) in [(1, 1), (2, 1), (3, 2), (4, 1)] {
+        desk.store.notice(id, number);
+    }
+    while desk.round(&[1, 2]).await.delivered > 0 {}
+    let told = desk.told();
+    let of_one: Vec<i64> = told.iter().copied().filter(|id| *id != 3).collect();
+    assert_eq!((of_one, told.len()), (vec![1, 2, 4], 4));
+    assert_eq!(desk.store.state().delivered.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_told_holds_up_only_its_own() {
+    let mut desk = Desk::new(Receiver::default());
+    desk.receiver.refuses.lock().unwrap().insert(key(1));
+    for (id, number) in [(1, 1), (2, 1), (3, 2)] {
+        desk.store.notice(id, number);
+    }
+    assert_eq!(desk.round(&[1, 2]).await.delivered, 1);
+    assert_eq!(desk.told(), [3]);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        let before = Instant::now();
+        let next = desk.round(&[]).await.next.unwrap();
+        tokio::time::sleep_until(next).await;
+        pauses.push((next - before).as_secs());
+    }
+    assert_eq!(pauses[..5], [0, 2, 4, 8, 16], "it is tried again, less and less often");
+    assert_eq!(pauses[9..], [300, 300, 300], "without limit");
+    desk.receiver.refuses.lock().unwrap().clear();
+    while desk.round(&[]).await.delivered > 0 {}
+    assert_eq!(desk.told(), [3, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_and_not_noted_is_not_told_again() {
+    let mut desk = Desk::new(Receiver::default());
+    desk.store.notice(1, 1);
+    for _ in 0..3 {
+        desk.store.fail("delivered", CommitError::Store(StoreError::not_written("gone")));
+    }
+    while desk.store.state().delivered.is_empty() {
+        let next = desk.round(&[1]).await.next.unwrap();
+        tokio::time::sleep_until(next).await;
+    }
+    assert_eq!(desk.told(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notifier_that_panics_is_tried_again() {
+    let mut desk = Desk::new(Receiver { panics: true, ..Receiver::default() });
+    desk.store.notice(1, 1);
+    let round = desk.round(&[1]).await;
+    assert_eq!(round.delivered, 0);
+    assert!(round.next.unwrap() > Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notices_of_others_are_left_to_them_for_a_while() {
+    let mut desk = Desk::new(Receiver::default());
+    desk.store.notice(1, 1);
+    assert_eq!(desk.round(&[]).await, Round { delivered: 0, next: None });
+    let later = start_time() + SignedDuration::from_secs(30);
+    assert_eq!(desk.outbox.round([], later).await.unwrap().delivered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_that_cannot_be_told_do_not_hide_the_others() {
+    let mut desk = Desk::new(Receiver::default());
+    for number in 0..1000 {
+        desk.receiver.refuses.lock().unwrap().insert(key(number));
+        desk.store.notice(number.into(), number);
+    }
+    desk.store.notice(5000, 5000);
+    let ours: Vec<u32> = (0..=5000).collect();
+    for _ in 0..100 {
+        let Some(next) = desk.round(&ours).await.next else { break };
+        tokio::time::sleep_until(next).await;
+        if !desk.told().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(desk.told(), [5000]);
+    let most = desk.receiver.at_once.lock().unwrap().1;
+    assert!(most <= AT_ONCE, "{most} at once");
+}

@@ -1,0 +1,142 @@
+use super::*;
+use deploy_core::Ended;
+use uuid::Uuid;
+
+const PACE: Pace = Pace { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
+
+fn cluster(name: &str) -> ClusterName {
+    name.parse().unwrap()
+}
+
+fn task(number: u32) -> TaskId {
+    format!("UPID:{number}").parse().unwrap()
+}
+
+fn key(number: u32) -> VmKey {
+    VmKey(Uuid::from_u128(u128::from(number)))
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Answers the only question that is due with these states.
+fn answer(watch: &mut TaskWatch, now: Instant, state: impl Fn(&TaskId) -> TaskState) -> Vec<VmKey> {
+    let mut questions = watch.due(now);
+    assert_eq!(questions.len(), 1);
+    let question = questions.remove(0);
+    let states = question.tasks.iter().map(state).collect();
+    watch.answer(question, states, Duration::ZERO, now).into_iter().map(|(key, _)| key).collect()
+}
+
+fn running(_: &TaskId) -> TaskState {
+    TaskState::Running
+}
+
+fn unknown(_: &TaskId) -> TaskState {
+    TaskState::Unknown("no answer".to_owned())
+}
+
+#[test]
+fn a_task_is_asked_about_quickly_then_slowly() {
+    let start = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), start);
+    let mut asked = Vec::new();
+    while asked.len() < 9 {
+        let now = watch.next().unwrap();
+        asked.push((now - start).as_millis());
+        answer(&mut watch, now, running);
+    }
+    assert_eq!(asked, [50, 100, 200, 400, 800, 1600, 3200, 5200, 7200]);
+}
+
+#[test]
+fn one_question_carries_all_tasks_of_a_cluster() {
+    let start = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    for number in 0..100 {
+        watch.watch(&cluster("c1"), task(number), key(number), start + ms(number.into()));
+    }
+    watch.watch(&cluster("c2"), task(500), key(500), start);
+    let mut questions = watch.due(start + ms(60));
+    questions.sort_by_key(|question| question.tasks.len());
+    let asked: Vec<_> = questions.iter().map(|q| (q.cluster.as_str(), q.tasks.len())).collect();
+    assert_eq!(asked, [("c2", 1), ("c1", 100)]);
+    assert!(watch.due(start + ms(10_000)).is_empty(), "one question at a time");
+    assert_eq!(watch.next(), None);
+}
+
+#[test]
+fn who_waits_is_told_once_when_the_task_ends() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    watch.watch(&cluster("c1"), task(2), key(2), now);
+    let ended = |id: &TaskId| if *id == task(2) { TaskState::Ended(Ended::Ok) } else { TaskState::Running };
+    assert_eq!(answer(&mut watch, now + ms(50), ended), [key(2)]);
+    assert_eq!(answer(&mut watch, now + ms(100), ended), []);
+}
+
+#[test]
+fn what_nobody_knows_is_asked_less_and_less_and_never_given_up() {
+    let start = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), start);
+    let mut pauses = Vec::new();
+    let mut before = start;
+    for _ in 0..8 {
+        let now = watch.next().unwrap();
+        pauses.push((now - before).as_millis());
+        before = now;
+        assert_eq!(answer(&mut watch, now, unknown), []);
+    }
+    assert_eq!(pauses, [50, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+    let now = watch.next().unwrap();
+    assert_eq!(answer(&mut watch, now, |_| TaskState::Ended(Ended::Ok)), [key(1)]);
+    assert_eq!(watch.next(), None);
+}
+
+#[test]
+fn a_task_of_a_node_that_is_away_does_not_slow_the_others() {
+    let start = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), start);
+    answer(&mut watch, start + ms(50), unknown);
+    watch.watch(&cluster("c1"), task(2), key(2), start + ms(50));
+    assert_eq!(watch.due(start + ms(100)), [Question { cluster: cluster("c1"), tasks: vec![task(2)] }]);
+}
+
+#[test]
+fn an_answer_that_leaves_tasks_out_says_nothing_about_them() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    let question = watch.due(now + ms(50)).remove(0);
+    assert_eq!(watch.answer(question, Vec::new(), Duration::ZERO, now + ms(50)), []);
+    assert!(watch.next().is_some());
+}
+
+#[test]
+fn a_slow_cluster_is_left_in_peace() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    let question = watch.due(now + ms(50)).remove(0);
+    watch.answer(question, vec![TaskState::Running], ms(500), now + ms(550));
+    watch.watch(&cluster("c1"), task(2), key(2), now + ms(550));
+    assert_eq!(watch.next(), Some(now + ms(2550)));
+}
+
+#[test]
+fn what_is_forgotten_is_not_asked_about() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    watch.watch(&cluster("c1"), task(2), key(2), now + ms(1000));
+    watch.forget(&cluster("c1"), &task(1));
+    assert_eq!(watch.due(now + ms(500)), []);
+    assert_eq!(watch.next(), Some(now + ms(1050)));
+    watch.forget(&cluster("c1"), &task(2));
+    assert_eq!(watch.next(), None);
+}

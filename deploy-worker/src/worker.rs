@@ -1,0 +1,179 @@
+use crate::{
+    Limits, RunningWorker, StopError, SystemClock, SystemEntropy, TickReport, Turnstile,
+    dispatcher::{Dispatcher, Parts},
+    mailbox::Mailbox,
+    settings::Settings,
+};
+use deploy_core::{Clock, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Drives machines from order to ready, and whatever is commanded after that.
+///
+/// A worker leases records that are due, takes their turns, and keeps each machine until it rests. It can be started, run or
+/// ticked as often as is wanted; each time it appears in the store as a new worker, under an id of its own. Several may work
+/// on one store, in one process or in many, as far as the store allows that.
+#[derive(Clone)]
+pub struct Worker {
+    hypervisor: Arc<dyn Hypervisor>,
+    pool: Arc<dyn IpPool>,
+    store: Arc<dyn LeaseStore>,
+    notifier: Option<Arc<dyn Notifier>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    policy: RetryPolicy,
+    limits: Limits,
+    settings: Settings,
+}
+
+impl Worker {
+    /// A worker with the system's clock, the default delays and limits, and no notifier: notices wait in the store.
+    pub fn new(hypervisor: Arc<dyn Hypervisor>, pool: Arc<dyn IpPool>, store: Arc<dyn LeaseStore>) -> Self {
+        Self {
+            hypervisor,
+            pool,
+            store,
+            notifier: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            policy: RetryPolicy::default(),
+            limits: Limits::default(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Delivers notices by this.
+    pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = Some(notifier);
+        self
+    }
+
+    /// Takes the time from this clock. What sleeps, sleeps by tokio's; the two must go at the same speed.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes worker ids from this.
+    pub fn with_entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Waits so long between tries.
+    pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Lets so much run at once.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Says who it is, for people that look at the store; by default the process id.
+    pub fn with_info(mut self, info: impl Into<String>) -> Self {
+        self.settings.info = info.into();
+        self
+    }
+
+    /// How long its leases outlive its last sign of life, at least a second; by default 30 s. It gives a sign every third of
+    /// that. After a crash, its machines stand still for so long.
+    pub fn with_alive_for(mut self, alive_for: Duration) -> Self {
+        self.settings.alive_for = alive_for.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Looks into the store at least this often, at least every 10 ms; by default every second. It is how long a command
+    /// from another process may lie there; those of this process ring the [doorbell](RunningWorker::doorbell).
+    pub fn with_poll(mut self, poll: Duration) -> Self {
+        self.settings.poll = poll.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Takes so many turns at once, at least one; by default 64. Machines that wait do not count.
+    pub fn with_turns(mut self, turns: usize) -> Self {
+        self.settings.turns = turns.max(1);
+        self
+    }
+
+    /// Holds so many machines at once, waiting or not, at least one; by default 10,000. Each takes about the memory of its
+    /// record.
+    pub fn with_machines(mut self, machines: usize) -> Self {
+        self.settings.machines = machines.max(1);
+        self
+    }
+
+    /// Asks about a task first after `first`, then after pauses as long as it has worked, up to `longest`; by default 50 ms
+    /// and 2 s, neither below a millisecond. One question per cluster answers for all its tasks.
+    pub fn with_task_pace(mut self, first: Duration, longest: Duration) -> Self {
+        let first = first.max(Duration::from_millis(1));
+        self.settings.pace = crate::watch::Pace { first, longest: longest.max(first) };
+        self
+    }
+
+    /// Starts it. Errors of the store or of the clusters do not end it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with time.
+    pub fn start(&self) -> RunningWorker {
+        let parts = self.parts();
+        let mailbox = Arc::clone(&parts.mailbox);
+        let dispatcher = tokio::spawn(Dispatcher::new(parts, None).run());
+        RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher))
+    }
+
+    /// Works until `shutdown` is over, then [drains](RunningWorker::drain).
+    ///
+    /// # Errors
+    /// [`StopError`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the worker is aborted, as by dropping a [`RunningWorker`].
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), StopError> {
+        self.start().until(shutdown).await
+    }
+
+    /// Makes one pass, for those who call it from cron: takes everything that is due, brings each machine as far as it goes
+    /// by `bound` from now, delivers notices, and releases what is left. Ends earlier where there is nothing left to wait
+    /// for, and later by as much as the requests under way take.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store does not take the worker in, or its leases could not be ended; they then run out by
+    /// themselves.
+    ///
+    /// # Cancel safety
+    /// Dropped, the pass is aborted; its machines go on when its leases have run out.
+    pub async fn tick(&self, bound: Duration) -> Result<TickReport, StoreError> {
+        Dispatcher::new(self.parts(), Some(Instant::now() + bound)).run().await
+    }
+
+    /// What one start works with: limits and mail are its own.
+    fn parts(&self) -> Parts {
+        let mailbox = Arc::new(Mailbox::default());
+        let called = Arc::clone(&mailbox);
+        let turnstile = Arc::new(Turnstile::new(self.limits, move |key| called.call(key)));
+        let seams = Seams {
+            hypervisor: Arc::clone(&self.hypervisor),
+            pool: Arc::clone(&self.pool),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            gate: Arc::clone(&turnstile) as _,
+            policy: self.policy.clone(),
+        };
+        Parts {
+            driver: Arc::new(seams),
+            store: Arc::clone(&self.store),
+            hypervisor: Arc::clone(&self.hypervisor),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            notifier: self.notifier.clone(),
+            policy: self.policy.clone(),
+            turnstile,
+            mailbox,
+            settings: self.settings.clone(),
+        }
+    }
+}
