@@ -128,13 +128,12 @@ impl fmt::Display for IpConfig {
             ("ip6", self.ip6.as_ref().map(ToString::to_string)),
             ("gw6", self.gw6.map(|gw| gw.to_string())),
         ];
-        let mut all = self.others.clone();
-        for (key, value) in known {
-            if let Some(value) = value {
-                all.put(key, value);
-            }
+        // In the order in which people read it: PVE keeps this text as it is given.
+        let known = known.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)));
+        for (index, (key, value)) in known.chain(self.others.iter()).enumerate() {
+            write!(f, "{}{key}={value}", if index == 0 { "" } else { "," })?;
         }
-        write!(f, "{all}")
+        Ok(())
     }
 }
 
@@ -145,7 +144,7 @@ mod tests {
 
     #[test]
     fn addresses_keep_their_host_part() {
-        let text = "gw=203.0.113.1,gw6=2001:db8:1::1,ip=203.0.113.10/24,ip6=2001:db8:1::10/64";
+        let text = "ip=203.0.113.10/24,gw=203.0.113.1,ip6=2001:db8:1::10/64,gw6=2001:db8:1::1";
         let config: IpConfig = text.parse().unwrap();
         assert_eq!(config.to_string(), text);
         let ip = config.ip.unwrap();

@@ -1,0 +1,6 @@
+//! The whole pipeline against the simulator, over HTTPS, with SQLite and address pools: step by step, and field by field.
+
+mod bench;
+mod create;
+mod terminate;
+mod trouble;

@@ -1,0 +1,70 @@
+//! From any state to nothing left.
+
+use super::bench::{Bench, small, spec, vmid};
+use deploy_core::{Command, Family, LogEvent, Progress, Step};
+use proxmox_sim::{BackupConfig, ClusterConfig};
+
+#[tokio::test]
+async fn a_ready_machine_is_taken_away_with_all_it_had() {
+    let mut config = ClusterConfig::quick();
+    for (number, protected) in [(1000, false), (1000, true), (1050, false)] {
+        let backup = BackupConfig {
+            vmid: number,
+            storage: "shared".to_owned(),
+            node: String::new(),
+            size: 1,
+            protected,
+        };
+        config.backups.push(backup);
+    }
+    let bench = Bench::with(config).await;
+    let free = bench.free(Family::V4).await;
+    let key = bench.order("gone", spec(small())).await;
+    let record = bench.run(key).await;
+    assert_eq!(record.numbered.vmid, vmid(1000));
+    assert_eq!(bench.free(Family::V4).await, free - 1);
+
+    let record = bench.terminate(key).await;
+    assert_eq!(record.step, Step::Terminated, "{}", bench.log_text(key).await);
+    assert_eq!(record.addresses, []);
+    let machines = bench.ask("/cluster/resources").await;
+    let left = machines.as_array().expect("a list").iter().find(|machine| machine["vmid"] == 1000);
+    assert_eq!(left, None);
+    let content = bench.ask("/nodes/pve1/storage/shared/content").await;
+    let of = |number: u32| content.as_array().expect("a list").iter().filter(|v| v["vmid"] == number).count();
+    assert_eq!(of(1000), 1, "only the protected backup stays: {content}");
+    assert_eq!(of(1050), 1, "a stranger's backup is left alone: {content}");
+    // The address rests: it is neither held nor free.
+    assert_eq!(bench.free(Family::V4).await, free - 1);
+    let usage = bench.pools.usage(&"v4".parse().expect("name")).await.expect("usage").expect("a pool");
+    assert_eq!((usage.held, usage.resting), (0, 1));
+}
+
+#[tokio::test]
+async fn a_machine_in_the_middle_of_its_clone_is_taken_away_after_it() {
+    let bench = Bench::new().await;
+    let key = bench.order("halfway", spec(small())).await;
+    bench.run_until(key, |record| matches!(record.progress, Progress::Submitted { .. })).await;
+    bench.deployments.command(key, Command::Terminate).await.expect("command");
+    let record = bench.run(key).await;
+    assert_eq!(record.step, Step::Terminated, "{}", bench.log_text(key).await);
+    assert_eq!(bench.sim.counters().clones.len(), 1, "the clone was not stopped");
+    let machines = bench.ask("/cluster/resources").await;
+    assert!(!machines.to_string().contains("1000"), "{machines}");
+}
+
+#[tokio::test]
+async fn an_order_that_was_never_begun_is_simply_forgotten() {
+    let bench = Bench::new().await;
+    let key = bench.order("never", spec(small())).await;
+    let record = bench.terminate(key).await;
+    assert_eq!(record.step, Step::Terminated);
+    assert!(bench.sim.counters().clones.is_empty());
+    let began = |event: &LogEvent| matches!(event, LogEvent::Began);
+    assert_eq!(bench.log(key).await.iter().filter(|entry| began(&entry.line.event)).count(), 1);
+    // The reference is free again, and the number rests.
+    let again = bench.order("never", spec(small())).await;
+    assert_ne!(again, key);
+    let record = bench.deployments.status(again).await.expect("status").expect("a record");
+    assert_eq!(record.numbered.vmid, vmid(1001));
+}
