@@ -1,0 +1,72 @@
+//! The command line.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Deploys machines on a Proxmox VE cluster, from the order to `ready`.
+///
+/// Without arguments it starts a simulated cluster in this process and deploys the machines of the built-in order file there.
+/// With --url it does the same on a cluster of yours.
+#[derive(Debug, Parser)]
+#[command(name = "quickstart", version, after_help = AFTER)]
+pub(crate) struct Cli {
+    /// The order file: cluster, pools, packages and machines [default: the demonstration, examples/orders.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) orders: Option<PathBuf>,
+
+    /// A node of a real cluster, such as https://pve1.example.com:8006; several for one cluster, repeated or with commas
+    #[arg(long, value_name = "URL", value_delimiter = ',', requires = "token_file")]
+    pub(crate) url: Vec<String>,
+
+    /// A file with the API token: USER@REALM!TOKENID=SECRET
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// The CA that signed the nodes' certificates, a PEM file (/etc/pve/pve-root-ca.pem) [default: the system's CAs]
+    #[arg(long, value_name = "FILE", requires = "url", conflicts_with = "fingerprint")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The SHA-256 fingerprint of a node's certificate; one for each node, repeated or with commas
+    #[arg(long, value_name = "FP", value_delimiter = ',', requires = "url")]
+    pub(crate) fingerprint: Vec<String>,
+
+    /// Keeps everything in this database: after a Ctrl-C or a crash the same command goes on where it stopped
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+
+    /// The share of requests, 0 to 0.9, that meet a fault: lost, answered to nobody, refused, late, or with a failing task
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "url")]
+    pub(crate) faults: Option<f64>,
+
+    /// Prints one JSON document at the end, and nothing else, on the standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Takes the machines away again afterwards, and proves that nothing is left
+    #[arg(long)]
+    pub(crate) terminate: bool,
+
+    /// Seconds to wait, when nothing else is left to do, for machines that need attention
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) patience: u32,
+
+    /// Serves the simulated cluster of --db; started by this program itself.
+    #[arg(long, hide = true, requires = "db")]
+    pub(crate) serve_simulator: bool,
+}
+
+const AFTER: &str = "\
+Exit status: 0 everything is ready (with --terminate: nothing is left), 1 something is not, 2 wrong input, 130 interrupted.
+
+Try:
+  quickstart                                 four machines on a simulated cluster
+  quickstart --faults 0.3                    the same while a third of all requests go wrong
+  quickstart --db /tmp/demo.db               kill it at any moment, and run it again
+  quickstart --db /tmp/demo.db --terminate   and take everything away";
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=0.9).contains(&rate) => Ok(rate),
+        _ => Err("a share from 0 to 0.9, such as 0.3".to_owned()),
+    }
+}

@@ -1,0 +1,95 @@
+//! The machines of this run, and what has to be done with them.
+
+use crate::{engine::Engine, orders::Orders};
+use anyhow::{Context as _, bail};
+use deploy_core::{Command, ListQuery, Operation, RecordStore, Step, VmKey, VmRecord};
+use store_sqlite::SqliteStore;
+
+/// Where a run begins: anew or after a crash, both look into the store and do what is missing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Machines are to be ordered, or to become ready.
+    Deploy,
+    /// An earlier run was already taking them away.
+    TakeAway,
+}
+
+/// The number of machines in a store that are not terminated.
+pub(crate) async fn living(store: &SqliteStore) -> anyhow::Result<usize> {
+    let mut query = ListQuery::default();
+    let mut count = 0;
+    loop {
+        let page = store.list(&query).await?;
+        count += page.len();
+        match page.last() {
+            Some(last) if page.len() == query.limit => query.after = Some(last.key),
+            _ => return Ok(count),
+        }
+    }
+}
+
+/// What to do first. `resumed` says that the simulated cluster of an earlier run lives: it ends when everything was taken
+/// away, so where all machines are terminated and it still lives, that run was killed just before its end.
+pub(crate) async fn phase(
+    store: &SqliteStore,
+    orders: &Orders,
+    terminate: bool,
+    resumed: bool,
+) -> anyhow::Result<Phase> {
+    let mut records = Vec::new();
+    for order in &orders.machines {
+        records.push(store.by_reference(&order.reference).await?);
+    }
+    let going = records.iter().flatten().find(|record| is_going(record));
+    match going {
+        Some(_) if terminate => Ok(Phase::TakeAway),
+        Some(record) => bail!(
+            "{} is being terminated since an earlier run; run this again with --terminate to finish that",
+            record.external_ref
+        ),
+        None if terminate && resumed && records.iter().all(|record| record.as_ref().is_some_and(is_gone)) => {
+            Ok(Phase::TakeAway)
+        }
+        None => Ok(Phase::Deploy),
+    }
+}
+
+fn is_gone(record: &VmRecord) -> bool {
+    record.step == Step::Terminated
+}
+
+fn is_going(record: &VmRecord) -> bool {
+    let asked = record.pending.iter().any(|queued| queued.command == Command::Terminate);
+    !is_gone(record) && (record.operation == Operation::Terminate || asked)
+}
+
+/// Orders every machine that is not there yet, and says which all of them are.
+pub(crate) async fn order(engine: &Engine, orders: &Orders) -> anyhow::Result<Vec<VmKey>> {
+    let mut keys = Vec::new();
+    for order in &orders.machines {
+        let spec = order.spec(|password| engine.deployments.hash_password(password))?;
+        let reference = order.reference.clone();
+        let created = engine.deployments.create(reference, spec, serde_json::Value::Null).await;
+        keys.push(created.with_context(|| order.reference.to_string())?.record().key);
+    }
+    Ok(keys)
+}
+
+/// The machines as they are in the store, also terminated ones.
+pub(crate) async fn existing(engine: &Engine, orders: &Orders) -> anyhow::Result<Vec<VmKey>> {
+    let mut keys = Vec::new();
+    for order in &orders.machines {
+        keys.extend(engine.deployments.by_reference(&order.reference).await?.map(|record| record.key));
+    }
+    Ok(keys)
+}
+
+/// Asks for the end of every machine; those that are gone already stay so.
+pub(crate) async fn terminate(engine: &Engine, keys: &[VmKey]) -> anyhow::Result<()> {
+    for key in keys {
+        if engine.deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)) {
+            engine.deployments.command(*key, Command::Terminate).await?;
+        }
+    }
+    Ok(())
+}

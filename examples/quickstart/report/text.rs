@@ -1,0 +1,106 @@
+//! For people.
+
+use super::Machine;
+use crate::{proof::Left, simulator::Counters};
+use comfy_table::{CellAlignment, Table, presets};
+use console::{Term, style};
+use deploy_core::{LogEntry, LogEvent};
+use jiff::Timestamp;
+
+fn print(text: &str) {
+    // Nothing can be done about a standard output that is gone.
+    let _ = Term::stdout().write_line(text);
+}
+
+/// One line for each machine.
+pub(crate) fn print_table(machines: &[Machine]) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["Machine", "Name", "Status", "Node", "VMID", "Addresses", "MAC", "Seconds"]);
+    for machine in machines {
+        let addresses = match machine.addresses.join("\n") {
+            none if none.is_empty() => if machine.dhcp { "DHCP" } else { "-" }.to_owned(),
+            some => some,
+        };
+        table.add_row([
+            machine.reference.clone(),
+            machine.name.clone(),
+            machine.status.to_owned(),
+            machine.node.clone(),
+            machine.vmid.to_string(),
+            addresses,
+            machine.macs.join("\n"),
+            machine.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}")),
+        ]);
+    }
+    for column in [4, 7] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    print(&format!("\n{table}"));
+    for machine in machines.iter().filter(|machine| machine.attention.is_some()) {
+        let message = machine.attention.as_deref().unwrap_or_default();
+        print(&format!("\n{} {}: {message}", style("needs attention").red().bold(), machine.reference));
+    }
+}
+
+/// The deploy log of the machine that has the most to tell.
+pub(crate) fn print_log(machines: &[Machine]) {
+    let Some(machine) = machines.iter().max_by_key(|machine| (machine.attempts, machine.log.len())) else {
+        return;
+    };
+    let Some(first) = machine.log.first() else { return };
+    print(&format!("\n{}", style(format!("The deploy log of {}", machine.reference)).bold()));
+    for entry in &machine.log {
+        print(&line(entry, first.line.at));
+    }
+}
+
+fn line(entry: &LogEntry, since: Timestamp) -> String {
+    let seconds = entry.line.at.duration_since(since).as_secs_f64();
+    let times = if entry.times > 1 { format!(" (×{})", entry.times) } else { String::new() };
+    let text = format!("{}{times}", entry.line.event);
+    let text = match &entry.line.event {
+        LogEvent::Done { .. } => style(text).green(),
+        LogEvent::Failed { .. } => style(text).yellow(),
+        LogEvent::Attention { .. } => style(text).red(),
+        LogEvent::Ordered
+        | LogEvent::Began
+        | LogEvent::Sent { .. }
+        | LogEvent::Noted { .. }
+        | LogEvent::Waiting { .. } => style(text),
+    };
+    format!("  {:>7} {:<29} {text}", style(format!("{seconds:.2}s")).dim(), entry.line.step.as_str())
+}
+
+/// What it cost, and what went wrong on the way.
+pub(crate) fn print_requests(counters: &Counters, machines: usize) {
+    let requests: u64 = counters.requests.values().sum();
+    let clones: u64 = counters.clones.values().sum();
+    let faults: u64 = counters.faults.values().sum();
+    print(&format!(
+        "\n{requests} requests for {machines} machines; {clones} clones made; {faults} faults met and got over"
+    ));
+}
+
+/// What is left after everything was taken away.
+pub(crate) fn print_left(left: &Left) {
+    if left.is_nothing() {
+        print(&format!(
+            "\n{} no machine, no volume, no firewall, no held address",
+            style("Nothing is left:").green().bold()
+        ));
+        return;
+    }
+    print(&format!("\n{}", style("Not everything is gone:").red().bold()));
+    let list = |what: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            print(&format!("  {what}: {}", items.join(", ")));
+        }
+    };
+    list("machines", left.machines.iter().map(ToString::to_string).collect());
+    list("volumes", left.volumes.iter().cloned().collect());
+    list("firewalls of", left.firewalls.iter().map(ToString::to_string).collect());
+    list("addresses held", left.held_addresses.iter().cloned().collect());
+}

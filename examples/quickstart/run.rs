@@ -1,0 +1,240 @@
+//! One run, from the command line to the verdict.
+
+use crate::{
+    access,
+    cli::Cli,
+    engine::{self, Engine},
+    fleet::{self, Phase},
+    orders::{self, Orders},
+    progress::{self, Display},
+    proof::{self, Left},
+    report,
+    simulator::{self, Counters, Inspection, Simulator},
+    watch::{Ended, Watch},
+};
+use anyhow::{Context as _, bail};
+use deploy_core::{Step, VmKey, VmRecord};
+use proxmox_api::Client;
+use std::{io::Write as _, path::PathBuf, time::Duration};
+use store_sqlite::SqliteStore;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A run whose whole input was read and judged; nothing was created yet.
+pub(crate) struct Prepared {
+    cli: Cli,
+    orders: Orders,
+    /// The client of a real cluster; `None` is a simulated one.
+    cluster: Option<Client>,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Everything is as it should be.
+    Complete,
+    /// Something is not.
+    Incomplete,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+}
+
+impl Prepared {
+    /// Reads and judges all input.
+    pub(crate) fn new(cli: Cli) -> anyhow::Result<Self> {
+        let cluster = if cli.url.is_empty() { None } else { Some(access::of_cluster(&cli)?) };
+        let orders = orders::load(cli.orders.as_deref())?;
+        if let (Some(_), Some(database)) = (&cluster, &cli.db)
+            && Simulator::belongs_to(database)
+        {
+            bail!(
+                "--db: {} belongs to a simulated cluster; give the machines of --url a database of their own",
+                database.display()
+            );
+        }
+        Ok(Self { cli, orders, cluster })
+    }
+
+    /// Deploys, and takes away again if that is asked for.
+    pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
+        // Dropped at the end, also of an error.
+        let scratch = TempDir::with_prefix("quickstart-").context("no temporary directory")?;
+        let database = self.cli.db.clone().unwrap_or_else(|| scratch.path().join("quickstart.db"));
+        let store = engine::open(&database).await?;
+        // Asked before a new one is started in its place.
+        let resumed = self.cli.db.is_some() && self.cluster.is_none() && Simulator::is_alive(&database)?;
+        let phase = fleet::phase(&store, &self.orders, self.cli.terminate, resumed).await?;
+        let (client, simulator) = self.cluster(&store, database).await?;
+        let engine = Engine::start(store, client.clone(), simulator.is_some(), &self.orders).await?;
+        let mut run = Run {
+            cli: &self.cli,
+            orders: &self.orders,
+            engine,
+            client,
+            simulator,
+            display: progress::display(),
+        };
+        run.introduce(resumed);
+        let outcome = run.all(phase).await;
+        run.finish(outcome).await
+    }
+
+    async fn cluster(
+        &self,
+        store: &SqliteStore,
+        database: PathBuf,
+    ) -> anyhow::Result<(Client, Option<Simulator>)> {
+        if let Some(client) = &self.cluster {
+            return Ok((client.clone(), None));
+        }
+        let (name, faults) = (simulator::name(&self.orders), self.cli.faults.unwrap_or(0.0));
+        let simulator = if self.cli.db.is_some() {
+            Simulator::beside(&database, name, faults, fleet::living(store).await?).await?
+        } else {
+            Simulator::here(name, faults).await?
+        };
+        Ok((access::of_simulator(&simulator)?, Some(simulator)))
+    }
+}
+
+struct Run<'a> {
+    cli: &'a Cli,
+    orders: &'a Orders,
+    engine: Engine,
+    client: Client,
+    simulator: Option<Simulator>,
+    display: Box<dyn Display>,
+}
+
+/// Everything there is to tell at the end.
+struct Outcome {
+    ended: Ended,
+    machines: Vec<report::Machine>,
+    seen: Option<(Counters, Inspection)>,
+    left: Option<Left>,
+}
+
+impl Run<'_> {
+    fn introduce(&mut self, resumed: bool) {
+        let (name, count) = (&self.orders.cluster.name, self.orders.machines.len());
+        let place = match &self.simulator {
+            Some(simulator) if resumed => {
+                format!("the simulated cluster {name} of an earlier run, {}", simulator.address().url)
+            }
+            Some(simulator) => format!("the simulated cluster {name}, {}", simulator.address().url),
+            None => format!("cluster {name}, {}", self.cli.url.join(", ")),
+        };
+        self.display.say(&format!("Deploying {count} machines on {place}"));
+    }
+
+    async fn all(&mut self, phase: Phase) -> anyhow::Result<Outcome> {
+        let (keys, mut ended, mut records) = match phase {
+            Phase::TakeAway => (fleet::existing(&self.engine, self.orders).await?, Ended::There, Vec::new()),
+            Phase::Deploy => {
+                let keys = fleet::order(&self.engine, self.orders).await?;
+                let (ended, records) = self.watch(&keys, Step::Ready).await?;
+                (keys, ended, records)
+            }
+        };
+        let mut machines = report::machines(&self.engine, &records).await?;
+        let seen = self.look(&records).await?;
+        let mut left = None;
+        if self.cli.terminate && ended != Ended::Interrupted {
+            self.display.say(&format!("Taking {} machines away again", keys.len()));
+            fleet::terminate(&self.engine, &keys).await?;
+            let deployed = ended;
+            (ended, records) = self.watch(&keys, Step::Terminated).await?;
+            left = Some(proof::left(&self.engine, &records, self.simulator.as_ref(), &self.client).await?);
+            machines = remember(machines, report::machines(&self.engine, &records).await?);
+            if ended == Ended::There && phase == Phase::Deploy && deployed != Ended::There {
+                ended = deployed;
+            }
+        }
+        Ok(Outcome { ended, machines, seen, left })
+    }
+
+    async fn watch(&mut self, keys: &[VmKey], goal: Step) -> anyhow::Result<(Ended, Vec<VmRecord>)> {
+        let mut watch = Watch::new(&self.engine, keys).await?;
+        let patience = Duration::from_secs(u64::from(self.cli.patience));
+        let ended = watch.until(goal, patience, self.display.as_mut(), interrupted()).await;
+        self.display.end();
+        Ok((ended?, watch.records().to_vec()))
+    }
+
+    async fn look(&self, records: &[VmRecord]) -> anyhow::Result<Option<(Counters, Inspection)>> {
+        let Some(simulator) = &self.simulator else { return Ok(None) };
+        let ours = |vmid| records.iter().any(|record| record.numbered.vmid.get() == vmid);
+        Ok(Some((simulator.counters().await?, simulator.inspect(ours).await?)))
+    }
+
+    /// Stops the engine, tells what came of it, and ends the simulated cluster where it is no longer needed.
+    async fn finish(mut self, outcome: anyhow::Result<Outcome>) -> anyhow::Result<Verdict> {
+        let store = self.engine.store.clone();
+        let stopped = self.engine.stop().await;
+        let outcome = outcome?;
+        stopped?;
+        let gone = outcome.left.as_ref().is_none_or(Left::is_nothing);
+        let (verdict, status) = match outcome.ended {
+            Ended::Interrupted => (Verdict::Interrupted, "interrupted"),
+            Ended::There if gone => {
+                (Verdict::Complete, if self.cli.terminate { "terminated" } else { "ready" })
+            }
+            Ended::There | Ended::Stuck => (Verdict::Incomplete, "incomplete"),
+        };
+        tell(self.cli, self.orders, status, &outcome)?;
+        if verdict == Verdict::Interrupted {
+            self.display.say(if self.cli.db.is_some() {
+                "Interrupted. The same command goes on where this one stopped."
+            } else {
+                "Interrupted. Everything was in this process and is gone; with --db FILE it could go on."
+            });
+        }
+        if let Some(simulator) = self.simulator {
+            let over =
+                self.cli.terminate && verdict == Verdict::Complete && fleet::living(&store).await? == 0;
+            if over || self.cli.db.is_none() {
+                simulator.end().await?;
+            }
+        }
+        Ok(verdict)
+    }
+}
+
+fn tell(cli: &Cli, orders: &Orders, status: &str, outcome: &Outcome) -> anyhow::Result<()> {
+    let Outcome { machines, seen, left, .. } = outcome;
+    if cli.json {
+        let document =
+            report::document(status, orders.cluster.name.as_str(), machines, seen.as_ref(), left.as_ref())?;
+        return writeln!(std::io::stdout(), "{document}").context("the standard output is gone");
+    }
+    report::print_table(machines);
+    report::print_log(machines);
+    if let Some((counters, _)) = seen {
+        report::print_requests(counters, machines.len());
+    }
+    if let Some(left) = left {
+        report::print_left(left);
+    }
+    Ok(())
+}
+
+/// The machines as they are now, with the addresses they had.
+fn remember(before: Vec<report::Machine>, mut now: Vec<report::Machine>) -> Vec<report::Machine> {
+    for machine in &mut now {
+        if let Some(before) = before.iter().find(|before| before.reference == machine.reference)
+            && machine.addresses.is_empty()
+        {
+            machine.addresses.clone_from(&before.addresses);
+        }
+    }
+    now
+}
+
+/// Waits for Ctrl-C, or for the polite request to end.
+async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
