@@ -30,8 +30,8 @@ pub(crate) struct Flags {
     #[arg(long = "template", value_name = "SPEC")]
     templates: Vec<Template>,
     /// Release to imitate, 8.4 or 9.2
-    #[arg(long = "pve", value_name = "VERSION")]
-    version: Option<Version>,
+    #[arg(long, value_name = "VERSION")]
+    pve: Option<Version>,
     /// API token, as USER@REALM!NAME=SECRET
     #[arg(long, value_name = "TOKEN")]
     token: Option<Token>,
@@ -89,7 +89,7 @@ impl Flags {
         if let Some(token) = &self.token {
             config.tokens.insert(0, token.0.clone());
         }
-        config.version = self.version.unwrap_or(config.version);
+        config.version = self.pve.unwrap_or(config.version);
         config.seed = self.seed.unwrap_or(config.seed);
         config.durations.scale = self.scale.unwrap_or(config.durations.scale);
         config.latency = self.latency.unwrap_or(config.latency);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::NON_ALPHANUMERIC;
 use proxmox_sim::{ClusterConfig, Running, Server, ServerOptions};
 use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value;
@@ -24,7 +25,7 @@ impl Panel {
     async fn send(&self, method: Method, path: &str, params: &[(&str, &str)]) -> reqwest::Result<Response> {
         let form: Vec<String> = params
             .iter()
-            .map(|(k, v)| format!("{k}={}", v.bytes().map(|b| format!("%{b:02X}")).collect::<String>()))
+            .map(|(k, v)| format!("{k}={}", percent_encoding::utf8_percent_encode(v, NON_ALPHANUMERIC)))
             .collect();
         let form = form.join("&");
         let mut url = format!("{}/api2/json{path}", self.running.url());

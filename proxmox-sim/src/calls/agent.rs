@@ -17,7 +17,7 @@ pub(super) fn command(world: &World, call: &Call, command: &str) -> Answered {
         return Ok(Outcome::Refused(time, Refusal::Die(text)));
     }
     let result = match command {
-        "network-get-interfaces" => world.guest_interfaces(machine),
+        "network-get-interfaces" => machine.guest_interfaces(),
         "get-host-name" => json!({"host-name": machine.name().split('.').next().unwrap_or_default()}),
         "get-osinfo" => json!({"id": "debian", "name": "Debian GNU/Linux", "version-id": "13"}),
         "info" => json!({"version": "10.0.2", "supported_commands": []}),

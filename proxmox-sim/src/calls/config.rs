@@ -132,8 +132,10 @@ fn summary(call: &Call) -> String {
         let value = if name == "cipassword" { "<hidden>" } else { value };
         words.push(format!("-{name} {value}"));
     }
-    if let Some(delete) = call.text("delete") {
-        words.push(format!("-delete {delete}"));
+    for name in ["delete", "revert"] {
+        if let Some(names) = call.text(name) {
+            words.push(format!("-{name} {names}"));
+        }
     }
     words.join(" ")
 }

@@ -44,7 +44,10 @@ fn stored(
         "cipassword" => password(world, value),
         "sshkeys" => ssh_keys(value)?,
         "description" => value.trim_end_matches('\n').to_owned(),
-        "boot" => value.to_owned(),
+        // There are no snippets that a hook could be.
+        "hookscript" => {
+            return Err(Refusal::parameter(name, format!("script '{value}' does not exist\n")));
+        }
         _ if is_drive(name) => drive(world, call, machine, name, value)?,
         _ => value.to_owned(),
     })
@@ -83,7 +86,9 @@ pub(super) fn need_bridge(call: &Call, net: &str) -> Result<(), Refusal> {
 fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str) -> Result<String, Refusal> {
     let drive =
         Drive::parse(name, value).ok_or_else(|| Refusal::parameter(name, "unable to parse drive options"))?;
-    if drive.file().starts_with('/') && !call.caller.is_root() {
+    let path = |text: &str| text.starts_with('/');
+    let from = drive.properties.get("import-from");
+    if (path(drive.file()) || from.is_some_and(path)) && !call.caller.is_root() {
         return Err(Refusal::Die("Only root can pass arbitrary filesystem paths.".to_owned()));
     }
     if let Some((storage, _)) = drive.file().split_once(':') {
@@ -188,7 +193,7 @@ pub(super) fn need_privilege(call: &Call, name: &str) -> Result<(), Refusal> {
         "scsihw" | "machine" | "vga" | "hotplug" | "tablet" | "serial" | "smbios" | "arch" => {
             need(&["VM.Config.HWType"])
         }
-        "args" | "lock" | "affinity" | "hookscript" | "vmgenid" if !call.caller.is_root() => {
+        "args" | "lock" | "affinity" | "vmgenid" if !call.caller.is_root() => {
             Err(Refusal::Die(format!("only root can set '{name}' config")))
         }
         _ => need(&["VM.Config.Options"]),

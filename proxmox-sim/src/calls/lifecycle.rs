@@ -15,9 +15,7 @@ pub(super) fn clone(world: &World, call: &Call) -> Answered {
     if !allocate {
         return Err(Refusal::Forbidden("Permission check failed".to_owned()));
     }
-    if let Some(pool) = pool.as_ref().filter(|pool| !world.pools.contains_key(*pool)) {
-        return Err(Refusal::Forbidden(format!("Permission check failed (pool '{pool}' does not exist)")));
-    }
+    need_pool(world, pool.as_deref())?;
     let template = world.machine_on(call.node(), call.vmid()).is_ok_and(Machine::is_template);
     let full = call.text("full").map_or(!template, |full| full == "1");
     let mut work = CloneMachine::new(call.node(), call.vmid(), newid, full);
@@ -47,6 +45,16 @@ pub(super) fn clone(world: &World, call: &Call) -> Answered {
     call.task("qmclone", work)
 }
 
+/// A pool that does not exist counts as a missing right.
+fn need_pool(world: &World, pool: Option<&str>) -> Result<(), Refusal> {
+    match pool {
+        Some(pool) if !world.pools.contains_key(pool) => {
+            Err(Refusal::Forbidden(format!("Permission check failed (pool '{pool}' does not exist)")))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     let vmid = call.vmid();
     let path = format!("/vms/{vmid}");
@@ -54,6 +62,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     if !pool.as_ref().is_some_and(|pool| call.caller.may(&format!("/pool/{pool}"), "VM.Allocate")) {
         call.caller.need(&path, &["VM.Allocate"])?;
     }
+    need_pool(world, pool.as_deref())?;
     world.need_quorum()?;
     if let Some(machine) = world.machines.get(&vmid) {
         let node = &machine.node;

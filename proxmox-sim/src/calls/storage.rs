@@ -22,12 +22,14 @@ fn kind(storage: &Storage) -> &'static str {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "a share needs no more digits")]
 fn row(storage: &Storage, node: &str) -> Value {
     let used = storage.used(node);
     json!({
         "storage": storage.name, "type": kind(storage), "shared": u8::from(storage.shared),
         "content": storage.content.join(","), "active": 1, "enabled": 1,
         "total": storage.total, "used": used, "avail": storage.total.saturating_sub(used),
+        "used_fraction": used as f64 / storage.total.max(1) as f64,
     })
 }
 

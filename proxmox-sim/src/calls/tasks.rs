@@ -49,8 +49,8 @@ pub(super) fn node(world: &World, call: &Call) -> Answered {
     let found: Vec<&Task> = world.tasks.listed().filter(matches).collect();
     let start = usize::try_from(number("start").unwrap_or(0)).unwrap_or(usize::MAX);
     let limit = usize::try_from(number("limit").unwrap_or(50)).unwrap_or(usize::MAX);
-    let rows = found.iter().skip(start).take(limit).map(|task| task.row()).collect();
-    with_total(rows, found.len())
+    let rows: Vec<_> = found.iter().skip(start).take(limit).map(|task| task.row()).collect();
+    with_total(&rows, found.len())
 }
 
 /// The task named in the path; one that another node has is unknown here.
@@ -78,7 +78,7 @@ pub(super) fn log(world: &World, call: &Call) -> Answered {
     }
     let Ok((_, task)) = find(world, call) else {
         let row = json!({"n": 1, "t": "unable to open file - No such file or directory"});
-        return with_total(vec![row], 1);
+        return with_total(&[row], 1);
     };
     if !visible(call, task) {
         call.caller.need(&format!("/nodes/{}", call.node()), &["Sys.Audit"])?;
@@ -92,7 +92,7 @@ pub(super) fn log(world: &World, call: &Call) -> Answered {
     if task.log.is_empty() {
         rows.push(json!({"n": 1, "t": "no content"}));
     }
-    with_total(rows, task.log.len().max(1))
+    with_total(&rows, task.log.len().max(1))
 }
 
 pub(super) fn stop(world: &World, call: &Call) -> Answered {

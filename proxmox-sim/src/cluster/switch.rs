@@ -91,7 +91,11 @@ pub enum Switch {
 }
 
 impl Cluster {
-    /// Flips a switch. The error says what there is none of.
+    /// Flips a switch.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing of that name.
     pub fn switch(&mut self, switch: Switch) -> Result<(), String> {
         let world = &mut self.world;
         let no_node = |name: &str| format!("no node '{name}'");

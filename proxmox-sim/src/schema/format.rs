@@ -147,6 +147,11 @@ fn pool(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
+fn what_is_wrong(address: &str) -> String {
+    let quad = address.split('.').find(|quad| quad.parse::<u32>().is_ok_and(|n| n > 255));
+    quad.map_or_else(|| address.to_owned(), |quad| format!("Invalid quad in IP address {address} - {quad}"))
+}
+
 /// Addresses of a firewall rule: what starts with a digit must be an address.
 fn firewall_address(value: &str) -> Option<String> {
     let (mut four, mut six) = (false, false);
@@ -160,7 +165,7 @@ fn firewall_address(value: &str) -> Option<String> {
             match address.parse::<IpAddr>() {
                 Ok(address) if address.is_ipv6() => six = true,
                 Ok(_) => four = true,
-                Err(_) => return Some(format!("invalid IP address: {end}")),
+                Err(_) => return Some(format!("invalid IP address: {}", what_is_wrong(address))),
             }
         }
     }

@@ -64,34 +64,30 @@ pub(crate) fn parse(keys: &[Field], text: &str) -> Result<Properties, String> {
         Ok(())
     };
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once('=') {
-            Some((key, value)) => {
-                let field = keys.iter().find(|field| field.covers(key));
-                if let Some(model) = field.and_then(|f| f.key_alias.as_ref()) {
-                    put(model, key.to_owned())?;
-                }
-                let name = field.and_then(|f| f.alias.as_deref()).unwrap_or(key);
-                let boolean = keys.iter().any(|field| field.name == name && field.kind == Kind::Boolean);
-                put(name, if boolean { boolean_text(value) } else { value.to_owned() })?;
-            }
-            None => {
-                let Some(field) = keys.iter().find(|field| field.default_key) else {
-                    let text = "value without key, but schema does not define a default key\n";
-                    return Err(text.to_owned());
-                };
-                let boolean = field.kind == Kind::Boolean;
-                put(&field.name, if boolean { boolean_text(part) } else { part.to_owned() })?;
-            }
+        let Some((key, value)) = part.split_once('=') else {
+            let Some(field) = keys.iter().find(|field| field.default_key) else {
+                let text = "value without key, but schema does not define a default key\n";
+                return Err(text.to_owned());
+            };
+            put(&field.name, plain(field.kind, part))?;
+            continue;
+        };
+        let field = keys.iter().find(|field| field.covers(key));
+        if let Some(model) = field.and_then(|field| field.key_alias.as_ref()) {
+            put(model, key.to_owned())?;
         }
+        let name = field.and_then(|field| field.alias.as_deref()).unwrap_or(key);
+        let kind = keys.iter().find(|field| field.name == name).map_or(Kind::Text, |field| field.kind);
+        put(name, plain(kind, value))?;
     }
     Ok(properties)
 }
 
 /// Property strings are laxer about booleans than parameters are.
-fn boolean_text(value: &str) -> String {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "on" | "yes" | "true" => "1".to_owned(),
-        "0" | "off" | "no" | "false" => "0".to_owned(),
+fn plain(kind: Kind, value: &str) -> String {
+    match (kind, value.to_ascii_lowercase().as_str()) {
+        (Kind::Boolean, "1" | "on" | "yes" | "true") => "1".to_owned(),
+        (Kind::Boolean, "0" | "off" | "no" | "false") => "0".to_owned(),
         _ => value.to_owned(),
     }
 }

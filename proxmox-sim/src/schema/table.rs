@@ -7,6 +7,7 @@ use super::field::Field;
 
 /// A call that is served.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a table")]
 pub(crate) struct Endpoint {
     pub(crate) method: String,
     /// Path with its variables in braces, below `/api2/json`.

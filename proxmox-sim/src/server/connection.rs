@@ -1,6 +1,5 @@
 //! One connection: HTTP/1, with the manners of the real server.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -74,17 +73,14 @@ async fn answer(
             if !answer.delay.is_zero() {
                 tokio::time::sleep(answer.delay).await;
             }
-            match answer.reply {
-                Some(reply) => reply,
-                None => {
-                    cut.store(true, Ordering::Relaxed);
-                    return Err(std::io::ErrorKind::ConnectionReset.into());
-                }
-            }
+            let Some(reply) = answer.reply else {
+                cut.store(true, Ordering::Relaxed);
+                return Err(std::io::ErrorKind::ConnectionReset.into());
+            };
+            reply
         }
     };
-    let Ok(response) = respond(&reply, last);
-    Ok(response)
+    Ok(respond(&reply, last))
 }
 
 async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
@@ -115,7 +111,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
     })
 }
 
-fn respond(reply: &Reply, last: bool) -> Result<Response<Full<Bytes>>, Infallible> {
+fn respond(reply: &Reply, last: bool) -> Response<Full<Bytes>> {
     let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)));
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -132,5 +128,5 @@ fn respond(reply: &Reply, last: bool) -> Result<Response<Full<Bytes>>, Infallibl
     if last || reply.status >= 400 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
 }

@@ -175,7 +175,8 @@ impl CloneMachine {
         let copy = if drive.is_cloud_init() {
             bench.world.allocate_cloud_init(&node, &storage, newid)
         } else if drive.is_cdrom() {
-            return self.put_drive(bench, slot, drive.clone());
+            self.plan.config.set(slot, drive.print());
+            return Ok(());
         } else if full {
             bench.world.clone_full(&node, volid, &storage, newid, self.format.as_deref())
         } else {
@@ -190,11 +191,6 @@ impl CloneMachine {
         drive.properties.set("size", print_size(size));
         drive.properties.set("file", copy);
         drive.properties.remove("format");
-        self.put_drive(bench, slot, drive)
-    }
-
-    #[allow(clippy::unnecessary_wraps)]
-    fn put_drive(&mut self, _bench: &mut Bench<'_>, slot: &str, drive: Drive) -> Result<(), String> {
         self.plan.config.set(slot, drive.print());
         Ok(())
     }

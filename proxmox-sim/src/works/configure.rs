@@ -56,7 +56,9 @@ impl Configure {
             attempt!(machine.config.need_unlocked());
         }
         attempt!(world.need_writable(&self.node, self.vmid));
-        bench.log(format!("update VM {}: {}", self.vmid, self.summary));
+        if !self.summary.is_empty() {
+            bench.log(format!("update VM {}: {}", self.vmid, self.summary));
+        }
         // Which part of a call that fails half-way is written cannot be foretold.
         bench.world.random.shuffle(&mut self.set);
         self.progress = Progress::Write;
@@ -109,6 +111,24 @@ impl Configure {
         Ok(())
     }
 
+    /// Makes an empty disk, or a copy of the volume to import from.
+    fn new_disk(
+        &self,
+        world: &mut World,
+        storage: &str,
+        drive: &mut Drive,
+        gib: f64,
+    ) -> Result<String, String> {
+        let format = drive.properties.remove("format");
+        if let Some(from) = drive.properties.remove("import-from") {
+            return world
+                .clone_full(&self.node, &from, storage, self.vmid, format.as_deref())
+                .map_err(|_| format!("cannot import from '{from}' - could not get size of {from}"));
+        }
+        let size = crate::world::parse_size(&format!("{gib}G")).unwrap_or_default();
+        world.allocate(&self.node, storage, self.vmid, size, format.as_deref())
+    }
+
     fn allocate(&mut self, bench: &mut Bench<'_>) -> Step {
         let Some((slot, text)) = self.set.pop() else {
             return Step::Done(Value::Null);
@@ -122,11 +142,7 @@ impl Configure {
                 drive.properties.set("media", "cdrom");
                 attempt!(bench.world.allocate_cloud_init(&self.node, &storage, self.vmid))
             }
-            Some((_, gib)) => {
-                let format = drive.properties.remove("format");
-                let size = crate::world::parse_size(&format!("{gib}G")).unwrap_or_default();
-                attempt!(bench.world.allocate(&self.node, &storage, self.vmid, size, format.as_deref()))
-            }
+            Some((_, gib)) => attempt!(self.new_disk(bench.world, &storage, &mut drive, gib)),
         };
         let size = bench.world.volume(&self.node, &volid).map_or(0, |volume| volume.size);
         if !drive.is_cloud_init() {

@@ -80,7 +80,7 @@ impl Destroy {
         }
         attempt!(bench.world.need_writable(&self.node, self.vmid));
         self.progress = 1;
-        self.pause(bench)
+        Self::pause(bench)
     }
 
     /// Frees the volumes; then nothing but a lock is left of the configuration.
@@ -105,10 +105,10 @@ impl Destroy {
             bench.world.ha.remove(&self.vmid);
         }
         self.progress = 2;
-        self.pause(bench)
+        Self::pause(bench)
     }
 
-    fn pause(&self, bench: &mut Bench<'_>) -> Step {
+    fn pause(bench: &mut Bench<'_>) -> Step {
         let seconds = bench.world.durations.destroy / 2.0;
         Step::After(bench.world.lasting(seconds))
     }

@@ -139,14 +139,13 @@ impl Power {
             return Step::Failed("VM quit/powerdown failed - got timeout".to_owned());
         }
         match self.action {
-            PowerAction::Start => self.start(bench.world),
+            PowerAction::Start | PowerAction::Reset => self.start(bench.world),
             PowerAction::Stop | PowerAction::Shutdown(..) => self.stop(bench.world),
             PowerAction::Reboot(_) => {
                 self.stop(bench.world);
                 self.fill_medium(bench);
                 self.start(bench.world);
             }
-            PowerAction::Reset => self.start(bench.world),
             PowerAction::Suspend | PowerAction::Resume => {
                 if let Some(running) =
                     bench.world.machines.get_mut(&self.vmid).and_then(|m| m.running.as_mut())

@@ -78,7 +78,7 @@ pub(crate) fn is_drive(option: &str) -> bool {
 pub(crate) fn print_size(bytes: u64) -> String {
     let mut size = bytes;
     for unit in ["", "K", "M", "G"] {
-        if size == 0 || size % 1024 != 0 {
+        if size == 0 || !size.is_multiple_of(1024) {
             return format!("{size}{unit}");
         }
         size /= 1024;

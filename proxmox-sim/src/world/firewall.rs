@@ -96,27 +96,29 @@ fn digest(lines: impl Iterator<Item = String>) -> String {
     hex(&Sha1::digest(text))
 }
 
-/// Clears host bits and drops the prefix of a single address. `None` for what is no address.
+/// Clears host bits and drops the prefix of a single address. An address without a prefix is kept
+/// as it is written. `None` for what is no address.
 pub(crate) fn normalise_cidr(text: &str) -> Option<String> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
-        None => (text, None),
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(|_| text.to_owned());
     };
+    let prefix = prefix.parse::<u8>().ok()?;
     match address.parse::<IpAddr>().ok()? {
         IpAddr::V4(address) => {
-            let prefix = prefix.filter(|p| *p <= 32).or(prefix.is_none().then_some(32))?;
+            if prefix > 32 {
+                return None;
+            }
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
             let network = std::net::Ipv4Addr::from_bits(address.to_bits() & mask);
             Some(if prefix == 32 { network.to_string() } else { format!("{network}/{prefix}") })
         }
         IpAddr::V6(address) => {
-            let prefix = prefix.filter(|p| *p <= 128).or(prefix.is_none().then_some(128))?;
+            if prefix > 128 {
+                return None;
+            }
             let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
             let network = std::net::Ipv6Addr::from_bits(address.to_bits() & mask);
-            let stored = if prefix == 128 { network.to_string() } else { format!("{network}/{prefix}") };
-            // The case of the digits is kept, so that one address can be in a set twice.
-            let upper = text.bytes().any(|b| b.is_ascii_uppercase());
-            Some(if upper { stored.to_ascii_uppercase() } else { stored })
+            Some(if prefix == 128 { network.to_string() } else { format!("{network}/{prefix}") })
         }
     }
 }
@@ -130,7 +132,8 @@ mod tests {
         for (given, stored) in [
             ("10.0.0.5/24", "10.0.0.0/24"),
             ("10.0.0.5/32", "10.0.0.5"),
-            ("2001:DB8:0::1/128", "2001:DB8::1"),
+            ("2001:DB8:0::1/128", "2001:db8::1"),
+            ("2001:DB8::1", "2001:DB8::1"),
             ("2001:db8::1/64", "2001:db8::/64"),
             ("0.0.0.0/0", "0.0.0.0/0"),
         ] {

@@ -23,9 +23,11 @@ impl World {
         }
         Ok(())
     }
+}
 
+impl Machine {
     /// Interfaces of the guest: what cloud-init configured, by MAC address.
-    pub(crate) fn guest_interfaces(&self, machine: &Machine) -> Value {
+    pub(crate) fn guest_interfaces(&self) -> Value {
         let mut interfaces = vec![json!({
             "name": "lo",
             "hardware-address": "00:00:00:00:00:00",
@@ -35,14 +37,14 @@ impl World {
             ],
         })];
         for n in 0..32 {
-            let Some(net) = net_of(&machine.config.current, n) else {
+            let Some(net) = net_of(&self.config.current, n) else {
                 continue;
             };
             let mac = net.get("macaddr").unwrap_or_default().to_ascii_lowercase();
             interfaces.push(json!({
                 "name": format!("eth{n}"),
                 "hardware-address": mac,
-                "ip-addresses": addresses(&machine.medium, machine.vmid, n),
+                "ip-addresses": addresses(&self.medium, self.vmid, n),
             }));
         }
         Value::Array(interfaces)

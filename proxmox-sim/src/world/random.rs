@@ -27,12 +27,11 @@ impl Random {
     }
 
     pub(crate) fn uuid(&mut self) -> String {
-        let mut b = self.identity.random::<[u8; 16]>();
-        b[6] = b[6] & 0x0f | 0x40;
-        b[8] = b[8] & 0x3f | 0x80;
-        let hex = crate::access::hex(&b);
-        let (p, q, r, s, t) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-        format!("{p}-{q}-{r}-{s}-{t}")
+        let mut bytes = self.identity.random::<[u8; 16]>();
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex = crate::access::hex(&bytes);
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
     pub(crate) fn pid(&mut self) -> u32 {

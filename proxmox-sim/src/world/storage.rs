@@ -78,7 +78,7 @@ impl Storage {
                     && (stem == plain || stem == plain.replacen("vm-", "base-", 1))
             })
         };
-        (0..).map(|n: u32| format!("vm-{vmid}-disk-{n}")).find(|plain| !taken(plain)).unwrap_or_default()
+        (0..1000).map(|n: u32| format!("vm-{vmid}-disk-{n}")).find(|plain| !taken(plain)).unwrap_or_default()
     }
 }
 

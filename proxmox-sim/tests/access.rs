@@ -1,0 +1,149 @@
+//! Who may do what, and what strangers are told.
+
+mod support;
+
+use proxmox_sim::{ClusterConfig, Grant, Reply, Request, Switch, TokenConfig, Version};
+use support::Lab;
+
+fn lab(version: Version, grants: &[(&str, &[&str])]) -> Lab {
+    let grants = grants.iter().map(|(path, privileges)| Grant {
+        path: (*path).to_owned(),
+        privileges: privileges.iter().map(|&p| p.to_owned()).collect(),
+    });
+    let token = TokenConfig { id: "web@pve!t".into(), secret: "s".into(), grants: Some(grants.collect()) };
+    Lab::with(ClusterConfig { version, tokens: vec![token], ..ClusterConfig::quick() })
+}
+
+fn send(lab: &mut Lab, request: Request) -> Reply {
+    lab.cluster.complete(lab.now, request).1
+}
+
+#[test]
+fn strangers() {
+    for (version, unknown, wrong, ticket) in [
+        (Version::V9_2, "Authentication failed!", "Authentication failed!", "Authentication failed!"),
+        (
+            Version::V8_4,
+            "no such token 'x' for user 'root@pam'",
+            "invalid token value!",
+            "permission denied - invalid PVE ticket",
+        ),
+    ] {
+        let mut lab = lab(version, &[]);
+        let version = || Request::new("GET", "/version");
+        let none = send(&mut lab, version());
+        assert_eq!((none.status, none.reason.as_str(), none.body), (401, "No ticket", None));
+        assert_eq!(send(&mut lab, version().token("root@pam!x=s")).reason, unknown);
+        assert_eq!(send(&mut lab, version().token("web@pve!t=wrong")).reason, wrong);
+        let mut request = version();
+        request.cookie = Some("PVEAuthCookie=PVE:root@pam:00000000::bad".into());
+        assert_eq!(send(&mut lab, request).reason, ticket);
+    }
+}
+
+#[test]
+fn a_401_is_delayed() {
+    let mut lab = Lab::with(ClusterConfig::demo());
+    let (now, reply) = lab.cluster.complete(lab.now, Request::new("GET", "/version"));
+    assert_eq!((reply.status, now.as_secs()), (401, 3));
+}
+
+#[test]
+fn a_ticket_needs_its_csrf_token_and_is_root() {
+    let mut lab = Lab::new();
+    lab.clone_to(100);
+    let login = |password: &str| {
+        Request::new("POST", "/access/ticket").param("username", "root@pam").param("password", password)
+    };
+    let failed = send(&mut lab, login("wrong"));
+    assert_eq!((failed.status, failed.reason.as_str()), (401, "authentication failure"));
+    let session = send(&mut lab, login("simulated")).payload().clone();
+    let text = |key: &str| session[key].as_str().expect("text").to_owned();
+    let change = |csrf: Option<String>| {
+        let mut request =
+            Request::new("PUT", "/nodes/pve1/qemu/100/config").param("delete", "lock").param("skiplock", 1);
+        request.cookie = Some(format!("PVEAuthCookie={}", text("ticket")));
+        request.csrf = csrf;
+        request
+    };
+    assert_eq!(send(&mut lab, change(None)).reason, "Permission denied - invalid csrf token");
+    let stale = Switch::Option { vmid: 100, key: "lock".into(), value: Some("clone".into()) };
+    lab.cluster.switch(stale).expect("a machine");
+    assert_eq!(lab.task("DELETE", "/nodes/pve1/qemu/100", &[]), "VM is locked (clone)");
+    assert_eq!(send(&mut lab, change(Some(text("CSRFPreventionToken")))).status, 200);
+    assert_eq!(lab.task("DELETE", "/nodes/pve1/qemu/100", &[]), "OK");
+}
+
+#[test]
+fn rights_are_asked_for_one_after_the_other() {
+    let clone = |grants: &[(&str, &[&str])]| {
+        let mut lab = lab(Version::V9_2, grants);
+        let reply = lab.call("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "100")]);
+        (reply.status, reply.reason)
+    };
+    let source: (&str, &[&str]) = ("/vms/9000", &["VM.Clone"]);
+    let target: (&str, &[&str]) = ("/vms/100", &["VM.Allocate"]);
+    let storage: (&str, &[&str]) = ("/storage/shared", &["Datastore.AllocateSpace"]);
+    let bridge: (&str, &[&str]) = ("/sdn/zones/localnetwork", &["SDN.Use"]);
+    let refused = |text: &str| (403, text.to_owned());
+    assert_eq!(clone(&[]), refused("Permission check failed (/vms/9000, VM.Clone)"));
+    assert_eq!(clone(&[source]), refused("Permission check failed"));
+    let text = "Permission check failed (/storage/shared, Datastore.AllocateSpace)";
+    assert_eq!(clone(&[source, target]), refused(text));
+    let text = "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)";
+    assert_eq!(clone(&[source, target, storage]), refused(text));
+    assert_eq!(clone(&[source, target, storage, bridge]).0, 200);
+}
+
+#[test]
+fn rights_come_before_existence_and_filter_lists() {
+    let mut lab = lab(Version::V9_2, &[("/vms/9000", &["VM.Audit"])]);
+    let reply = lab.call("GET", "/nodes/pve1/qemu/555/config", &[]);
+    assert_eq!((reply.status, reply.reason.as_str()), (403, "Permission check failed (/vms/555, VM.Audit)"));
+    assert_eq!(lab.call("GET", "/nodes/pve1/qemu/9000/config", &[]).status, 200);
+    let rows = lab.get("/cluster/resources?type=vm");
+    assert_eq!(rows.as_array().map(Vec::len), Some(1));
+    let next = lab.call("GET", "/cluster/nextid", &[("vmid", "9001")]);
+    assert_eq!(next.error("vmid"), Some("VM 9001 already exists"), "nextid hides nothing");
+    assert_eq!(lab.get("/cluster/tasks"), serde_json::json!([]));
+}
+
+#[test]
+fn nodes_that_are_down_or_unknown() {
+    let mut lab = Lab::new();
+    lab.cluster.switch(Switch::Node { node: "pve2".into(), online: false }).expect("a node");
+    let reply = lab.call("GET", "/nodes/pve2/qemu", &[]);
+    assert_eq!((reply.status, reply.reason.as_str(), reply.body), (595, "Connection refused", None));
+    assert_eq!(lab.call("GET", "/cluster/resources", &[]).status, 200);
+    let reply = lab.call("GET", "/nodes/nosuch/qemu", &[]);
+    assert!(reply.reason.starts_with("hostname lookup 'nosuch' failed"), "{}", reply.reason);
+    let reply = lab.call("GET", "/nosuchpath", &[]);
+    assert_eq!((reply.status, reply.reason.as_str()), (501, "Method 'GET /nosuchpath' not implemented"));
+    assert_eq!(lab.call("PATCH", "/version", &[]).reason, "method 'PATCH' not available");
+}
+
+#[test]
+fn bodies() {
+    let mut lab = Lab::new();
+    lab.clone_to(100);
+    let path = "/nodes/pve1/qemu/100/config";
+    let with = |lab: &Lab, kind: &str, body: &str| {
+        let mut request = lab.request("PUT", path, &[]);
+        request.content_type = Some(kind.into());
+        request.body = body.into();
+        request
+    };
+    let request = with(&lab, "application/json", r#"{"memory": 256, "onboot": true}"#);
+    assert_eq!(send(&mut lab, request).status, 200);
+    let request = with(&lab, "text/plain", "memory=256");
+    assert_eq!(send(&mut lab, request).status, 506);
+    let form = "application/x-www-form-urlencoded";
+    let request = with(&lab, form, "memory=256&memory=300");
+    assert_eq!(send(&mut lab, request).error("memory"), Some("type check ('string') failed - got ARRAY"));
+    let request = with(&lab, form, "tags=a;b");
+    let reply = send(&mut lab, request);
+    assert!(reply.error("b").is_some(), "a bare semicolon separates parameters");
+    let mut request = lab.request("DELETE", "/nodes/pve1/qemu/100", &[]);
+    request.body = b"purge=1".to_vec();
+    assert_eq!(send(&mut lab, request).reason, "Unexpected content for method 'DELETE'");
+}
