@@ -196,9 +196,9 @@ fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
 
 fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
     let change = match (rule.goal)(record, machine) {
-        Verdict::Met => return Decision::Done("as ordered".to_owned()),
+        Verdict::Met => return Decision::Done(as_ordered(record)),
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
-            return Decision::Done("as ordered".to_owned());
+            return Decision::Done(as_ordered(record));
         }
         Verdict::Note(note) => return Decision::Note(note),
         Verdict::UnderWay(why) => return Decision::Wait(why),
@@ -229,6 +229,16 @@ fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
         change => change,
     };
     submit(record, target(record, Some(machine)), change)
+}
+
+/// How a met goal came to be: by this step's own change, or before it.
+fn as_ordered(record: &VmRecord) -> String {
+    match record.progress {
+        Progress::Applied { .. } => "as ordered".to_owned(),
+        Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => {
+            "already as ordered".to_owned()
+        }
+    }
 }
 
 /// The configuration goals of the steps after `step`.

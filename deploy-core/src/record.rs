@@ -178,11 +178,20 @@ pub struct Sending {
     pub fingerprint: u64,
     /// What to remember if it succeeds.
     pub remember: BTreeSet<Remembered>,
+    /// What this very sending put in doubt, and its answer resolves. A doubt that an earlier one left, whose answer
+    /// was lost, is not this one's to resolve: that request may still arrive.
+    #[serde(default)]
+    pub doubt: Option<Remembered>,
 }
 
 impl From<&Change> for Sending {
     fn from(change: &Change) -> Self {
-        Self { kind: change.kind(), fingerprint: change.fingerprint(), remember: change.remembered() }
+        Self {
+            kind: change.kind(),
+            fingerprint: change.fingerprint(),
+            remember: change.remembered(),
+            doubt: change.doubt(),
+        }
     }
 }
 

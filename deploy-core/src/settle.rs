@@ -85,8 +85,10 @@ impl Settling<'_> {
             Outcome::Begun(queued, operation) => self.begun(queued, operation),
             Outcome::RetryNow(queued) => Commit {
                 failures: Some(0),
-                // It may have come to rest between the command and now.
-                due: Some(if self.record.step.is_rest() { Due::OnCommand } else { Due::At(self.now) }),
+                // Only the delay after a failure is cut short: a clone that was never answered keeps its time to
+                // arrive, or its number and addresses would be given away under it. And the record may have come to
+                // rest between the command and now.
+                due: (self.record.failures > 0 && !self.record.step.is_rest()).then_some(Due::At(self.now)),
                 consume: Some(queued.id),
                 log: Some(self.line(LogEvent::Noted { what: "retry now, on command".to_owned() })),
                 ..Commit::default()
@@ -191,10 +193,12 @@ impl Settling<'_> {
                 log: Some(self.line(LogEvent::Noted { what: format!("the clone's identity is {smbios}") })),
                 smbios: Some(smbios),
                 slots: Some(slots),
-                remembered: self.without(Remembered::CloneInDoubt),
+                // What has arrived is the one clone that was sent. Where it was not the first, another may still come.
+                remembered: self.own_doubt().and_then(|doubt| self.without(doubt)),
                 ..Commit::default()
             },
             NoteDown::DoubtOver => Commit {
+                failures: Some(0),
                 due: Some(Due::At(self.now + self.policy.late_arrival)),
                 log: Some(self.line(LogEvent::Waiting {
                     why: "a clone was sent and never answered: its time to arrive is waited for".to_owned(),
@@ -208,16 +212,25 @@ impl Settling<'_> {
     /// Written ahead: whoever finds this after a crash knows that the outcome is unknown, and what is in doubt.
     fn intending(&self, change: &Change) -> Commit {
         let mut remembered = self.record.remembered.clone();
-        let doubted = change.doubt().is_some_and(|doubt| remembered.insert(doubt));
+        let mut sending = Sending::from(change);
+        sending.doubt = sending.doubt.filter(|doubt| remembered.insert(*doubt));
         Commit {
-            progress: Some(Progress::Intended { change: Sending::from(change), at: self.now }),
-            remembered: doubted.then_some(remembered),
+            remembered: sending.doubt.is_some().then_some(remembered),
+            progress: Some(Progress::Intended { change: sending, at: self.now }),
             ..Commit::default()
         }
     }
 
+    /// What the change that is about to be answered put in doubt.
+    fn own_doubt(&self) -> Option<Remembered> {
+        match &self.record.progress {
+            Progress::Intended { change, .. } => change.doubt,
+            Progress::Untried | Progress::Submitted { .. } | Progress::Applied { .. } => None,
+        }
+    }
+
     fn sent(&self, change: &Change, submitted: Submitted) -> Commit {
-        let sending = Sending::from(change);
+        let sending = Sending { doubt: None, ..Sending::from(change) };
         let (progress, task) = match submitted {
             Submitted::Task(task) => {
                 (Progress::Submitted { task: task.clone(), change: sending.clone() }, Some(task))
@@ -225,7 +238,7 @@ impl Settling<'_> {
             Submitted::Applied => (Progress::Applied { fingerprint: sending.fingerprint }, None),
         };
         let mut remembered = self.record.remembered.clone();
-        if let Some(doubt) = change.doubt() {
+        if let Some(doubt) = self.own_doubt() {
             remembered.remove(&doubt);
         }
         if task.is_none() {
@@ -251,7 +264,10 @@ impl Settling<'_> {
         match error.sent {
             // The intent stays: until a look has shown it, the outcome is unknown.
             Sent::Unknown => {}
-            Sent::No | Sent::Answered => commit.progress = Some(Progress::Untried),
+            Sent::No | Sent::Answered => {
+                commit.progress = Some(Progress::Untried);
+                commit.remembered = self.own_doubt().and_then(|doubt| self.without(doubt));
+            }
         }
         commit
     }

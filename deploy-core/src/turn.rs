@@ -3,7 +3,8 @@
 use crate::{
     AssignError, Change, Clock, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool, LeaseStore,
     Leased, Machine, NodeName, Numbered, Obscured, Observation, Outcome, Progress, RenumberError, Report,
-    RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey, decide, query, settle, slots,
+    RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey, VmRecord, decide, query,
+    settle, slots,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ pub enum Turned {
 /// A dropped turn is like a crash: whatever had been sent has its intent written down, and the next turn looks before it
 /// acts. Slots of the gate are given back.
 pub async fn turn(seams: &Seams, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
+    if let Some(at) = not_before(&leased.record).filter(|at| *at > seams.clock.now()) {
+        return Ok(Turned::Until(at));
+    }
     let observation = observe(seams, leased, known).await;
     let decision = decide(&leased.record, &observation, &seams.policy);
     let machine = match observation.machine {
@@ -67,6 +71,15 @@ pub async fn turn(seams: &Seams, leased: &mut Leased, known: Known) -> Result<Tu
     };
     let mut turn = Turn { seams, seen_on: machine.as_ref().map(|machine| machine.node.clone()), leased };
     turn.act(decision, machine).await
+}
+
+/// When the record wants its next turn. A caller that comes earlier (its doorbell rang, it read the record anew) must not
+/// cut short a retry's delay, nor the time that a clone has to arrive.
+fn not_before(record: &VmRecord) -> Option<Timestamp> {
+    match (record.due, &record.progress) {
+        (_, Progress::Submitted { .. }) | (Due::OnCommand, _) => None,
+        (Due::At(at), _) => record.pending.is_empty().then_some(at),
+    }
 }
 
 async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
