@@ -5,7 +5,7 @@ use super::{
     held::{Held, State},
     jobs::{Claimed, Done, Job},
 };
-use deploy_core::{Leased, Progress, StoreError, StoreOutcome, VmKey, WorkerId, slots};
+use deploy_core::{Leased, Progress, StoreError, StoreOutcome, TaskId, VmKey, WorkerId, slots};
 use jiff::Timestamp;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -134,36 +134,24 @@ impl Dispatcher {
             // Its release was carried out and has not been heard of yet.
             Some(_) => self.forget(key),
         }
+        let task = self.resume(&leased);
         let mut held = Held::new(leased);
         held.stale = stale;
-        let waits = held.leased.as_deref().is_some_and(|leased| self.is_under_way(leased)) && !stale;
         self.machines.insert(key, held);
-        if waits {
-            self.resume(key)
-        } else {
-            self.queue(key)
+        match task {
+            Some(task) if !stale => self.park_on_task(key, task),
+            _ => self.queue(key),
         }
         true
     }
 
-    /// Whether a task works on it that an earlier run submitted. Its slots are taken, also where that is one too many.
-    fn is_under_way(&self, leased: &Leased) -> bool {
+    /// Takes the slots of a change that an earlier run submitted, also where that is one too many; says for which task there
+    /// is nothing to do but to wait, together with all others instead of asking for it alone.
+    fn resume(&self, leased: &Leased) -> Option<TaskId> {
         let record = &leased.record;
-        let Progress::Submitted { change, .. } = &record.progress else { return false };
-        self.parts.turnstile.occupy(leased.lease.key, &slots(record, change.kind, &record.node));
-        record.pending.is_empty()
-    }
-
-    /// Waits for the task that an earlier run submitted, instead of asking for it alone.
-    fn resume(&mut self, key: VmKey) {
-        let Some(held) = self.machines.get(&key) else { return };
-        match held.leased.as_deref().map(|leased| &leased.record.progress) {
-            Some(Progress::Submitted { task, .. }) => {
-                let task = task.clone();
-                self.park_on_task(key, task);
-            }
-            _ => self.queue(key),
-        }
+        let Progress::Submitted { task, change } = &record.progress else { return None };
+        self.parts.turnstile.occupy(record.key, &slots(record, change.kind, &record.node));
+        record.pending.is_empty().then(|| task.clone())
     }
 
     /// A machine was ordered, or a command was given to it.
@@ -173,7 +161,7 @@ impl Dispatcher {
             return;
         };
         match held.state {
-            State::Working(_) | State::Releasing => held.rung = true,
+            State::Working(_) | State::Releasing => held.news.command = true,
             State::Doomed => self.claims.hint(key, Instant::now()),
             State::Ready => held.stale = true,
             State::OnTask(_) => {

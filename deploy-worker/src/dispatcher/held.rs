@@ -16,16 +16,23 @@ pub(super) struct Held {
     pub(super) known: Known,
     /// The record in hand may be out of date: it is read again before the next turn.
     pub(super) stale: bool,
-    /// A command came while a turn was under way.
-    pub(super) rung: bool,
-    /// A slot became free while a turn was under way, perhaps the one that it is about to ask for.
-    pub(super) called: bool,
+    /// What it heard while it was busy.
+    pub(super) news: News,
     /// The task that is being watched for it.
     pub(super) watched: Option<(ClusterName, TaskId)>,
     /// It needed attention when it was seen last.
     pub(super) attention: bool,
     /// Troubles of our own in a row: store errors and panics.
     pub(super) troubles: u32,
+}
+
+/// What became known of a machine while a turn of it, or its release, was under way.
+#[derive(Clone, Copy, Default)]
+pub(super) struct News {
+    /// A command came.
+    pub(super) command: bool,
+    /// A slot became free, perhaps the one that the turn is about to ask for.
+    pub(super) place: bool,
 }
 
 /// What a held machine does.
@@ -60,8 +67,7 @@ impl Held {
             state: State::Ready,
             known: Known::default(),
             stale: false,
-            rung: false,
-            called: false,
+            news: News::default(),
             watched: None,
             troubles: 0,
         }

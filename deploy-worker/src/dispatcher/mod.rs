@@ -1,6 +1,6 @@
 //! The loop: one task that knows every machine the worker holds and never waits for anything but news.
 //!
-//! What has to be waited for runs as a [`Job`](jobs::Job) and comes back as [`Done`](jobs::Done). So everything here is
+//! What has to be waited for runs as a [`Job`] and comes back as [`Done`]. So everything here is
 //! decided in one place, in order, without a lock, and a machine that waits is an entry of a map, not a task.
 
 mod alarms;

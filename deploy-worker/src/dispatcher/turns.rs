@@ -2,7 +2,7 @@
 
 use super::{
     Dispatcher,
-    held::State,
+    held::{News, State},
     jobs::{Done, Job, TurnError},
 };
 use crate::driver::Driver;
@@ -35,7 +35,7 @@ impl Dispatcher {
         let lease = held.lease;
         let (leased, known) = (held.leased.take(), std::mem::take(&mut held.known));
         let stale = std::mem::take(&mut held.stale);
-        (held.rung, held.called) = (false, false);
+        held.news = News::default();
         let span = info_span!("turn", vm = %key, step = %held.step);
         let (store, driver) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.driver));
         let work = async move {
@@ -83,9 +83,9 @@ impl Dispatcher {
     /// Goes where the turn leads.
     fn proceed(&mut self, key: VmKey, turned: Turned) {
         let Some(held) = self.machines.get_mut(&key) else { return };
-        held.stale |= held.rung;
+        held.stale |= held.news.command;
         // A command, or a place that became free since, makes another turn worth it at once.
-        let again = held.rung || (held.called && matches!(turned, Turned::Slot(_)));
+        let again = held.news.command || (held.news.place && matches!(turned, Turned::Slot(_)));
         if !matches!(turned, Turned::Slot(_)) {
             self.parts.turnstile.withdraw(key);
         }
@@ -184,7 +184,7 @@ impl Dispatcher {
     /// A slot that a machine waits for may be free.
     pub(super) fn called(&mut self, key: VmKey) {
         let Some(held) = self.machines.get_mut(&key) else { return };
-        held.called = true;
+        held.news.place = true;
         if let State::OnSlot(_) = held.state {
             self.queue(key);
         }
@@ -195,7 +195,7 @@ impl Dispatcher {
         self.parts.turnstile.leave(key);
         let Some(held) = self.machines.get_mut(&key) else { return };
         held.state = State::Releasing;
-        held.rung = false;
+        held.news = News::default();
         let (store, lease) = (Arc::clone(&self.parts.store), held.lease);
         self.jobs
             .start(Job::Release(lease), async move { Done::Release(lease, store.release(&lease).await) });
@@ -208,13 +208,13 @@ impl Dispatcher {
         held.stale = true;
         match result {
             Ok(()) | Err(CommitError::Fenced) => {
-                if held.rung {
+                if held.news.command {
                     self.claims.hint(key, Instant::now());
                 }
                 self.forget(key);
             }
             // Perhaps still ours, and then there is something to do.
-            Err(CommitError::Store(_)) if held.rung => self.queue(key),
+            Err(CommitError::Store(_)) if held.news.command => self.queue(key),
             // Kept, or nobody would ever get it while we live.
             Err(CommitError::Store(error)) => {
                 warn!(vm = %key, %error, "a lease could not be ended; it is tried again");

@@ -95,8 +95,12 @@ async fn after_a_restart_a_task_in_flight_is_waited_for_with_its_slots_taken() {
     let mut bench = Bench::new(3);
     bench.limits.template = 1;
     let task: TaskId = "UPID:9".parse().unwrap();
-    let change =
-        Sending { kind: ChangeKind::Clone, fingerprint: 1, remember: std::collections::BTreeSet::new() };
+    let change = Sending {
+        kind: ChangeKind::Clone,
+        fingerprint: 1,
+        remember: std::collections::BTreeSet::new(),
+        doubt: None,
+    };
     {
         let mut state = bench.store.state();
         let record = &mut state.rows.get_mut(&key(2)).unwrap().record;

@@ -44,8 +44,12 @@ fn clone_by_task(bench: &Bench, seconds: u64) -> impl Fn(&Leased, &Known) -> Act
 }
 
 fn submitted(task: TaskId) -> Progress {
-    let change =
-        Sending { kind: ChangeKind::Clone, fingerprint: 1, remember: std::collections::BTreeSet::new() };
+    let change = Sending {
+        kind: ChangeKind::Clone,
+        fingerprint: 1,
+        remember: std::collections::BTreeSet::new(),
+        doubt: None,
+    };
     Progress::Submitted { task, change }
 }
 

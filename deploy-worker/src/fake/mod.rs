@@ -1,0 +1,56 @@
+//! Stand-ins for tests of the loop: a store in memory that can be made to fail, scripted turns, and time that tests move.
+
+mod bench;
+mod script;
+mod store;
+mod tasks;
+
+pub(crate) use bench::Bench;
+pub(crate) use script::{Act, Busy, Script, advance};
+pub(crate) use store::{FakeStore, Row, State};
+pub(crate) use tasks::FakeTasks;
+
+use deploy_core::{Clock, NewRecord, VmKey, VmRecord, Vmid};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub(crate) fn key(number: u32) -> VmKey {
+    VmKey(Uuid::from_u128(u128::from(number)))
+}
+
+pub(crate) fn record(number: u32) -> VmRecord {
+    let spec = serde_json::json!({
+        "cluster": "c1", "domain": "vm{vmid}.example.org", "pve_name": "vm{vmid}", "node": "n1",
+        "template": {"vmid": 9000, "node": "n1"}, "clone": {"mode": "linked"},
+        "sockets": 1, "cores": 1, "memory": 512, "system_disk": {"size": 10},
+    });
+    let order = NewRecord {
+        key: key(number),
+        external_ref: format!("order-{number}").parse().unwrap(),
+        spec: serde_json::from_value(spec).unwrap(),
+        macs: Vec::new(),
+        metadata: serde_json::Value::Null,
+        created_at: start_time(),
+    };
+    order.numbered(Vmid::try_from(1000 + number).unwrap()).unwrap()
+}
+
+pub(crate) fn start_time() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// A clock over tokio's time.
+pub(crate) struct TokioClock(Instant);
+
+impl TokioClock {
+    pub(crate) fn new() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        start_time() + SignedDuration::try_from(self.0.elapsed()).unwrap()
+    }
+}
