@@ -14,7 +14,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) orders: Option<PathBuf>,
 
-    /// A node of a real cluster, such as https://pve1.example.com:8006; several for one cluster, repeated or with commas
+    /// A node of a real cluster, `https://pve1.example.com:8006`; several nodes of one cluster repeated or with commas
     #[arg(long, value_name = "URL", value_delimiter = ',', requires = "token_file")]
     pub(crate) url: Vec<String>,
 

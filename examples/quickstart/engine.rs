@@ -1,6 +1,6 @@
 //! The engine, wired: store, pools, hypervisor, worker, and the front door that orders go through.
 
-use crate::{orders::Orders, policy};
+use crate::{Input, orders::Orders, policy};
 use anyhow::Context as _;
 use deploy_core::{Deployments, RecordStore};
 use deploy_worker::{RunningWorker, SystemClock, SystemEntropy, Worker};
@@ -19,14 +19,13 @@ const DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// The engine at work.
 pub(crate) struct Engine {
     pub(crate) store: SqliteStore,
-    pub(crate) pools: Pools<SqliteStore>,
     pub(crate) deployments: Deployments,
     worker: RunningWorker,
 }
 
 /// Opens the database.
 pub(crate) async fn open(path: &Path) -> anyhow::Result<SqliteStore> {
-    SqliteStore::open(path, Arc::new(SystemClock)).await.context("--db")
+    SqliteStore::open(path, Arc::new(SystemClock)).await.context(Input("--db"))
 }
 
 impl Engine {
@@ -45,15 +44,14 @@ impl Engine {
             pools.put(pool).await?;
         }
         let hypervisor = Proxmox::new().with_cluster(orders.cluster.name.clone(), client);
-        let mut worker =
-            Worker::new(Arc::new(hypervisor), Arc::new(pools.clone()), shared).with_alive_for(ALIVE_FOR);
+        let mut worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), shared).with_alive_for(ALIVE_FOR);
         if simulated {
             worker = worker.with_policy(policy::of_demonstration());
         }
         let worker = worker.start();
         let deployments = Deployments::new(front, Arc::new(SystemClock), Arc::new(SystemEntropy))
             .with_doorbell(worker.doorbell());
-        Ok(Self { store, pools, deployments, worker })
+        Ok(Self { store, deployments, worker })
     }
 
     /// Ends the worker. What is under way goes on with the next one.

@@ -8,6 +8,7 @@ mod cli;
 mod engine;
 mod fleet;
 mod orders;
+mod place;
 mod policy;
 mod progress;
 mod proof;
@@ -45,7 +46,18 @@ fn main() -> ExitCode {
         Ok(Verdict::Complete) => ExitCode::SUCCESS,
         Ok(Verdict::Incomplete) => ExitCode::from(1),
         Ok(Verdict::Interrupted) => ExitCode::from(130),
+        Err(error) if error.is::<Input>() => fail(&error, 2),
         Err(error) => fail(&error, 1),
+    }
+}
+
+/// The part of the input that an error is about; as an error's context it means that the input is wrong.
+#[derive(Debug)]
+struct Input(&'static str);
+
+impl std::fmt::Display for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     engine::{self, Engine},
     fleet::{self, Phase},
     orders::{self, Orders},
+    place::{self, Place},
     progress::{self, Display},
     proof::{self, Left},
     report,
@@ -13,11 +14,10 @@ use crate::{
     watch::{Ended, Watch},
 };
 use anyhow::{Context as _, bail};
-use deploy_core::{Step, VmKey, VmRecord};
+use deploy_core::{LogId, Step, VmKey, VmRecord};
 use proxmox_api::Client;
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{io::Write as _, path::Path, time::Duration};
 use store_sqlite::SqliteStore;
-use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A run whose whole input was read and judged; nothing was created yet.
@@ -57,14 +57,13 @@ impl Prepared {
 
     /// Deploys, and takes away again if that is asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
-        // Dropped at the end, also of an error.
-        let scratch = TempDir::with_prefix("quickstart-").context("no temporary directory")?;
-        let database = self.cli.db.clone().unwrap_or_else(|| scratch.path().join("quickstart.db"));
+        let place = Place::of(&self.cli)?;
+        let database = place.database();
         let store = engine::open(&database).await?;
         // Asked before a new one is started in its place.
         let resumed = self.cli.db.is_some() && self.cluster.is_none() && Simulator::is_alive(&database)?;
         let phase = fleet::phase(&store, &self.orders, self.cli.terminate, resumed).await?;
-        let (client, simulator) = self.cluster(&store, database).await?;
+        let (client, simulator) = self.cluster(&store, &database).await?;
         let engine = Engine::start(store, client.clone(), simulator.is_some(), &self.orders).await?;
         let mut run = Run {
             cli: &self.cli,
@@ -73,6 +72,7 @@ impl Prepared {
             client,
             simulator,
             display: progress::display(),
+            place,
         };
         run.introduce(resumed);
         let outcome = run.all(phase).await;
@@ -82,14 +82,14 @@ impl Prepared {
     async fn cluster(
         &self,
         store: &SqliteStore,
-        database: PathBuf,
+        database: &Path,
     ) -> anyhow::Result<(Client, Option<Simulator>)> {
         if let Some(client) = &self.cluster {
             return Ok((client.clone(), None));
         }
         let (name, faults) = (simulator::name(&self.orders), self.cli.faults.unwrap_or(0.0));
         let simulator = if self.cli.db.is_some() {
-            Simulator::beside(&database, name, faults, fleet::living(store).await?).await?
+            Simulator::beside(database, name, faults, fleet::living(store).await?).await?
         } else {
             Simulator::here(name, faults).await?
         };
@@ -104,6 +104,7 @@ struct Run<'a> {
     client: Client,
     simulator: Option<Simulator>,
     display: Box<dyn Display>,
+    place: Place,
 }
 
 /// Everything there is to tell at the end.
@@ -128,24 +129,29 @@ impl Run<'_> {
     }
 
     async fn all(&mut self, phase: Phase) -> anyhow::Result<Outcome> {
+        let mut since = Watch::latest(&self.engine).await?;
         let (keys, mut ended, mut records) = match phase {
             Phase::TakeAway => (fleet::existing(&self.engine, self.orders).await?, Ended::There, Vec::new()),
             Phase::Deploy => {
                 let keys = fleet::order(&self.engine, self.orders).await?;
-                let (ended, records) = self.watch(&keys, Step::Ready).await?;
+                let (ended, records) = self.watch(&keys, since, Step::Ready).await?;
                 (keys, ended, records)
             }
         };
         let mut machines = report::machines(&self.engine, &records).await?;
-        let seen = self.look(&records).await?;
+        let mut seen = self.look(&records).await?;
         let mut left = None;
         if self.cli.terminate && ended != Ended::Interrupted {
             self.display.say(&format!("Taking {} machines away again", keys.len()));
+            since = Watch::latest(&self.engine).await?;
             fleet::terminate(&self.engine, &keys).await?;
             let deployed = ended;
-            (ended, records) = self.watch(&keys, Step::Terminated).await?;
+            (ended, records) = self.watch(&keys, since, Step::Terminated).await?;
             left = Some(proof::left(&self.engine, &records, self.simulator.as_ref(), &self.client).await?);
-            machines = remember(machines, report::machines(&self.engine, &records).await?);
+            if let (Some(simulator), Some((counters, _))) = (&self.simulator, &mut seen) {
+                *counters = simulator.counters().await?;
+            }
+            machines = remember(&machines, report::machines(&self.engine, &records).await?);
             if ended == Ended::There && phase == Phase::Deploy && deployed != Ended::There {
                 ended = deployed;
             }
@@ -153,8 +159,13 @@ impl Run<'_> {
         Ok(Outcome { ended, machines, seen, left })
     }
 
-    async fn watch(&mut self, keys: &[VmKey], goal: Step) -> anyhow::Result<(Ended, Vec<VmRecord>)> {
-        let mut watch = Watch::new(&self.engine, keys).await?;
+    async fn watch(
+        &mut self,
+        keys: &[VmKey],
+        since: LogId,
+        goal: Step,
+    ) -> anyhow::Result<(Ended, Vec<VmRecord>)> {
+        let mut watch = Watch::new(&self.engine, keys, since).await?;
         let patience = Duration::from_secs(u64::from(self.cli.patience));
         let ended = watch.until(goal, patience, self.display.as_mut(), interrupted()).await;
         self.display.end();
@@ -183,11 +194,21 @@ impl Run<'_> {
         };
         tell(self.cli, self.orders, status, &outcome)?;
         if verdict == Verdict::Interrupted {
-            self.display.say(if self.cli.db.is_some() {
-                "Interrupted. The same command goes on where this one stopped."
-            } else {
-                "Interrupted. Everything was in this process and is gone; with --db FILE it could go on."
+            self.display.say(match self.place {
+                Place::Named(_) => "Interrupted. The same command goes on where this one stopped.",
+                Place::Temporary(_) if self.simulator.is_some() => {
+                    "Interrupted. The simulated cluster was in this process and is gone; with --db FILE it could go on."
+                }
+                Place::Temporary(_) => "Interrupted.",
             });
+        }
+        let kept = self.simulator.is_none() && fleet::living(&store).await? > 0;
+        if let (true, Place::Temporary(directory)) = (kept, self.place) {
+            let database = directory.keep().join(place::DATABASE);
+            self.display.say(&format!(
+                "These machines are known to {}; give it as --db to go on with them",
+                database.display()
+            ));
         }
         if let Some(simulator) = self.simulator {
             let over =
@@ -219,7 +240,7 @@ fn tell(cli: &Cli, orders: &Orders, status: &str, outcome: &Outcome) -> anyhow::
 }
 
 /// The machines as they are now, with the addresses they had.
-fn remember(before: Vec<report::Machine>, mut now: Vec<report::Machine>) -> Vec<report::Machine> {
+fn remember(before: &[report::Machine], mut now: Vec<report::Machine>) -> Vec<report::Machine> {
     for machine in &mut now {
         if let Some(before) = before.iter().find(|before| before.reference == machine.reference)
             && machine.addresses.is_empty()

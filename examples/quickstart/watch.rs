@@ -33,14 +33,24 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Watches these machines from now on; what is in the log already is not shown again.
-    pub(crate) async fn new(engine: &'a Engine, keys: &[VmKey]) -> anyhow::Result<Self> {
-        let mut watch = Self { engine, records: Vec::new(), last: HashMap::new(), seen: LogId::default() };
+    /// Watches these machines; what happened until `since` is not shown.
+    pub(crate) async fn new(engine: &'a Engine, keys: &[VmKey], since: LogId) -> anyhow::Result<Self> {
+        let mut watch = Self { engine, records: Vec::new(), last: HashMap::new(), seen: since };
         for key in keys {
             watch.records.extend(engine.deployments.status(*key).await?);
         }
-        watch.news().await?;
         Ok(watch)
+    }
+
+    /// The last entry of the log.
+    pub(crate) async fn latest(engine: &Engine) -> anyhow::Result<LogId> {
+        let mut latest = LogId::default();
+        loop {
+            match engine.deployments.events(latest, PAGE).await?.last() {
+                Some(entry) => latest = entry.id,
+                None => return Ok(latest),
+            }
+        }
     }
 
     /// The records as they were last read, in the order of the file.
@@ -116,10 +126,9 @@ impl<'a> Watch<'a> {
     async fn refresh(&mut self, news: &[LogEntry], all: bool, goal: Step) -> anyhow::Result<()> {
         let touched: BTreeSet<VmKey> = news.iter().map(|entry| entry.key).collect();
         for record in &mut self.records {
-            if touched.contains(&record.key) || (all && record.step != goal) {
-                if let Some(now) = self.engine.deployments.status(record.key).await? {
-                    *record = now;
-                }
+            let stale = touched.contains(&record.key) || (all && record.step != goal);
+            if stale && let Some(now) = self.engine.deployments.status(record.key).await? {
+                *record = now;
             }
         }
         Ok(())
@@ -131,13 +140,12 @@ pub(crate) fn words(record: &VmRecord, last: Option<&LogEntry>) -> String {
     if let Some(attention) = &record.attention {
         return format!("needs attention: {}", attention.message);
     }
-    let Some(LogEntry { line, .. }) = last else { return String::new() };
-    match &line.event {
+    // What happened at an earlier step says nothing about this one.
+    let Some(entry) = last.filter(|entry| entry.line.step == record.step) else { return String::new() };
+    match &entry.line.event {
         LogEvent::Failed { message, .. } if record.failures > 0 => {
             format!("try {}: {message}", record.failures + 1)
         }
-        // The word for it stands before it already.
-        LogEvent::Done { how } => how.clone(),
         LogEvent::Sent { change, .. } => change.clone(),
         event => event.to_string(),
     }

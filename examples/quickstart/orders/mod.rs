@@ -69,5 +69,5 @@ pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Orders> {
 
 fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
     let file = toml::from_str(text).map_err(|error| Rejected::unreadable(name, text, &error))?;
-    judge::judge(&file).map_err(|problems| Rejected::new(name, text, problems))
+    judge::judge(&file).map_err(|problems| Rejected::new(name, text, &problems))
 }

@@ -11,7 +11,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(place: Range<usize>, message: impl ToString) -> Self {
+    pub(super) fn new(place: Range<usize>, message: impl fmt::Display) -> Self {
         Self { place, message: message.to_string() }
     }
 
@@ -30,7 +30,7 @@ pub(crate) struct Rejected {
 impl std::error::Error for Rejected {}
 
 impl Rejected {
-    pub(super) fn new(name: &str, file: &str, problems: Vec<Problem>) -> Self {
+    pub(super) fn new(name: &str, file: &str, problems: &[Problem]) -> Self {
         let shown: Vec<_> = problems.iter().map(|problem| show(name, file, problem)).collect();
         Self { text: shown.join("\n") }
     }
@@ -39,7 +39,7 @@ impl Rejected {
     pub(super) fn unreadable(name: &str, file: &str, error: &toml::de::Error) -> Self {
         let place = error.span().unwrap_or(0..0);
         let message = hint::explain(file, &place, error.message());
-        Self::new(name, file, vec![Problem { place, message }])
+        Self::new(name, file, &[Problem { place, message }])
     }
 }
 

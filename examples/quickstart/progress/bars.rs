@@ -102,6 +102,8 @@ impl Display for Bars {
                 bar.abandon();
             }
         }
+        // The cursor stands behind the last bar.
+        self.say("");
     }
 
     fn say(&mut self, text: &str) {

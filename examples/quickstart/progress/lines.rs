@@ -13,11 +13,13 @@ pub(super) struct Lines {
     started: Instant,
     width: usize,
     goal: Step,
+    /// What was sent for the step that a machine is on: more telling than how its end was seen.
+    sent: HashMap<VmKey, Vec<String>>,
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        Self { started: Instant::now(), width: 0, goal: Step::Ready }
+        Self { started: Instant::now(), width: 0, goal: Step::Ready, sent: HashMap::new() }
     }
 }
 
@@ -25,11 +27,7 @@ impl Lines {
     fn line(&self, reference: &str, (at, of): (usize, usize), step: &str, text: &str) {
         let seconds = self.started.elapsed().as_secs_f64();
         let width = self.width;
-        self.print(&format!("{seconds:7.2}s  {reference:width$}  {at:>2}/{of:<2} {step:<29} {text}"));
-    }
-
-    fn print(&self, text: &str) {
-        let _ = writeln!(stderr(), "{}", text.trim_end());
+        print(&format!("{seconds:7.2}s  {reference:width$}  {at:>2}/{of:<2} {step:<29} {text}"));
     }
 }
 
@@ -46,7 +44,9 @@ impl Display for Lines {
         let step = entry.line.step.as_str();
         match &entry.line.event {
             LogEvent::Done { how } => {
-                self.line(reference, (at, steps.len()), step, how);
+                let sent = self.sent.remove(&record.key).unwrap_or_default();
+                let text = if sent.is_empty() { how.clone() } else { sent.join("; ") };
+                self.line(reference, (at, steps.len()), step, &text);
                 if entry.line.operation.after(entry.line.step) == Some(self.goal) {
                     self.line(reference, (steps.len(), steps.len()), self.goal.as_str(), "");
                 }
@@ -54,11 +54,14 @@ impl Display for Lines {
             LogEvent::Failed { .. } | LogEvent::Attention { .. } => {
                 self.line(reference, (at, steps.len()), step, &entry.line.event.to_string());
             }
-            LogEvent::Ordered
-            | LogEvent::Began
-            | LogEvent::Sent { .. }
-            | LogEvent::Noted { .. }
-            | LogEvent::Waiting { .. } => {}
+            LogEvent::Sent { change, .. } => {
+                let sent = self.sent.entry(record.key).or_default();
+                // Tried again, it is still one thing.
+                if sent.last() != Some(change) {
+                    sent.push(change.clone());
+                }
+            }
+            LogEvent::Ordered | LogEvent::Began | LogEvent::Noted { .. } | LogEvent::Waiting { .. } => {}
         }
     }
 
@@ -67,6 +70,11 @@ impl Display for Lines {
     fn end(&mut self) {}
 
     fn say(&mut self, text: &str) {
-        self.print(text);
+        print(text);
     }
+}
+
+fn print(text: &str) {
+    // Nothing can be done about a standard error output that is gone.
+    let _ = writeln!(stderr(), "{}", text.trim_end());
 }

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::{proof::Left, simulator::Counters};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use console::{Term, style};
 use deploy_core::{LogEntry, LogEvent};
 use jiff::Timestamp;
@@ -15,7 +15,11 @@ fn print(text: &str) {
 /// One line for each machine.
 pub(crate) fn print_table(machines: &[Machine]) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    let stdout = Term::stdout();
+    if stdout.is_term() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(stdout.size().1);
+    }
     table.set_header(["Machine", "Name", "Status", "Node", "VMID", "Addresses", "MAC", "Seconds"]);
     for machine in machines {
         let addresses = match machine.addresses.join("\n") {
@@ -38,10 +42,14 @@ pub(crate) fn print_table(machines: &[Machine]) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    print(&format!("\n{table}"));
+    print(&table.to_string());
     for machine in machines.iter().filter(|machine| machine.attention.is_some()) {
         let message = machine.attention.as_deref().unwrap_or_default();
-        print(&format!("\n{} {}: {message}", style("needs attention").red().bold(), machine.reference));
+        print(&format!(
+            "\n{} {}",
+            style(format!("{} needs attention:", machine.reference)).red().bold(),
+            message
+        ));
     }
 }
 
@@ -79,9 +87,8 @@ pub(crate) fn print_requests(counters: &Counters, machines: usize) {
     let requests: u64 = counters.requests.values().sum();
     let clones: u64 = counters.clones.values().sum();
     let faults: u64 = counters.faults.values().sum();
-    print(&format!(
-        "\n{requests} requests for {machines} machines; {clones} clones made; {faults} faults met and got over"
-    ));
+    let faults = if faults > 0 { format!("; {faults} faults met, and got over") } else { String::new() };
+    print(&format!("\n{requests} requests for {machines} machines, {clones} clones made{faults}"));
 }
 
 /// What is left after everything was taken away.
