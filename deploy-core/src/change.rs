@@ -251,6 +251,8 @@ pub enum Remembered {
     RulesInDoubt,
     /// A clone was sent and not answered: it may still arrive.
     CloneInDoubt,
+    /// While a clone was in doubt the machine was seen to be gone, and the clone's time to arrive was waited for.
+    CloneAwaited,
 }
 
 impl Change {

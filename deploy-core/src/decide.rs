@@ -79,6 +79,8 @@ pub fn query(record: &VmRecord) -> Query {
 fn look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
         Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
+        // Started: only what is waited for is still of interest, for as long as the guest boots.
+        Step::Starting if goal::was_started(record) => Look::CONFIG.and(Look::POWER).and(Look::AGENT),
         Step::Starting if record.remembered.contains(&Remembered::RulesInDoubt) => {
             rule.look.and(Look::FIREWALL)
         }
@@ -174,7 +176,7 @@ fn absent(record: &VmRecord, rule: Rule) -> Decision {
 }
 
 fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
-    match Ownership::judge(record.mark(), record.smbios, machine.shown()) {
+    match Ownership::judge(record.mark(), record.identity(), machine.shown()) {
         Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
@@ -257,7 +259,7 @@ fn target(record: &VmRecord, machine: Option<&Machine>) -> Target {
     Target {
         machine: id,
         mark: record.mark(),
-        smbios: record.smbios,
+        smbios: record.identity(),
         revision: machine.and_then(|machine| machine.config.revision.clone()),
     }
 }

@@ -136,6 +136,12 @@ impl VmRecord {
         OwnerMark(self.key)
     }
 
+    /// The identity that our machine shows, once it is recorded. Where the machine was seen gone while another clone might
+    /// still arrive, that one has an identity nobody knows: the mark decides again.
+    pub fn identity(&self) -> Option<SmbiosUuid> {
+        self.smbios.filter(|_| !self.remembered.contains(&Remembered::CloneAwaited))
+    }
+
     /// The step that was completed last.
     pub fn last_completed(&self) -> Option<Step> {
         self.step.last_completed(self.operation)

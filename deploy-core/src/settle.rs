@@ -203,7 +203,10 @@ impl Settling<'_> {
                 log: Some(self.line(LogEvent::Waiting {
                     why: "a clone was sent and never answered: its time to arrive is waited for".to_owned(),
                 })),
-                remembered: self.without(Remembered::CloneInDoubt),
+                remembered: self.without(Remembered::CloneInDoubt).map(|mut remembered| {
+                    remembered.insert(Remembered::CloneAwaited);
+                    remembered
+                }),
                 ..Commit::default()
             },
         }

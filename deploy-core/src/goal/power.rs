@@ -2,7 +2,7 @@
 
 use super::{configured, firewall};
 use crate::{
-    Agent, Autostart, Change, Configure, Machine, Power, ReadyWhen, Remembered, VmRecord,
+    Agent, Change, Configure, Machine, Power, Progress, ReadyWhen, Remembered, VmRecord,
     rules::{CONFIGURED_TOGETHER, Verdict},
 };
 
@@ -44,10 +44,25 @@ fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
     }
 }
 
+/// Whether this step's last change shows that the machine was started: that change itself, or the autostart that is
+/// written once it runs.
+pub(crate) fn was_started(record: &VmRecord) -> bool {
+    match record.progress {
+        Progress::Applied { fingerprint } => {
+            let autostart = Change::Configure(Box::new(autostart(record)));
+            fingerprint == Change::Start.fingerprint() || fingerprint == autostart.fingerprint()
+        }
+        Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => false,
+    }
+}
+
+fn autostart(record: &VmRecord) -> Configure {
+    Configure { autostart: Some(record.spec.autostart), ..Configure::default() }
+}
+
 fn running(record: &VmRecord, machine: &Machine) -> Verdict {
     if machine.config.autostart != record.spec.autostart {
-        let autostart: Option<Autostart> = Some(record.spec.autostart);
-        return configured(Configure { autostart, ..Configure::default() });
+        return configured(autostart(record));
     }
     let answers = |machine: &Machine| matches!(machine.agent, Some(Agent::Answers(_)));
     match record.spec.ready_when {
