@@ -1,0 +1,64 @@
+//! Notices: written with the commit that causes them, kept until delivered.
+
+use super::{Rig, StoreFactory};
+use crate::sample;
+use deploy_core::{Clock, Commit, LeaseStore, Notice, NoticeId, QueuedNotice, RecordStore};
+use jiff::SignedDuration;
+
+fn terminated(address: &str) -> Notice {
+    Notice::Terminated { addresses: vec![sample::parsed(address)] }
+}
+
+/// Oldest first, at most so many; delivered twice is delivered.
+pub async fn notices_wait_in_order_until_delivered<F: StoreFactory>(factory: &F) {
+    let rig = Rig::new(factory).await;
+    let lease = rig.leased(1).await.lease;
+    let notices = [Notice::Ready, terminated("192.0.2.1"), Notice::Ready];
+    for notice in &notices {
+        rig.commit(&lease, Commit { notice: Some(notice.clone()), ..Commit::default() }).await;
+        rig.clock.advance(SignedDuration::from_secs(1));
+    }
+    let queued = rig.store.notices(10).await.expect("notices");
+    assert_eq!(queued.iter().map(|queued| queued.notice.clone()).collect::<Vec<_>>(), notices);
+    assert!(queued.windows(2).all(|pair| pair[0].id < pair[1].id && pair[0].at < pair[1].at));
+    assert_eq!(rig.store.notices(2).await.expect("notices"), queued[..2]);
+    for _ in 0..2 {
+        rig.store.delivered(queued[1].id).await.expect("delivered");
+    }
+    rig.store.delivered(NoticeId(123_456)).await.expect("one that never was");
+    let left = rig.store.notices(10).await.expect("notices");
+    assert_eq!(left, [queued[0].clone(), queued[2].clone()]);
+}
+
+/// With the reference and the contact of the order.
+pub async fn a_notice_names_whom_it_is_for<F: StoreFactory>(factory: &F) {
+    let rig = Rig::new(factory).await;
+    rig.store.create(&sample::order_of(1, sample::full_spec())).await.expect("order");
+    rig.ordered(2).await;
+    for leased in rig.claim().await {
+        rig.commit(&leased.lease, Commit { notice: Some(Notice::Ready), ..Commit::default() }).await;
+    }
+    let queued = rig.store.notices(10).await.expect("notices");
+    let expected = |n: u32, contact| QueuedNotice {
+        id: queued[n as usize - 1].id,
+        key: sample::key(n),
+        external_ref: sample::order(n).external_ref,
+        contact,
+        at: rig.clock.now(),
+        notice: Notice::Ready,
+    };
+    assert_eq!(queued, [expected(1, Some(sample::parsed("ann@example.org"))), expected(2, None)]);
+}
+
+/// Receivers drop repetitions by the number, so a new notice never has an old one's.
+pub async fn numbers_of_notices_are_not_used_again<F: StoreFactory>(factory: &F) {
+    let rig = Rig::new(factory).await;
+    let lease = rig.leased(1).await.lease;
+    rig.commit(&lease, Commit { notice: Some(Notice::Ready), ..Commit::default() }).await;
+    let first = rig.store.notices(10).await.expect("notices")[0].id;
+    rig.store.delivered(first).await.expect("delivered");
+    let rig = rig.reopened(factory).await;
+    // A store that keeps nothing gives the number on as well: it is still the same store.
+    rig.commit(&lease, Commit { notice: Some(Notice::Ready), ..Commit::default() }).await;
+    assert!(rig.store.notices(10).await.expect("notices")[0].id > first);
+}
