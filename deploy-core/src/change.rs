@@ -249,6 +249,8 @@ pub enum Remembered {
     PoolJoined,
     /// Firewall rules were sent and not all answered: one may still arrive, a second time.
     RulesInDoubt,
+    /// While rules were in doubt their time to arrive was waited for.
+    RulesAwaited,
     /// A clone was sent and not answered: it may still arrive.
     CloneInDoubt,
     /// While a clone was in doubt the machine was seen to be gone, and the clone's time to arrive was waited for.

@@ -81,9 +81,7 @@ fn look(record: &VmRecord, rule: Rule) -> Look {
         Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
         // Started: only what is waited for is still of interest, for as long as the guest boots.
         Step::Starting if goal::was_started(record) => Look::CONFIG.and(Look::POWER).and(Look::AGENT),
-        Step::Starting if record.remembered.contains(&Remembered::RulesInDoubt) => {
-            rule.look.and(Look::FIREWALL)
-        }
+        Step::Starting if goal::rules_doubted(record) => rule.look.and(Look::FIREWALL),
         _ => rule.look,
     }
 }
@@ -169,14 +167,14 @@ fn absent(record: &VmRecord, rule: Rule) -> Decision {
         )),
         // A clone that was sent and not answered may still arrive: absence is believed only after that time.
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
-            Decision::Note(NoteDown::DoubtOver)
+            Decision::Note(NoteDown::AwaitClone)
         }
         WhenAbsent::Done => Decision::Done(format!("there is no machine {vmid}")),
     }
 }
 
 fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
-    match Ownership::judge(record.mark(), record.identity(), machine.shown()) {
+    match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
         Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
@@ -259,7 +257,7 @@ fn target(record: &VmRecord, machine: Option<&Machine>) -> Target {
     Target {
         machine: id,
         mark: record.mark(),
-        smbios: record.identity(),
+        smbios: machine.map_or(record.smbios, |machine| record.identity_of(machine)),
         revision: machine.and_then(|machine| machine.config.revision.clone()),
     }
 }

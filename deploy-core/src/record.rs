@@ -2,8 +2,8 @@
 
 use crate::{
     Assignment, Change, ChangeKind, Command, CommandId, DiskSlot, DnsName, ExternalRef, Invalid, MacAddr,
-    MachineId, NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId, VmKey,
-    VmSpec, Vmid,
+    Machine, MachineId, NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId,
+    VmKey, VmSpec, Vmid,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -136,10 +136,15 @@ impl VmRecord {
         OwnerMark(self.key)
     }
 
-    /// The identity that our machine shows, once it is recorded. Where the machine was seen gone while another clone might
-    /// still arrive, that one has an identity nobody knows: the mark decides again.
-    pub fn identity(&self) -> Option<SmbiosUuid> {
-        self.smbios.filter(|_| !self.remembered.contains(&Remembered::CloneAwaited))
+    /// The identity by which `machine` is to be judged: the recorded one. But one clone may have arrived after another of
+    /// ours was taken away, with an identity that nobody recorded. Then the mark decides, as it does for every clone.
+    pub(crate) fn identity_of(&self, machine: &Machine) -> Option<SmbiosUuid> {
+        let shown = machine.shown();
+        let another =
+            shown.mark == Some(self.mark()) && shown.smbios.is_some() && shown.smbios != self.smbios;
+        let doubts = [Remembered::CloneInDoubt, Remembered::CloneAwaited];
+        let may_arrive = doubts.iter().any(|doubt| self.remembered.contains(doubt));
+        self.smbios.filter(|_| !(another && may_arrive && self.operation == Operation::Terminate))
     }
 
     /// The step that was completed last.

@@ -1,9 +1,9 @@
 //! Settle: what to write down about what happened.
 
 use crate::{
-    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine, NodeName,
-    Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy, Sending, Sent,
-    SmbiosUuid, Step, SubmitError, Submitted, VmRecord,
+    Assignment, Attention, Change, ChangeKind, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine,
+    NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
+    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -63,13 +63,17 @@ pub enum NoteDown {
         slots: Vec<DiskSlot>,
     },
     /// A clone that was never answered gets its time to arrive; afterwards its absence is believed.
-    DoubtOver,
+    AwaitClone,
+    /// Rules that were not answered get their time to arrive; afterwards the machine is started.
+    AwaitRules,
 }
 
 /// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
 pub fn settle(record: &VmRecord, report: Report<'_>, now: Timestamp, policy: &RetryPolicy) -> Commit {
     let mut commit = Settling { record, now, policy }.outcome(report.outcome);
-    commit.node = report.seen_on.filter(|node| *node != record.node);
+    if let Some(node) = report.seen_on.filter(|node| *node != record.node) {
+        commit.node = Some(node);
+    }
     commit
 }
 
@@ -197,19 +201,35 @@ impl Settling<'_> {
                 remembered: self.own_doubt().and_then(|doubt| self.without(doubt)),
                 ..Commit::default()
             },
-            NoteDown::DoubtOver => Commit {
-                failures: Some(0),
-                due: Some(Due::At(self.now + self.policy.late_arrival)),
-                log: Some(self.line(LogEvent::Waiting {
-                    why: "a clone was sent and never answered: its time to arrive is waited for".to_owned(),
-                })),
-                remembered: self.without(Remembered::CloneInDoubt).map(|mut remembered| {
-                    remembered.insert(Remembered::CloneAwaited);
-                    remembered
-                }),
-                ..Commit::default()
+            NoteDown::AwaitClone => Commit {
+                remembered: self.awaited(Remembered::CloneInDoubt, Remembered::CloneAwaited),
+                ..self.await_arrival("a clone was sent and never answered: its time to arrive is waited for")
+            },
+            NoteDown::AwaitRules => Commit {
+                remembered: self.awaited(Remembered::RulesInDoubt, Remembered::RulesAwaited),
+                ..self
+                    .await_arrival("rules were sent and not all answered: their time to arrive is waited for")
             },
         }
+    }
+
+    fn await_arrival(&self, why: &str) -> Commit {
+        Commit {
+            failures: Some(0),
+            due: Some(Due::At(self.now + self.policy.late_arrival)),
+            log: Some(self.line(LogEvent::Waiting { why: why.to_owned() })),
+            ..Commit::default()
+        }
+    }
+
+    fn awaited(
+        &self,
+        doubt: Remembered,
+        awaited: Remembered,
+    ) -> Option<std::collections::BTreeSet<Remembered>> {
+        let mut remembered = self.without(doubt)?;
+        remembered.insert(awaited);
+        Some(remembered)
     }
 
     /// Written ahead: whoever finds this after a crash knows that the outcome is unknown, and what is in doubt.
@@ -284,6 +304,8 @@ impl Settling<'_> {
                 progress: Some(Progress::Applied { fingerprint: change.fingerprint }),
                 remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
                 due: Some(Due::At(self.now)),
+                // Only where to look first: what is seen there decides.
+                node: Some(&self.record.spec.node).filter(|_| change.kind == ChangeKind::Migrate).cloned(),
                 ..Commit::default()
             }
         };

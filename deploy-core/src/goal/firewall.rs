@@ -65,12 +65,13 @@ fn missing_rules(spec: &FirewallSpec, seen: &MachineFirewall) -> Vec<crate::Fire
     spec.rules.iter().filter(|rule| known.insert(rule.key())).cloned().collect()
 }
 
-/// The last rule of ours that stands twice, because a request whose answer was lost arrived after all. One at a time,
-/// guarded by the revision: positions move with every removal.
+/// The topmost rule of ours that stands once more further down, because a request whose answer was lost arrived after
+/// all: it was put on top, before rules that are to be matched first, and the other one is where it belongs. One at a
+/// time, guarded by the revision: positions move with every removal.
 fn surplus(spec: &FirewallSpec, seen: &MachineFirewall) -> Option<(u32, Option<crate::Revision>)> {
     let ours: BTreeSet<_> = spec.rules.iter().map(crate::FirewallRule::key).collect();
-    let mut first = BTreeSet::new();
-    let twice = seen.rules.iter().filter(|rule| ours.contains(&rule.key) && !first.insert(rule.key));
+    let mut below = BTreeSet::new();
+    let twice = seen.rules.iter().rev().filter(|rule| ours.contains(&rule.key) && !below.insert(rule.key));
     twice.last().map(|rule| (rule.position, seen.rules_revision.clone()))
 }
 

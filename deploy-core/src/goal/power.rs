@@ -29,11 +29,15 @@ fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
     if let Some(drift) = drift {
         return drift;
     }
-    if record.remembered.contains(&Remembered::RulesInDoubt) {
+    if rules_doubted(record) {
         let verdict = firewall(record, machine);
         if verdict != Verdict::Met {
             return verdict;
         }
+    }
+    // A rule that arrives late stands on top, before those that are to be matched first.
+    if record.remembered.contains(&Remembered::RulesInDoubt) {
+        return Verdict::Note(NoteDown::AwaitRules);
     }
     match &machine.pending {
         Some(pending) if !pending.is_empty() => Verdict::UnderWay(format!(
@@ -58,6 +62,11 @@ pub(crate) fn was_started(record: &VmRecord) -> bool {
 
 fn autostart(record: &VmRecord) -> Configure {
     Configure { autostart: Some(record.spec.autostart), ..Configure::default() }
+}
+
+/// Whether a rule may have arrived that was sent and not answered.
+pub(crate) fn rules_doubted(record: &VmRecord) -> bool {
+    [Remembered::RulesInDoubt, Remembered::RulesAwaited].iter().any(|doubt| record.remembered.contains(doubt))
 }
 
 fn running(record: &VmRecord, machine: &Machine) -> Verdict {
