@@ -42,6 +42,8 @@ pub struct ClusterConfig {
     pub latency: f64,
     /// Seconds after which a proxying hop gives up (596) while the handler goes on.
     pub proxy_timeout: f64,
+    /// How many finished tasks are remembered. Older ones are unknown, as after a rotation.
+    pub task_history: usize,
     /// Injected faults.
     pub faults: Faults,
 }
@@ -203,6 +205,7 @@ impl ClusterConfig {
             unauthorized_delay: 3.0,
             latency: 0.0,
             proxy_timeout: 30.0,
+            task_history: 5000,
             faults: Faults::none(),
         }
     }

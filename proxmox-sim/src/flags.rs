@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::Parser;
 use proxmox_sim::{
-    ClusterConfig, Faults, ServerOptions, StorageConfig, StorageKind, TemplateConfig, TokenConfig, Version,
+    ClusterConfig, Durations, Faults, ServerOptions, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
+    Version,
 };
 
 /// Simulates a Proxmox VE cluster on 127.0.0.1.
@@ -44,6 +45,9 @@ pub(crate) struct Flags {
     /// Factor for all durations of tasks; 0 makes them instant
     #[arg(long, value_name = "FACTOR")]
     scale: Option<f64>,
+    /// One duration in seconds, as clone_full=5; the names are those of the TOML file
+    #[arg(long = "duration", value_name = "NAME=SECONDS", value_parser = duration)]
+    durations: Vec<(String, f64)>,
     /// Seconds that every request takes on the way
     #[arg(long, value_name = "SECONDS")]
     latency: Option<f64>,
@@ -92,6 +96,7 @@ impl Flags {
         config.version = self.pve.unwrap_or(config.version);
         config.seed = self.seed.unwrap_or(config.seed);
         config.durations.scale = self.scale.unwrap_or(config.durations.scale);
+        config.durations = self.with_durations(&config.durations)?;
         config.latency = self.latency.unwrap_or(config.latency);
         config.unauthorized_delay = self.unauthorized_delay.unwrap_or(config.unauthorized_delay);
         if let Some(rate) = self.faults {
@@ -100,9 +105,32 @@ impl Flags {
         Ok(config)
     }
 
-    pub(crate) fn options(&self) -> ServerOptions {
-        ServerOptions { port: self.port, tls: !self.http, log_requests: self.log_requests }
+    fn with_durations(&self, durations: &Durations) -> Result<Durations, Box<dyn std::error::Error>> {
+        let mut table = toml::Table::try_from(durations)?;
+        for (name, seconds) in &self.durations {
+            if !table.contains_key(name) {
+                let names: Vec<&String> = table.keys().collect();
+                return Err(format!("no duration is called '{name}', only {names:?}").into());
+            }
+            table.insert(name.clone(), (*seconds).into());
+        }
+        Ok(table.try_into()?)
     }
+
+    pub(crate) fn options(&self) -> ServerOptions {
+        ServerOptions {
+            port: self.port,
+            tls: !self.http,
+            log_requests: self.log_requests,
+            ..ServerOptions::default()
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<(String, f64), String> {
+    let (name, seconds) = text.split_once('=').ok_or("a duration is NAME=SECONDS")?;
+    let seconds = seconds.parse().map_err(|_| format!("'{seconds}' is no number of seconds"))?;
+    Ok((name.to_owned(), seconds))
 }
 
 #[derive(Debug, Clone)]
@@ -165,5 +193,44 @@ impl FromStr for Token {
             return Err("a token is USER@REALM!NAME=SECRET".to_owned());
         }
         Ok(Self(TokenConfig { id: id.to_owned(), secret: secret.to_owned(), grants: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use proxmox_sim::StorageKind;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_change_what_the_demo_says() {
+        let line = "sim --nodes a,b --bridges br0 --storage ceph:dir/shared:100 --template 900:a:ceph:4:agent \
+                    --pve 8.4 --token root@pam!x=y --scale 0.5 --duration clone_full=9 --faults 0.1 --seed 3";
+        let flags = Flags::try_parse_from(line.split_whitespace()).expect("flags");
+        let config = flags.cluster().expect("a cluster");
+        assert_eq!((config.nodes.as_slice(), config.version), (&["a".into(), "b".into()][..], Version::V8_4));
+        let storage = &config.storages[0];
+        assert_eq!((storage.kind, storage.shared, storage.size_gib), (StorageKind::Dir, true, 100));
+        assert!(config.templates[0].agent && config.templates[0].size_gib == 4);
+        assert_eq!(config.tokens[0].credential(), "root@pam!x=y");
+        assert!((config.durations.clone_full - 9.0).abs() < f64::EPSILON);
+        assert!((config.faults.rate - 0.1).abs() < f64::EPSILON);
+        let wrong = Flags::try_parse_from(["sim", "--duration", "nap=1"]).expect("flags");
+        assert!(wrong.cluster().is_err());
+    }
+
+    #[test]
+    fn a_configuration_survives_toml() {
+        let demo = ClusterConfig::demo();
+        let text = toml::to_string(&demo).expect("TOML");
+        assert_eq!(toml::from_str::<ClusterConfig>(&text).expect("a cluster"), demo);
+        let small: ClusterConfig = toml::from_str("nodes = ['x']\ntemplates = []").expect("a cluster");
+        assert_eq!(small.bridges, demo.bridges, "what is left out is the demo's");
     }
 }

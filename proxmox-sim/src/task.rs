@@ -1,6 +1,6 @@
 //! Tasks: what `/nodes/{node}/tasks` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -20,9 +20,12 @@ pub(crate) struct Task {
 pub(crate) struct Tasks {
     all: BTreeMap<u64, Task>,
     keys: BTreeMap<String, u64>,
+    running: BTreeSet<u64>,
     /// Order in which tasks ended: newest finished first is how they are listed.
-    ended: Vec<u64>,
+    ended: VecDeque<u64>,
     next: u64,
+    /// How many finished tasks are remembered.
+    history: usize,
 }
 
 /// Names a task within [`Tasks`].
@@ -98,8 +101,13 @@ impl Task {
 }
 
 impl Tasks {
+    pub(crate) fn remembering(history: usize) -> Self {
+        Self { history, ..Self::default() }
+    }
+
     pub(crate) fn begin(&mut self, upid: Upid) -> TaskKey {
         self.next += 1;
+        self.running.insert(self.next);
         self.keys.insert(upid.to_string(), self.next);
         self.all.insert(self.next, Task { upid, end: None, log: Vec::new() });
         self.next
@@ -117,14 +125,26 @@ impl Tasks {
         };
         task.log.push(line);
         task.end = Some((now, status));
-        self.ended.push(key);
+        self.archive(key);
     }
 
     /// The worker was killed and left no result.
     pub(crate) fn vanish(&mut self, key: TaskKey, now: u64) {
         if let Some(task) = self.all.get_mut(&key) {
             task.end = Some((now, "unexpected status".to_owned()));
-            self.ended.push(key);
+            self.archive(key);
+        }
+    }
+
+    /// The oldest finished tasks are forgotten: asked for, there is no such task.
+    fn archive(&mut self, key: TaskKey) {
+        self.running.remove(&key);
+        self.ended.push_back(key);
+        while self.ended.len() > self.history {
+            let oldest = self.ended.pop_front().and_then(|oldest| self.all.remove(&oldest));
+            if let Some(task) = oldest {
+                self.keys.remove(&task.upid.to_string());
+            }
         }
     }
 
@@ -141,7 +161,7 @@ impl Tasks {
 
     /// Running ones first, then the finished ones, newest first.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &Task> {
-        let running = self.all.values().rev().filter(|task| task.running());
+        let running = self.running.iter().rev().filter_map(|key| self.all.get(key));
         let finished = self.ended.iter().rev().filter_map(|key| self.all.get(key));
         running.chain(finished)
     }

@@ -1,11 +1,12 @@
 //! Over the wire: TLS, status lines, a whole life of a machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::NON_ALPHANUMERIC;
-use proxmox_sim::{ClusterConfig, Running, Server, ServerOptions};
+use proxmox_sim::{ClusterConfig, Faults, Running, Server, ServerOptions};
 use reqwest::{Certificate, Client, Method, Response};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 struct Panel {
     running: Running,
@@ -155,4 +156,111 @@ async fn a_machine_is_deployed_and_terminated() {
     assert_eq!((counters.clones[&5001], counters.destroyed[&5001]), (1, 1));
     assert_eq!(counters.requests["POST /nodes/{node}/qemu/{vmid}/clone"], 1);
     panel.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_a_reset_and_the_work_is_done() {
+    let mut config = fast();
+    config.faults = Faults { lose_answer: 1, ..NOTHING };
+    let panel = Panel::start(config).await;
+    let clone = [("newid", "100")];
+    let error = panel.send(Method::POST, "/nodes/pve1/qemu/9000/clone", &clone).await.expect_err("a reset");
+    assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+    panel.running.set_faults(Faults::none());
+    while panel.running.counters().clones.get(&100) != Some(&1) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let log = panel.running.requests();
+    assert_eq!((log[0].status, log[0].path.as_str()), (Some(0), "/nodes/pve1/qemu/9000/clone"));
+    panel.running.shutdown().await;
+}
+
+const NOTHING: Faults = Faults {
+    rate: 1.0,
+    lose_request: 0,
+    lose_answer: 0,
+    late: 0,
+    refused: 0,
+    gateway: 0,
+    busy: 0,
+    task: 0,
+    slow: 0,
+    delay: 0.05,
+};
+
+#[tokio::test]
+async fn refusals_of_a_hop_have_no_body() {
+    let mut config = fast();
+    config.faults = Faults { refused: 1, ..NOTHING };
+    let panel = Panel::start(config).await;
+    let response = panel.send(Method::GET, "/version", &[]).await.expect("an answer");
+    assert_eq!(response.status().as_u16(), 595);
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>().expect("a reason phrase");
+    assert_eq!(reason.as_bytes(), b"Connection refused");
+    assert_eq!(response.text().await.expect("a body"), "");
+    panel.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_certificate_is_the_one_that_is_named() {
+    let panel = Panel::start(fast()).await;
+    let pairs: Vec<&str> = panel.running.fingerprint().split(':').collect();
+    assert_eq!(pairs.len(), 32);
+    assert!(pairs.iter().all(|pair| u8::from_str_radix(pair, 16).is_ok() && pair.to_uppercase() == *pair));
+    let stranger = Client::builder().tls_certs_only([]).build().expect("a client");
+    let refused = stranger.get(panel.running.url()).send().await.expect_err("not trusted");
+    assert!(refused.is_connect(), "{refused:?}");
+    panel.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let options = ServerOptions { tls: false, idle: Duration::from_millis(200), ..ServerOptions::default() };
+    let running = Server::start(fast(), options).await.expect("a free port");
+    let address = running.url().strip_prefix("http://").expect("plain HTTP").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
+    let token = running.token();
+    let request =
+        format!("GET /api2/json/version HTTP/1.1\r\nHost: x\r\nAuthorization: PVEAPIToken={token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = vec![0; 1000];
+    let length = stream.read(&mut answer).await.expect("an answer");
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200 OK"));
+    let since = Instant::now();
+    assert_eq!(stream.read(&mut answer).await.expect("an end"), 0);
+    assert!(since.elapsed() >= Duration::from_millis(150), "{:?}", since.elapsed());
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_simulators_own_calls() {
+    let panel = Panel::start(fast()).await;
+    let url = |path: &str| format!("{}{path}", panel.running.url());
+    let post = async |method: Method, path: &str, body: &str| {
+        let response = panel.client.request(method, url(path)).body(body.to_owned()).send().await;
+        response.expect("an answer").status().as_u16()
+    };
+    let get = async |path: &str| {
+        let response = panel.client.get(url(path)).send().await.expect("an answer");
+        serde_json::from_str::<Value>(&response.text().await.expect("a body")).expect("JSON")
+    };
+    let off = r#"{"switch": "node", "node": "pve2", "online": false}"#;
+    assert_eq!(post(Method::POST, "/sim/switch", off).await, 200);
+    assert_eq!(
+        panel.send(Method::GET, "/nodes/pve2/qemu", &[]).await.expect("an answer").status().as_u16(),
+        595
+    );
+    assert_eq!(get("/sim/state").await["nodes"]["pve2"]["online"], false);
+    assert_eq!(post(Method::POST, "/sim/switch", r#"{"switch": "nonsense"}"#).await, 400);
+    assert_eq!(post(Method::POST, "/sim/switch", r#"{"switch": "crash", "node": "nosuch"}"#).await, 400);
+    assert_eq!(get("/sim/counters").await["requests"]["GET /nodes/{node}/qemu"], 1);
+    panel.call(Method::GET, "/nodes", &[]).await;
+    let log = get("/sim/requests").await;
+    assert_eq!((&log[1]["path"], &log[1]["status"]), (&"/nodes".into(), &200.into()));
+    assert_eq!(post(Method::PUT, "/sim/faults", r#"{"rate": 0.5}"#).await, 200);
+    assert_eq!(get("/sim/faults").await["rate"], 0.5);
+    assert_eq!(get("/sim/faults").await["delay"], 0.5, "the rest stays");
+    assert_eq!(post(Method::PUT, "/sim/faults", r#"{"speed": 1}"#).await, 400);
+    assert_eq!(post(Method::POST, "/sim/shutdown", "").await, 200);
+    panel.running.ended().await;
 }

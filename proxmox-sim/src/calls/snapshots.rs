@@ -53,5 +53,7 @@ pub(super) fn config(world: &World, call: &Call) -> Answered {
     let name = call.arguments.require("snapname");
     let snapshot = machine.snapshots.iter().find(|s| s.name == name);
     let snapshot = snapshot.ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
-    data(Value::Object(config::shown(&snapshot.config)))
+    let mut row = config::shown(&snapshot.config);
+    row.insert("snaptime".to_owned(), json!(snapshot.time));
+    data(Value::Object(row))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Answered, Call, Outcome, data, done, list};
 use crate::reply::Refusal;
 use crate::works::DeleteVolume;
-use crate::world::{Storage, Volume, World, parse_size};
+use crate::world::{Place, Storage, Volume, World, parse_size};
 
 pub(super) fn definitions(world: &World) -> Answered {
     let rows = world.storages.values().map(|storage| {
@@ -74,7 +74,7 @@ pub(super) fn content(world: &World, call: &Call) -> Answered {
     let place = storage.place(call.node());
     let (kind, vmid) = (call.text("content"), call.arguments.number("vmid"));
     let base = format!("/storage/{}", storage.name);
-    let rows = storage.volumes.iter().filter(|((at, _), volume)| {
+    let shown = |((at, _), volume): &(&Place, &Volume)| {
         let owner = format!("/vms/{}", volume.owner);
         // What the caller may not see is left out without a word.
         let seen = if volume.content == "backup" {
@@ -85,9 +85,15 @@ pub(super) fn content(world: &World, call: &Call) -> Answered {
         *at == place
             && (seen || call.caller.may(&base, "Datastore.Allocate"))
             && kind.is_none_or(|kind| volume.content == kind)
-            && vmid.is_none_or(|vmid| u64::from(volume.owner) == vmid)
-    });
-    list(rows.map(|((_, name), volume)| entry(storage, name, volume)).collect())
+    };
+    let row = |((_, name), volume): (&Place, &Volume)| entry(storage, name, volume);
+    match vmid {
+        None => list(storage.volumes.iter().filter(shown).map(row).collect()),
+        Some(vmid) => {
+            let owner = u32::try_from(vmid).unwrap_or_default();
+            list(storage.volumes.of(owner).filter(shown).map(row).collect())
+        }
+    }
 }
 
 /// The volume id named in the path, with or without the storage in front.
@@ -107,9 +113,12 @@ pub(super) fn volume(world: &World, call: &Call) -> Answered {
 
 pub(super) fn annotate(world: &mut World, call: &Call) -> Answered {
     let volid = volid(call);
-    let volume = world.volume_mut(call.node(), &volid).ok_or_else(|| format!("no such volume '{volid}'"))?;
-    if let Some(protected) = call.text("protected") {
-        volume.protected = protected == "1";
+    let protected = call.text("protected");
+    let known = world.change_volume(call.node(), &volid, |volume| {
+        volume.protected = protected.map_or(volume.protected, |value| value == "1");
+    });
+    if !known {
+        return Err(Refusal::Die(format!("no such volume '{volid}'")));
     }
     done()
 }
@@ -134,7 +143,7 @@ pub(super) fn allocate(world: &mut World, call: &Call) -> Answered {
     };
     let place = target.place(call.node());
     let volid = format!("{storage}:{name}");
-    if target.volumes.contains_key(&(place.clone(), name.clone())) {
+    if target.volumes.contains(&(place.clone(), name.clone())) {
         return Err(Refusal::Die(format!("disk image '{volid}' already exists")));
     }
     target.volumes.insert((place, name), volume);

@@ -94,7 +94,7 @@ impl Cluster {
                 None
             }
             Outcome::Wait(node, work) => {
-                self.begin_call(work, &node, call);
+                self.begin_call(work, &node, call, doomed);
                 None
             }
             Outcome::Task { kind, id, node, work, patience } => {

@@ -16,6 +16,8 @@ use crate::works::{Bench, Step, Work};
 pub(super) struct Job {
     work: Box<dyn Work>,
     kind: &'static str,
+    /// What the task is about.
+    id: String,
     pub(super) node: String,
     pub(super) task: Option<TaskKey>,
     call: Option<CallId>,
@@ -23,8 +25,31 @@ pub(super) struct Job {
     wanted: VecDeque<Flock>,
     waiting: Option<Flock>,
     steps: u32,
-    /// The step before which it fails, and with what.
-    doom: Option<(u32, String)>,
+    /// The step before which it fails.
+    doom: Option<u32>,
+}
+
+impl Job {
+    fn new(work: Box<dyn Work>, kind: &'static str, id: String, node: &str, doom: Option<u32>) -> Self {
+        Self {
+            work,
+            kind,
+            id,
+            node: node.to_owned(),
+            task: None,
+            call: None,
+            held: Vec::new(),
+            wanted: VecDeque::new(),
+            waiting: None,
+            steps: 0,
+            doom,
+        }
+    }
+
+    fn answering(mut self, call: Option<CallId>) -> Self {
+        self.call = call;
+        self
+    }
 }
 
 /// What an injected failure of a task is called.
@@ -51,36 +76,33 @@ impl Cluster {
             user: user.to_owned(),
         };
         let text = upid.to_string();
-        let task = self.world.tasks.begin(upid);
-        let doom = doomed.then(|| {
-            let roll = self.world.random.roll() * f64::from(start.work.phases());
-            // The number of phases is small; what matters is that every one is hit now and then.
-            let step = (1..start.work.phases()).take_while(|n| f64::from(*n) <= roll).count();
-            (1 + u32::try_from(step).unwrap_or(0), INJECTED.to_owned())
-        });
-        self.begin(start.work, start.kind, start.node, Some(task), call, doom);
+        let doom = self.doom(start.work.as_ref(), doomed);
+        let id = upid.id.clone();
+        let mut job = Job::new(start.work, start.kind, id, &start.node, doom).answering(call);
+        job.task = Some(self.world.tasks.begin(upid));
+        self.begin(job);
         text
     }
 
-    /// Starts a worker behind a synchronous call.
-    pub(super) fn begin_call(&mut self, work: Box<dyn Work>, node: &str, call: CallId) {
-        self.begin(work, "call", node.to_owned(), None, Some(call), None);
+    /// Before which step an injected failure strikes.
+    fn doom(&mut self, work: &dyn Work, doomed: bool) -> Option<u32> {
+        let roll = self.world.random.roll() * f64::from(work.phases());
+        // The number of phases is small; what matters is that every one is hit now and then.
+        let earlier = (1..work.phases()).take_while(|n| f64::from(*n) <= roll).count();
+        doomed.then(|| 1 + u32::try_from(earlier).unwrap_or(0))
     }
 
-    fn begin(
-        &mut self,
-        work: Box<dyn Work>,
-        kind: &'static str,
-        node: String,
-        task: Option<TaskKey>,
-        call: Option<CallId>,
-        doom: Option<(u32, String)>,
-    ) {
+    /// Starts a worker behind a synchronous call.
+    pub(super) fn begin_call(&mut self, work: Box<dyn Work>, node: &str, call: CallId, doomed: bool) {
+        let doom = self.doom(work.as_ref(), doomed);
+        let job = Job::new(work, "call", String::new(), node, doom).answering(Some(call));
+        self.begin(job);
+    }
+
+    fn begin(&mut self, mut job: Job) {
         self.sequence += 1;
         let id = self.sequence;
-        let wanted = work.locks(&self.world).into();
-        let job =
-            Job { work, kind, node, task, call, held: Vec::new(), wanted, waiting: None, steps: 0, doom };
+        job.wanted = job.work.locks(&self.world).into();
         self.jobs.insert(id, job);
         self.run(id);
     }
@@ -104,10 +126,8 @@ impl Cluster {
                 self.schedule(timeout, Event::LockTimeout(id));
                 return;
             }
-            let doomed =
-                job.doom.as_ref().filter(|(step, _)| job.steps >= *step).map(|(_, text)| text.clone());
-            if let Some(text) = doomed {
-                self.abandon(id, &text);
+            if job.doom.is_some_and(|step| job.steps >= step) {
+                self.abandon(id, INJECTED);
                 return;
             }
             job.steps += 1;
@@ -203,8 +223,10 @@ impl Cluster {
             let reply = match (outcome, job.task) {
                 (Ok((value, _)), None) => Reply::data(&value),
                 (Ok(_), Some(_)) => Reply::data(&Value::Null),
-                (Err(text), None) => Refusal::Die(text).reply(),
-                (Err(text), Some(_)) => Refusal::Die(format!("failed to update VM: {text}")).reply(),
+                (Err(text), Some(_)) if job.kind == "qmconfig" => {
+                    Refusal::Die(format!("failed to update VM {}: {text}", job.id)).reply()
+                }
+                (Err(text), _) => Refusal::Die(text).reply(),
             };
             self.respond(call, reply);
         }

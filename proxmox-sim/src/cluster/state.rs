@@ -11,7 +11,7 @@ pub(super) fn dump(world: &World) -> Value {
         world.firewalls.iter().map(|(vmid, firewall)| (vmid.to_string(), firewall_of(firewall))).collect();
     let mut volumes = Vec::new();
     for storage in world.storages.values() {
-        for ((node, name), volume) in &storage.volumes {
+        for ((node, name), volume) in storage.volumes.iter() {
             volumes.push(json!({
                 "volid": format!("{}:{name}", storage.name), "node": node, "size": volume.size,
                 "format": volume.format, "owner": volume.owner, "content": volume.content, "parent": volume.parent,

@@ -24,38 +24,46 @@ use super::wire::Wire;
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// An idle connection is closed after that.
-const IDLE: Duration = Duration::from_secs(5);
 /// A connection is used for so many requests at most.
 const USES: u32 = 100;
 const BODY_LIMIT: usize = 512 * 1024;
 
-pub(super) async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, core: Arc<Core>) {
-    // Small answers must not wait for more to send.
-    let _ = stream.set_nodelay(true);
-    let (wire, cut) = Wire::new(stream);
-    match acceptor {
-        None => speak(wire, cut, core).await,
-        Some(acceptor) => {
-            if let Ok(stream) = acceptor.accept(wire).await {
-                speak(stream, cut, core).await;
+/// What every connection is served with.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) acceptor: Option<TlsAcceptor>,
+    pub(super) core: Arc<Core>,
+    pub(super) idle: Duration,
+}
+
+impl Connection {
+    pub(super) async fn serve(self, stream: TcpStream) {
+        // Small answers must not wait for more to send.
+        let _ = stream.set_nodelay(true);
+        let (wire, cut) = Wire::new(stream);
+        match &self.acceptor {
+            None => self.speak(wire, &cut).await,
+            Some(acceptor) => {
+                if let Ok(stream) = acceptor.accept(wire).await {
+                    self.speak(stream, &cut).await;
+                }
             }
         }
     }
-}
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, cut: Arc<AtomicBool>, core: Arc<Core>) {
-    let uses = AtomicU32::new(0);
-    let service = service_fn(|request| {
-        let last = uses.fetch_add(1, Ordering::Relaxed) + 1 >= USES;
-        answer(request, &core, &cut, last)
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), service);
-    // Clients come and go; how is of no interest here.
-    let _ = connection.await;
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin, cut: &AtomicBool) {
+        let uses = AtomicU32::new(0);
+        let service = service_fn(|request| {
+            let last = uses.fetch_add(1, Ordering::Relaxed) + 1 >= USES;
+            answer(request, &self.core, cut, last)
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.idle)
+            .serve_connection(TokioIo::new(stream), service);
+        // Clients come and go; how is of no interest here.
+        let _ = connection.await;
+    }
 }
 
 /// The error stands for a connection that is cut.

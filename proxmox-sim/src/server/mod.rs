@@ -8,13 +8,13 @@ mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
+use self::connection::Connection;
 use self::core::Core;
 use crate::cluster::{Cluster, Switch};
 use crate::config::ClusterConfig;
@@ -29,13 +29,15 @@ pub struct ServerOptions {
     pub port: u16,
     /// HTTPS, or plain HTTP for a quick look.
     pub tls: bool,
+    /// After how long an idle connection is closed.
+    pub idle: Duration,
     /// Writes a line for every request to the standard error output.
     pub log_requests: bool,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { port: 0, tls: true, log_requests: false }
+        Self { port: 0, tls: true, idle: Duration::from_secs(5), log_requests: false }
     }
 }
 
@@ -93,7 +95,8 @@ impl Server {
         let core = Arc::new(Core::new(Cluster::new(config), options.log_requests));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&core).drive());
-        tasks.spawn(accept(listener, acceptor, Arc::clone(&core)));
+        let connection = Connection { acceptor, core: Arc::clone(&core), idle: options.idle };
+        tasks.spawn(accept(listener, connection));
         Ok(Running {
             core,
             url: format!("{scheme}://{}:{}", SocketAddr::ip(&address), address.port()),
@@ -172,21 +175,21 @@ impl Running {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, core: Arc<Core>) {
+async fn accept(listener: TcpListener, connection: Connection) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 // A failed accept is the client's or a passing lack of resources.
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection::serve(stream, acceptor.clone(), Arc::clone(&core)));
+                    connections.spawn(connection.clone().serve(stream));
                 }
             }
             Some(_) = connections.join_next() => {}
-            () = core.ended() => break,
+            () = connection.core.ended() => break,
         }
     }
     // The answer to the request that asked for the end is on its way.
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     connections.shutdown().await;
 }

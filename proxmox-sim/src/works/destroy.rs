@@ -56,9 +56,10 @@ impl Destroy {
         if self.unreferenced {
             for storage in world.storages.values() {
                 let place = storage.place(&self.node);
-                let owned = storage.volumes.iter().filter(|((at, _), volume)| {
-                    *at == place && volume.owner == self.vmid && volume.content == "images"
-                });
+                let owned = storage
+                    .volumes
+                    .of(self.vmid)
+                    .filter(|((at, _), volume)| *at == place && volume.content == "images");
                 volumes.extend(owned.map(|((_, name), _)| format!("{}:{name}", storage.name)));
             }
         }

@@ -8,6 +8,9 @@ use super::{Bench, Step, Work, attempt, medium_of};
 use crate::flock::Flock;
 use crate::world::{Running, World};
 
+/// Processors of every node.
+const NODE_CPUS: u64 = 16;
+
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum PowerAction {
@@ -89,6 +92,15 @@ impl Power {
             if !world.node(&self.node)?.bridges.iter().any(|b| b == bridge) {
                 return Err(format!("bridge '{bridge}' does not exist ({key})"));
             }
+        }
+        if machine.cpus() > NODE_CPUS {
+            return Err(format!("MAX {NODE_CPUS} vcpus allowed per VM on this node"));
+        }
+        // There are no snippets; one that is asked for is missing.
+        if let Some((_, snippet)) =
+            view.get("cicustom").and_then(|text| text.split(',').next()?.split_once('='))
+        {
+            return Err(format!("volume '{snippet}' does not exist"));
         }
         for (_, drive) in machine.drives() {
             if let Some(volid) = drive.volume().filter(|_| !drive.is_cloud_init())

@@ -78,9 +78,7 @@ impl Work for Resize {
         if storage.full {
             return Step::Failed("unable to resize image: No space left on device".to_owned());
         }
-        if let Some(volume) = bench.world.volume_mut(&self.node, &volid) {
-            volume.size = size;
-        }
+        bench.world.change_volume(&self.node, &volid, |volume| volume.size = size);
         drive.properties.set("size", print_size(size));
         attempt!(bench.world.need_writable(&self.node, self.vmid));
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));

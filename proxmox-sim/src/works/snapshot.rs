@@ -1,11 +1,14 @@
 //! Snapshots: `qmsnapshot`, `qmdelsnapshot`, `qmrollback`. Their data are not kept, only their
 //! configuration.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
+use crate::config::StorageKind;
 use crate::flock::Flock;
-use crate::world::{Snapshot, World};
+use crate::world::{Snapshot, World, split_volid};
 
 /// What is to be done with a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,14 @@ pub(crate) enum SnapshotAction {
     Create,
     Delete,
     Rollback,
+}
+
+fn without_unused(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    options
+        .iter()
+        .filter(|(key, _)| !key.starts_with("unused"))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
 }
 
 /// Works on one snapshot.
@@ -35,8 +46,22 @@ impl SnapshotWork {
         }
     }
 
+    /// Files of raw format cannot be snapshotted.
+    fn possible(&self, world: &World) -> Result<(), String> {
+        let machine = world.machine_on(&self.node, self.vmid)?;
+        let raw_file = machine.drives().filter(|(_, drive)| !drive.is_cdrom()).any(|(_, drive)| {
+            let volid = drive.volume().unwrap_or_default();
+            let file = world.storage(split_volid(volid).0).is_ok_and(|s| s.kind == StorageKind::Dir);
+            file && world.volume(&self.node, volid).is_some_and(|volume| volume.format == "raw")
+        });
+        if raw_file { Err("snapshot feature is not available".to_owned()) } else { Ok(()) }
+    }
+
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
         let lock = self.lock();
+        if self.action == SnapshotAction::Create {
+            attempt!(self.possible(bench.world));
+        }
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
         attempt!(machine.config.need_unlocked());
         let exists = machine.snapshots.iter().any(|s| s.name == self.name);
@@ -73,7 +98,7 @@ impl Work for SnapshotWork {
                 name: self.name.clone(),
                 description: self.description.clone(),
                 time,
-                config: machine.config.current.clone(),
+                config: without_unused(&machine.config.current),
             }),
             SnapshotAction::Delete => machine.snapshots.retain(|s| s.name != self.name),
             SnapshotAction::Rollback => {

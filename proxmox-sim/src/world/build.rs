@@ -27,7 +27,7 @@ impl World {
             firewalls: std::collections::BTreeMap::new(),
             pools: config.pools.iter().map(|pool| (pool.clone(), Vec::new())).collect(),
             ha: std::collections::BTreeMap::new(),
-            tasks: Tasks::default(),
+            tasks: Tasks::remembering(config.task_history),
             accounts,
             random: Random::new(config.seed),
             statistics: Statistics::default(),
@@ -69,9 +69,7 @@ impl World {
                 .set(&format!("net{n}"), format!("virtio={},bridge={bridge},firewall=0", self.random.mac()));
         }
         if let Ok(disk) = self.allocate(node, storage, vmid, template.size_gib << 30, Some("qcow2")) {
-            if let Some(volume) = self.volume_mut(node, &disk) {
-                volume.agent = template.agent;
-            }
+            self.change_volume(node, &disk, |volume| volume.agent = template.agent);
             let base = self.make_base(node, &disk);
             let drive = format!("{base},discard=on,iothread=1,size={}G,ssd=1", template.size_gib);
             config.set("scsi0", drive);
@@ -116,7 +114,7 @@ impl Storage {
             content: config.content.clone(),
             total: config.size_gib << 30,
             full: false,
-            volumes: std::collections::BTreeMap::new(),
+            volumes: super::volumes::Volumes::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod machine_config;
 mod random;
 mod statistics;
 mod storage;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(crate) use machine_config::{MachineConfig, PLACEHOLDER, option_value};
 pub(crate) use random::Random;
 pub(crate) use statistics::{Statistic, Statistics};
 pub(crate) use storage::{Storage, Volume, split_volid};
+pub(crate) use volumes::Place;
 
 use crate::access::Accounts;
 use crate::task::Tasks;

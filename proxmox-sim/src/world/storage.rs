@@ -1,7 +1,6 @@
 //! Storages and the volumes on them.
 
-use std::collections::BTreeMap;
-
+use super::volumes::Volumes;
 use super::{Node, World};
 use crate::config::StorageKind;
 
@@ -15,8 +14,7 @@ pub(crate) struct Storage {
     pub(crate) total: u64,
     /// Refuses every allocation.
     pub(crate) full: bool,
-    /// By node (empty when shared) and volume name.
-    pub(crate) volumes: BTreeMap<(String, String), Volume>,
+    pub(crate) volumes: Volumes,
 }
 
 /// A volume.
@@ -46,9 +44,7 @@ impl Storage {
     }
 
     pub(crate) fn used(&self, node: &str) -> u64 {
-        let place = self.place(node);
-        let on_node = self.volumes.iter().filter(|((at, _), _)| *at == place);
-        on_node.map(|(_, volume)| if volume.parent.is_some() { volume.size / 16 } else { volume.size }).sum()
+        self.volumes.used(&self.place(node))
     }
 
     /// File name of a volume from its plain name.
@@ -70,12 +66,10 @@ impl Storage {
     /// First free `vm-N-disk-M`.
     fn free_disk(&self, place: &str, vmid: u32) -> String {
         let taken = |plain: &str| {
-            self.volumes.iter().any(|((at, name), volume)| {
+            self.volumes.of(vmid).any(|((at, name), _)| {
                 let file = name.rsplit('/').next().unwrap_or(name);
                 let stem = file.split('.').next().unwrap_or(file);
-                at == place
-                    && volume.owner == vmid
-                    && (stem == plain || stem == plain.replacen("vm-", "base-", 1))
+                at == place && (stem == plain || stem == plain.replacen("vm-", "base-", 1))
             })
         };
         (0..1000).map(|n: u32| format!("vm-{vmid}-disk-{n}")).find(|plain| !taken(plain)).unwrap_or_default()
@@ -106,10 +100,18 @@ impl World {
         storage.volumes.get(&(storage.place(node), name.to_owned()))
     }
 
-    pub(crate) fn volume_mut(&mut self, node: &str, volid: &str) -> Option<&mut Volume> {
+    /// Changes a volume; one that is missing is left alone.
+    pub(crate) fn change_volume(
+        &mut self,
+        node: &str,
+        volid: &str,
+        change: impl FnOnce(&mut Volume),
+    ) -> bool {
         let (storage, name) = split_volid(volid);
-        let storage = self.storages.get_mut(storage)?;
-        storage.volumes.get_mut(&(storage.place(node), name.to_owned()))
+        self.storages.get_mut(storage).is_some_and(|storage| {
+            let place = (storage.place(node), name.to_owned());
+            storage.volumes.change(&place, change)
+        })
     }
 
     /// Makes a disk and returns its volume id.
@@ -162,9 +164,7 @@ impl World {
     ) -> Result<String, String> {
         let source = self.volume(node, volid).cloned().ok_or_else(|| format!("no such volume '{volid}'"))?;
         let copy = self.allocate(node, storage, vmid, source.size, format.or(Some(&source.format)))?;
-        if let Some(volume) = self.volume_mut(node, &copy) {
-            volume.agent = source.agent;
-        }
+        self.change_volume(node, &copy, |volume| volume.agent = source.agent);
         Ok(copy)
     }
 
@@ -174,7 +174,7 @@ impl World {
         if target.full || target.used(node) + volume.size / 64 > target.total {
             return Err("unable to create image: No space left on device".to_owned());
         }
-        if target.volumes.contains_key(&(place.clone(), name.clone())) {
+        if target.volumes.contains(&(place.clone(), name.clone())) {
             return Err(format!("disk image '{name}' already exists"));
         }
         let volid = format!("{storage}:{name}");
@@ -196,11 +196,9 @@ impl World {
 
     pub(crate) fn in_use_as_base(&self, node: &str, volid: &str) -> bool {
         let (storage, name) = split_volid(volid);
-        self.storages.get(storage).is_some_and(|storage| {
-            let place = storage.place(node);
-            let mut here = storage.volumes.iter().filter(|((at, _), _)| *at == place);
-            here.any(|(_, volume)| volume.parent.as_deref() == Some(name))
-        })
+        self.storages
+            .get(storage)
+            .is_some_and(|storage| storage.volumes.has_clones(&(storage.place(node), name.to_owned())))
     }
 
     /// Turns a disk into a base image and returns its new id.
@@ -236,6 +234,11 @@ impl World {
 }
 
 impl Volume {
+    /// Bytes that it takes up.
+    pub(crate) fn used(&self) -> u64 {
+        if self.parent.is_some() { self.size / 16 } else { self.size }
+    }
+
     pub(crate) fn image(owner: u32, size: u64, format: &str, created: u64) -> Self {
         Self {
             size,
