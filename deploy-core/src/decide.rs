@@ -79,9 +79,13 @@ pub fn query(record: &VmRecord) -> Query {
 fn look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
         Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
-        // Started: only what is waited for is still of interest, for as long as the guest boots.
-        Step::Starting if goal::was_started(record) => Look::CONFIG.and(Look::POWER).and(Look::AGENT),
-        Step::Starting if goal::rules_doubted(record) => rule.look.and(Look::FIREWALL),
+        Step::Starting => {
+            // Started: only what is waited for is still of interest, for as long as the guest boots.
+            let booting = Look::CONFIG.and(Look::POWER).and(Look::AGENT);
+            let look = if goal::was_started(record) { booting } else { rule.look };
+            // A guest that stops again is started again, and must not be without its rules having been seen.
+            if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
+        }
         _ => rule.look,
     }
 }

@@ -176,8 +176,8 @@ impl Settling<'_> {
             }),
             _ => None,
         };
-        // Seen in place and as ordered before the start: whatever was in doubt has not arrived.
-        let remembered = if next == Step::Ready { self.without(Remembered::RulesInDoubt) } else { None };
+        // Waited for, and seen as ordered before the start.
+        let remembered = if next == Step::Ready { self.without(Remembered::RulesAwaited) } else { None };
         Commit {
             step: Some(next),
             progress: Some(Progress::Untried),

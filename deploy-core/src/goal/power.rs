@@ -2,7 +2,7 @@
 
 use super::{configured, firewall};
 use crate::{
-    Agent, Change, Configure, Machine, Power, Progress, ReadyWhen, Remembered, VmRecord,
+    Agent, Change, Configure, Machine, NoteDown, Power, Progress, ReadyWhen, Remembered, VmRecord,
     rules::{CONFIGURED_TOGETHER, Verdict},
 };
 

@@ -2,7 +2,7 @@
 
 use super::{
     Cluster, Effect, ModelMachine, ModelRule,
-    cluster::{answered, is_target},
+    cluster::{answered, is_outdated, is_target},
     show::revision,
     task::Fate,
 };
@@ -57,7 +57,7 @@ impl Cluster {
                 if matches!(change, Change::Migrate { .. }) {
                     machine.lock = Some("migrate".to_owned());
                 }
-                Ok(Submitted::Task(self.begin(target.machine.vmid, target.mark, change, fate)))
+                Ok(Submitted::Task(self.begin(target, change, fate)))
             }
         }
     }
@@ -81,7 +81,7 @@ impl Cluster {
         let reserved =
             ModelMachine { lock: Some("clone".to_owned()), ..ModelMachine::bare(template_node.clone()) };
         self.machines.insert(vmid, reserved);
-        Ok(Submitted::Task(self.begin(vmid, target.mark, change, fate)))
+        Ok(Submitted::Task(self.begin(target, change, fate)))
     }
 
     /// The machine of a request that arrived; another one by now is not there for it.
@@ -104,7 +104,7 @@ impl Cluster {
     ) -> Result<Submitted, SubmitError> {
         let vmid = target.machine.vmid;
         let machine = self.machines.get(&vmid).ok_or_else(failed)?;
-        if target.revision.is_some() && target.revision != revision(machine.revision) {
+        if is_outdated(target, machine) {
             return Err(answered(
                 ErrorClass::Busy,
                 "detected modified configuration - file changed by other user?",
@@ -119,7 +119,7 @@ impl Cluster {
         }
         if self.configures_by_task {
             let change = Change::Configure(Box::new(configure.clone()));
-            return Ok(Submitted::Task(self.begin(vmid, target.mark, &change, fate)));
+            return Ok(Submitted::Task(self.begin(target, &change, fate)));
         }
         if fate == Fate::Fails {
             return Err(failed());
@@ -229,6 +229,12 @@ fn failed() -> SubmitError {
 /// What can be refused at once.
 fn possible(machine: &ModelMachine, change: &Change) -> Result<(), SubmitError> {
     match change {
+        Change::Migrate { to, .. } if *to == machine.node => {
+            Err(answered(ErrorClass::Refused, "target is local node"))
+        }
+        Change::Migrate { .. } if machine.power != Power::Stopped => {
+            Err(answered(ErrorClass::Refused, "can't migrate running VM without --online"))
+        }
         Change::Start if machine.power != Power::Stopped => {
             Err(answered(ErrorClass::Failed, "VM is already running"))
         }

@@ -1,6 +1,6 @@
 //! The cluster: its machines, volumes, tasks and requests on their way.
 
-use super::{Delivery, Effect, Fault, Faults, ModelMachine, task::Tasks};
+use super::{Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
     Change, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted, Target, Vmid,
 };
@@ -58,8 +58,6 @@ pub struct Counters {
     pub clones_over: u32,
     /// Backups without protection that outlived their machine.
     pub backups_left: usize,
-    /// When rules arrived that nobody waited for any more.
-    pub late_rules: Vec<Timestamp>,
 }
 
 /// How long things take.
@@ -141,9 +139,6 @@ impl Cluster {
     fn arrive(&mut self, at: Timestamp) {
         let Some(index) = self.late.iter().position(|late| late.at == at) else { return };
         let late = self.late.remove(index);
-        if matches!(&late.change, Change::SetFirewall(set) if !set.add_rules.is_empty()) {
-            self.counters.late_rules.push(at);
-        }
         // Nobody waits for the answer.
         let _ = self.carry_out(&late.target, &late.change, late.effect);
     }
@@ -211,6 +206,11 @@ pub(super) fn is_target(target: &Target, machine: &ModelMachine) -> bool {
         Some(uuid) => machine.config.smbios == Some(uuid),
         None => OwnerMark::find(&machine.config.description) == Some(target.mark),
     }
+}
+
+/// Whether the configuration is another than the one that was decided on.
+pub(super) fn is_outdated(target: &Target, machine: &ModelMachine) -> bool {
+    target.revision.is_some() && target.revision != revision(machine.revision)
 }
 
 pub(super) fn error(class: ErrorClass, sent: Sent, message: &str) -> SubmitError {

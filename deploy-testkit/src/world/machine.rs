@@ -43,6 +43,8 @@ pub struct ModelMachine {
     pub template: bool,
     /// Whether the guest shuts down when it is asked to.
     pub follows_shutdown: bool,
+    /// How many times yet the guest powers off by itself, as soon as it runs.
+    pub falls: u32,
 }
 
 impl ModelMachine {
@@ -63,6 +65,7 @@ impl ModelMachine {
             pool: None,
             template: false,
             follows_shutdown: true,
+            falls: 0,
         }
     }
 

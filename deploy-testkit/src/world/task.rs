@@ -1,8 +1,9 @@
 //! Tasks: what takes its time.
 
-use super::{Cluster, ModelMachine};
+use super::{Cluster, ModelMachine, cluster::is_outdated};
 use deploy_core::{
-    Change, CloneMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, TaskId, TaskState, Vmid,
+    Change, CloneMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target, TaskId,
+    TaskState, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -18,8 +19,7 @@ pub(super) struct Tasks {
 #[derive(Debug)]
 struct Task {
     id: TaskId,
-    vmid: Vmid,
-    mark: OwnerMark,
+    target: Target,
     change: Change,
     fate: Fate,
     next: Timestamp,
@@ -53,7 +53,7 @@ impl Tasks {
 
 impl Cluster {
     /// Starts a task for a change that was accepted.
-    pub(super) fn begin(&mut self, vmid: Vmid, mark: OwnerMark, change: &Change, fate: Fate) -> TaskId {
+    pub(super) fn begin(&mut self, target: &Target, change: &Change, fate: Fate) -> TaskId {
         let takes = match change {
             Change::Clone { .. } => self.timing.clone,
             Change::Migrate { .. } => self.timing.migration,
@@ -62,12 +62,12 @@ impl Cluster {
         let ends = self.now + takes;
         // A clone shows itself half-way.
         let next = if matches!(change, Change::Clone { .. }) { self.now + takes / 2 } else { ends };
-        let text = format!("UPID:{}:{:?}:{vmid}:", self.number(), change.kind());
+        let text = format!("UPID:{}:{:?}:{}:", self.number(), change.kind(), target.machine.vmid);
         let id: TaskId = match text.parse() {
             Ok(id) => id,
             Err(invalid) => unreachable!("{invalid}"),
         };
-        let task = Task { id: id.clone(), vmid, mark, change: change.clone(), fate, next, ends };
+        let task = Task { id: id.clone(), target: target.clone(), change: change.clone(), fate, next, ends };
         self.tasks.running.push(task);
         id
     }
@@ -78,8 +78,8 @@ impl Cluster {
         if self.tasks.running[index].ends > at {
             let task = &mut self.tasks.running[index];
             task.next = task.ends;
-            let (vmid, mark, change) = (task.vmid, task.mark, task.change.clone());
-            self.show_clone(vmid, mark, &change);
+            let (target, change) = (task.target.clone(), task.change.clone());
+            self.show_clone(target.machine.vmid, target.mark, &change);
             return;
         }
         let task = self.tasks.running.remove(index);
@@ -130,7 +130,7 @@ impl Cluster {
     }
 
     fn finish(&mut self, task: &Task) -> Result<(), &'static str> {
-        let (now, vmid) = (self.now, task.vmid);
+        let (now, vmid) = (self.now, task.target.machine.vmid);
         let machine = self.machines.get_mut(&vmid).ok_or("the machine is gone")?;
         match &task.change {
             Change::Clone { .. } => {
@@ -142,6 +142,10 @@ impl Cluster {
                 machine.power = Power::Running;
                 machine.running_since = Some(now);
                 machine.starts += 1;
+                if machine.falls > 0 {
+                    machine.falls -= 1;
+                    self.begin(&task.target, &Change::Stop(StopMode::Hard), Fate::Good);
+                }
             }
             Change::Start => return Err("it runs already"),
             Change::Stop(StopMode::Graceful { .. }) if !machine.follows_shutdown => {
@@ -153,6 +157,10 @@ impl Cluster {
                 let disk = machine.config.disks.get_mut(slot).ok_or("no such disk")?;
                 disk.size = Some(size.bytes());
                 machine.revision += 1;
+            }
+            // Judged again where it is written: of two tasks on the same knowledge the second fails.
+            Change::Configure(_) if is_outdated(&task.target, machine) => {
+                return Err("file changed by other user");
             }
             Change::Configure(configure) => return self.write(vmid, configure),
             Change::Destroy => {
@@ -167,13 +175,14 @@ impl Cluster {
     }
 
     fn roll_back(&mut self, task: &Task) {
+        let vmid = task.target.machine.vmid;
         match task.change {
             Change::Clone { .. } => {
-                self.machines.remove(&task.vmid);
-                self.volumes.retain(|_, volume| volume.vmid != task.vmid);
+                self.machines.remove(&vmid);
+                self.volumes.retain(|_, volume| volume.vmid != vmid);
             }
             Change::Migrate { .. } => {
-                if let Some(machine) = self.machines.get_mut(&task.vmid) {
+                if let Some(machine) = self.machines.get_mut(&vmid) {
                     machine.lock = None;
                 }
             }

@@ -1,0 +1,14 @@
+//! What the core promises, held against a model of a cluster that keeps no promise of its own.
+#![allow(clippy::unwrap_used)] // a test that cannot go on should say so at once
+
+mod bench;
+mod comes_to_rest;
+mod decisions;
+mod ledger;
+mod machines;
+mod orders;
+mod parsers;
+mod retries;
+mod seams;
+mod tables;
+mod terminates;

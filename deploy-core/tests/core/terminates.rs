@@ -1,0 +1,85 @@
+//! Whenever it is terminated, nothing is left of a machine, and its addresses come back only then.
+
+use crate::{
+    bench::{Bench, Trouble, tried},
+    comes_to_rest::{assert_orderly, bench, troubles},
+    orders::{Case, cases},
+};
+use deploy_core::*;
+use jiff::SignedDuration;
+use proptest::{collection::vec, prelude::*};
+
+proptest! {
+    #![proptest_config(tried(300))]
+
+    #[test]
+    fn terminated_at_any_moment_it_leaves_nothing(
+        case in cases(),
+        trouble in troubles(),
+        turn in 1..150_u32,
+    ) {
+        let bench = bench(&case);
+        let run = bench.run(Trouble { commands: [(turn, Command::Terminate)].into(), ..trouble });
+        assert_orderly(&bench, run);
+        assert_gone(&bench, &case);
+    }
+
+    /// Commands in any order and number: the last word is the termination's.
+    #[test]
+    fn no_sequence_of_commands_keeps_it(
+        case in cases(),
+        trouble in troubles(),
+        turn in 1..100_u32,
+        retries in vec(1..200_u32, 0..8),
+    ) {
+        let bench = bench(&case);
+        let retries = retries.into_iter().map(|turn| (turn, Command::Retry));
+        let commands = retries.chain([(turn, Command::Terminate), (turn + 3, Command::Terminate)]).collect();
+        let run = bench.run(Trouble { commands, ..trouble });
+        assert_orderly(&bench, run);
+        assert_gone(&bench, &case);
+    }
+
+    /// A machine in its customer's hands: running, protected, with backups, one of which somebody wants to keep.
+    #[test]
+    fn a_ready_machine_goes_with_its_backups(case in cases(), trouble in troubles()) {
+        let bench = bench(&case);
+        bench.run(Trouble::default());
+        let backup = |volume: &str, protected| Backup {
+            node: case.spec.node.clone(),
+            storage: "backup".parse().unwrap(),
+            volume: volume.to_owned(),
+            protected,
+            size: None,
+        };
+        bench.world.with(|cluster| {
+            let machine = cluster.machines.get_mut(&bench.record().numbered.vmid).unwrap();
+            machine.config.protected = true;
+            machine.backups = vec![backup("old", false), backup("kept", true), backup("new", false)];
+        });
+        bench.ledger.command(Command::Terminate).unwrap();
+        let run = bench.run(Trouble { refusals: 0, ..trouble });
+        assert_orderly(&bench, run);
+        assert_gone(&bench, &case);
+    }
+}
+
+fn assert_gone(bench: &Bench, case: &Case) {
+    let record = bench.record();
+    assert_eq!(record.step, Step::Terminated);
+    // Nothing arrives afterwards either.
+    for _ in 0..2 {
+        bench.world.with(|cluster| {
+            assert_eq!(cluster.marked(record.mark()), [], "machines of the order");
+            if !case.stranger {
+                assert!(!cluster.machines.contains_key(&record.numbered.vmid), "a machine without a mark");
+                assert_eq!(cluster.volumes_of(record.numbered.vmid), 0, "volumes");
+            }
+        });
+        bench.clock.advance(SignedDuration::from_mins(10));
+    }
+    assert!(bench.pool.held.lock().unwrap().is_empty(), "addresses");
+    assert!(record.addresses.is_empty());
+    let ends = |notice: &&Notice| matches!(notice, Notice::Terminated { .. });
+    assert_eq!(bench.ledger.with(|state| state.notices.iter().filter(ends).count()), 1);
+}
