@@ -45,7 +45,7 @@ pub(crate) struct Flags {
     /// Factor for all durations of tasks; 0 makes them instant
     #[arg(long, value_name = "FACTOR")]
     scale: Option<f64>,
-    /// One duration in seconds, as clone_full=5; the names are those of the TOML file
+    /// One duration in seconds, as `clone_full=5`; the names are those of the TOML file
     #[arg(long = "duration", value_name = "NAME=SECONDS", value_parser = duration)]
     durations: Vec<(String, f64)>,
     /// Seconds that every request takes on the way

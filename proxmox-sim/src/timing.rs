@@ -20,6 +20,8 @@ pub struct Durations {
     pub config: f64,
     /// Each volume allocated by a configuration change.
     pub allocate: f64,
+    /// How long a storage is locked for one allocation. With many at a time some wait too long.
+    pub storage_lock: f64,
     /// Resize.
     pub resize: f64,
     /// Offline migration.
@@ -53,6 +55,7 @@ impl Default for Durations {
             clone_full: 1.5,
             config: 0.02,
             allocate: 0.38,
+            storage_lock: 0.05,
             resize: 0.15,
             migrate: 1.0,
             migrate_online: 2.0,

@@ -136,12 +136,19 @@ fn a_call_can_wait_for_its_task() {
 fn a_crowd_waits_for_the_storage_and_some_give_up() {
     let mut config = ClusterConfig::quick();
     config.durations.clone_linked = 9.0;
+    config.durations.storage_lock = 2.0;
     let mut lab = Lab::with(config);
     for vmid in 100..112 {
         lab.ok("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", &vmid.to_string())]);
     }
     lab.now = lab.cluster.settle(lab.now);
-    assert!(lab.cluster.counters().tasks["qmclone"].ok >= 1);
+    let count = lab.cluster.counters().tasks["qmclone"];
+    assert!(count.ok >= 3 && count.failed >= 1, "{count:?}");
+    let texts = lab.get("/nodes/pve1/tasks?errors=1").to_string();
+    assert!(
+        texts.contains("clone failed: cfs-lock 'storage-shared' error: got lock request timeout"),
+        "{texts}"
+    );
     let state = lab.cluster.state();
     for vmid in 100..112 {
         let made = lab.cluster.counters().clones.get(&vmid).copied().unwrap_or(0);

@@ -29,6 +29,8 @@ pub(crate) struct CloneMachine {
     made: Vec<String>,
     /// Time for each drive.
     share: Duration,
+    /// The storage that is locked at the moment.
+    locked: Option<Flock>,
     /// The new id is ours.
     reserved: bool,
 }
@@ -39,6 +41,7 @@ enum Progress {
     Reserve,
     Lock,
     Make,
+    Release,
     Finish,
 }
 
@@ -60,48 +63,9 @@ impl CloneMachine {
             drives: Vec::new(),
             made: Vec::new(),
             share: Duration::ZERO,
+            locked: None,
             reserved: false,
         }
-    }
-
-    /// The checks that are made both before the task and within it.
-    pub(crate) fn check(&self, world: &World) -> Result<(), String> {
-        world.need_quorum()?;
-        if let Some(target) = &self.target {
-            world.node(target)?;
-        }
-        let source = world.find_machine(&self.node, self.source)?;
-        source.config.need_unlocked()?;
-        let linked = !self.full;
-        for (given, name) in [(&self.storage, "storage"), (&self.format, "format")] {
-            if linked && given.is_some() {
-                return Err(format!("parameter '{name}' not allowed for linked clones"));
-            }
-        }
-        let elsewhere = self.target.as_ref().filter(|target| **target != self.node);
-        if let Some(storage) = &self.storage {
-            let shared = world.image_storage(storage)?.shared;
-            if elsewhere.is_some() && !shared {
-                return Err(format!("can't clone to non-shared storage '{storage}'"));
-            }
-        }
-        for (slot, drive) in source.drives() {
-            let Some(volid) = drive.volume() else {
-                continue;
-            };
-            let storage = world.storage(split_volid(volid).0)?;
-            if let Some(target) = elsewhere.filter(|_| !storage.shared) {
-                return Err(format!("can't clone VM to node '{target}' (VM uses local storage)"));
-            }
-            let base = split_volid(volid).1.rsplit('/').next().unwrap_or("").starts_with("base-");
-            if linked && !drive.is_cdrom() && !base {
-                return Err(format!("Linked clone feature is not supported for '{volid}' ({slot})"));
-            }
-        }
-        if world.machine_on(&self.node, self.newid).is_ok() {
-            return Err(format!("unable to create VM {}: config file already exists", self.newid));
-        }
-        Ok(())
     }
 
     /// Copies the options of the source, with fresh identities.
@@ -262,12 +226,19 @@ impl Work for CloneMachine {
                 {
                     return Step::Failed(self.abandon(bench, &text));
                 }
-                // Shown to others once its data are there, which the next step is for.
-                self.progress = Progress::Finish;
-                if let Some(lock) = lock {
+                self.locked = lock;
+                self.progress = Progress::Release;
+                let seconds = bench.world.durations.storage_lock;
+                Step::After(bench.world.lasting(seconds).min(self.share))
+            }
+            Progress::Release => {
+                if let Some(lock) = self.locked.take() {
                     bench.release(&lock);
                 }
-                Step::After(self.share)
+                // Shown to others once its data are there, which the next step is for.
+                self.progress = Progress::Finish;
+                let seconds = bench.world.durations.storage_lock;
+                Step::After(self.share.saturating_sub(bench.world.lasting(seconds)))
             }
             Progress::Finish if self.drives.is_empty() => self.finish(bench),
             Progress::Finish => {
@@ -291,7 +262,7 @@ impl Work for CloneMachine {
     }
 
     fn phases(&self) -> u32 {
-        5
+        6
     }
 
     fn makes(&self) -> Option<u32> {

@@ -1,7 +1,5 @@
 //! Changing the configuration: `PUT` and `POST config`.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
@@ -22,6 +20,8 @@ pub(crate) struct Configure {
     /// First line of the task's log.
     pub(crate) summary: String,
     progress: Progress,
+    /// The storage that is locked at the moment.
+    locked: Option<Flock>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ enum Progress {
     Begin,
     Write,
     Allocate,
-    Allocated,
+    Release,
 }
 
 impl Configure {
@@ -45,6 +45,7 @@ impl Configure {
             force: false,
             summary: String::new(),
             progress: Progress::Begin,
+            locked: None,
         }
     }
 
@@ -154,9 +155,19 @@ impl Configure {
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
         machine.config.set_pending(&slot, &printed);
         let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
-        bench.release(&Flock::storage(&self.node, &storage, shared));
-        self.progress = Progress::Allocated;
-        let seconds = bench.world.durations.allocate;
+        self.locked = Some(Flock::storage(&self.node, &storage, shared));
+        self.progress = Progress::Release;
+        let seconds = bench.world.durations.storage_lock;
+        Step::After(bench.world.lasting(seconds))
+    }
+
+    fn release(&mut self, bench: &mut Bench<'_>) -> Step {
+        if let Some(lock) = self.locked.take() {
+            bench.release(&lock);
+        }
+        self.progress = Progress::Write;
+        let durations = &bench.world.durations;
+        let seconds = durations.allocate - durations.storage_lock;
         Step::After(bench.world.lasting(seconds))
     }
 }
@@ -171,10 +182,7 @@ impl Work for Configure {
             Progress::Begin => self.begin(bench),
             Progress::Write => self.write(bench),
             Progress::Allocate => self.allocate(bench),
-            Progress::Allocated => {
-                self.progress = Progress::Write;
-                Step::After(Duration::ZERO)
-            }
+            Progress::Release => self.release(bench),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod apply;
 mod clone;
+mod clone_check;
 mod configure;
 mod create;
 mod delete_volume;
