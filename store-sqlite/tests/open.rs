@@ -189,7 +189,7 @@ async fn what_was_answered_survives_a_kill() {
     }
     let copies = TempDir::new().unwrap();
     let copy = copies.path().join("deploy.db");
-    // The log first: a checkpoint in between would leave the copy without what it moved.
+    // So little is written that no checkpoint moves anything from one to the other meanwhile.
     for suffix in ["-wal", ""] {
         let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
         fs::copy(name(&path), name(&copy)).unwrap();
