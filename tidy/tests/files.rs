@@ -99,3 +99,19 @@ fn the_map_in_the_architecture_names_every_crate() {
         assert!(map.contains(&format!("{folder}/")), "ARCHITECTURE.md does not name {folder}/");
     }
 }
+
+#[test]
+fn the_snippet_in_the_readme_is_the_example_that_is_compiled() {
+    let readme = read(&Path::new(ROOT).join("README.md"));
+    let snippet =
+        readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a Rust snippet");
+    let example = read(&Path::new(ROOT).join("examples/embed.rs"));
+    let mut lines = example.lines().map(str::trim);
+    for line in snippet.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        assert!(
+            lines.any(|compiled| compiled == line),
+            "not in examples/embed.rs, or in another order: {line}"
+        );
+    }
+    assert!(snippet.lines().count() > 10, "the snippet has shrunk to nothing");
+}
