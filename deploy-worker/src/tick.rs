@@ -1,7 +1,7 @@
 /// What one pass of [`Worker::tick`](crate::Worker::tick) came to. Counts machines, except where it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TickReport {
-    /// That had a turn.
+    /// That were due, and leased.
     pub machines: usize,
     /// For which something was done.
     pub advanced: usize,

@@ -3,11 +3,15 @@ use crate::{
     dispatcher::{Dispatcher, Parts},
     mailbox::Mailbox,
     settings::Settings,
+    watch::Pace,
 };
 use deploy_core::{Clock, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+
+/// No setting is longer than this: what is meant as "never" must not overflow a sum of times.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Drives machines from order to ready, and whatever is commanded after that.
 ///
@@ -79,17 +83,17 @@ impl Worker {
         self
     }
 
-    /// How long its leases outlive its last sign of life, at least a second; by default 30 s. It gives a sign every third of
-    /// that. After a crash, its machines stand still for so long.
+    /// How long its leases outlive its last sign of life, from a second to a day; by default 30 s. It gives a sign every
+    /// third of that. After a crash, its machines stand still for so long and up to a third longer.
     pub fn with_alive_for(mut self, alive_for: Duration) -> Self {
-        self.settings.alive_for = alive_for.max(Duration::from_secs(1));
+        self.settings.alive_for = alive_for.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// Looks into the store at least this often, at least every 10 ms; by default every second. It is how long a command
+    /// Looks into the store at least this often, from every 10 ms to once a day; by default every second. It is how long a command
     /// from another process may lie there; those of this process ring the [doorbell](RunningWorker::doorbell).
     pub fn with_poll(mut self, poll: Duration) -> Self {
-        self.settings.poll = poll.max(Duration::from_millis(10));
+        self.settings.poll = poll.clamp(Duration::from_millis(10), LONGEST);
         self
     }
 
@@ -107,10 +111,10 @@ impl Worker {
     }
 
     /// Asks about a task first after `first`, then after pauses as long as it has worked, up to `longest`; by default 50 ms
-    /// and 2 s, neither below a millisecond. One question per cluster answers for all its tasks.
+    /// and 2 s, both from a millisecond to a day. One question per cluster answers for all its tasks.
     pub fn with_task_pace(mut self, first: Duration, longest: Duration) -> Self {
-        let first = first.max(Duration::from_millis(1));
-        self.settings.pace = crate::watch::Pace { first, longest: longest.max(first) };
+        let first = first.clamp(Duration::from_millis(1), LONGEST);
+        self.settings.pace = Pace { first, longest: longest.clamp(first, LONGEST) };
         self
     }
 
@@ -137,7 +141,7 @@ impl Worker {
     }
 
     /// Makes one pass, for those who call it from cron: takes everything that is due, brings each machine as far as it goes
-    /// by `bound` from now, delivers notices, and releases what is left. Ends earlier where there is nothing left to wait
+    /// by `bound` from now (at most a day), delivers notices, and releases what is left. Ends earlier where there is nothing left to wait
     /// for, and later by as much as the requests under way take.
     ///
     /// # Errors
@@ -147,7 +151,7 @@ impl Worker {
     /// # Cancel safety
     /// Dropped, the pass is aborted; its machines go on when its leases have run out.
     pub async fn tick(&self, bound: Duration) -> Result<TickReport, StoreError> {
-        Dispatcher::new(self.parts(), Some(Instant::now() + bound)).run().await
+        Dispatcher::new(self.parts(), Some(Instant::now() + bound.min(LONGEST))).run().await
     }
 
     /// What one start works with: limits and mail are its own.

@@ -134,6 +134,7 @@ impl Dispatcher {
             // Its release was carried out and has not been heard of yet.
             Some(_) => self.forget(key),
         }
+        self.count_machine(&leased);
         let task = self.resume(&leased);
         let mut held = Held::new(leased);
         held.stale = stale;

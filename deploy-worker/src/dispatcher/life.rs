@@ -143,7 +143,7 @@ impl Dispatcher {
         let store = Arc::clone(&self.parts.store);
         let previous = self.life.previous.take();
         self.life.sweeping = true;
-        self.life.sweep_at = now + self.parts.settings.alive_for;
+        self.life.sweep_at = now + self.parts.settings.beat_every();
         self.jobs.start(Job::Sweep, async move {
             if let Some(previous) = previous
                 && let Err(error) = store.retire(previous).await

@@ -192,15 +192,10 @@ impl Dispatcher {
     fn task_ended(&mut self, key: VmKey, state: TaskState) {
         let Some(held) = self.machines.get_mut(&key) else { return };
         held.watched = None;
-        match held.state {
-            State::OnTask(_) => {
-                held.known.task = Some(state);
-                self.queue(key);
-            }
-            // A command called it away from its task a moment ago.
-            State::Ready if held.known.task.is_some() => held.known.task = Some(state),
-            // Its turn will come back to the task, and the watch to its end.
-            _ => {}
+        // In a turn for another reason, it will come back to the task, and the watch to its end.
+        if let State::OnTask(_) = held.state {
+            held.known.task = Some(state);
+            self.queue(key);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::TickReport;
-use deploy_core::{Step, StoreError, Turned, VmKey};
+use deploy_core::{Leased, Step, StoreError, Turned, VmKey};
 use std::collections::HashMap;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ pub(super) struct Pass {
     failed: Option<StoreError>,
 }
 
-/// A machine as its last turn left it.
+/// A machine as it was leased, or as its last turn left it.
 struct Seen {
     step: Step,
     attention: bool,
@@ -51,6 +51,15 @@ impl Dispatcher {
         self.pass.as_ref().map(|pass| pass.deadline)
     }
 
+    /// Counts a machine that was leased in, whether or not it comes to a turn.
+    pub(super) fn count_machine(&mut self, leased: &Leased) {
+        if let Some(pass) = &mut self.pass {
+            let record = &leased.record;
+            let seen = Seen { step: record.step, attention: record.attention.is_some(), advanced: false };
+            pass.machines.entry(record.key).or_insert(seen);
+        }
+    }
+
     /// Looks at what a turn did: for the report of a pass, and for notices it may have caused.
     pub(super) fn observe(&mut self, key: VmKey, turned: &Turned) {
         let Some(held) = self.machines.get_mut(&key) else { return };
@@ -60,9 +69,8 @@ impl Dispatcher {
             self.post.hint(key);
         }
         held.attention = attention;
-        if let Some(pass) = &mut self.pass {
+        if let Some(seen) = self.pass.as_mut().and_then(|pass| pass.machines.get_mut(&key)) {
             let step = leased.record.step;
-            let seen = pass.machines.entry(key).or_insert(Seen { step, attention, advanced: false });
             seen.advanced |= seen.step != step || matches!(turned, Turned::Again(_) | Turned::Task(_));
             (seen.step, seen.attention) = (step, attention);
         }

@@ -70,6 +70,11 @@ impl Bench {
         RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher))
     }
 
+    /// What was seen of turns so far.
+    pub(crate) fn seen(&self) -> Busy {
+        self.busy.lock().unwrap().clone()
+    }
+
     /// Waits until the condition holds, at most ten minutes of paused time.
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&State) -> bool) {
         let patience = Instant::now() + Duration::from_secs(600);

@@ -10,7 +10,7 @@ pub(crate) use script::{Act, Busy, Script, advance};
 pub(crate) use store::{FakeStore, Row, State};
 pub(crate) use tasks::FakeTasks;
 
-use deploy_core::{Clock, NewRecord, VmKey, VmRecord, Vmid};
+use deploy_core::{Change, Clock, CloneMode, NewRecord, Progress, Sending, TaskId, VmKey, VmRecord, Vmid};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -34,6 +34,17 @@ pub(crate) fn record(number: u32) -> VmRecord {
         created_at: start_time(),
     };
     order.numbered(Vmid::try_from(1000 + number).unwrap()).unwrap()
+}
+
+/// The progress of a machine that this task clones.
+pub(crate) fn cloning(task: TaskId) -> Progress {
+    let clone = Change::Clone {
+        template: Vmid::try_from(9000).unwrap(),
+        template_node: "n1".parse().unwrap(),
+        mode: CloneMode::Linked,
+        name: "vm".parse().unwrap(),
+    };
+    Progress::Submitted { task, change: Sending::from(&clone) }
 }
 
 pub(crate) fn start_time() -> Timestamp {

@@ -16,13 +16,16 @@ pub(crate) struct Script<F> {
 }
 
 /// Which machines have a turn just now, over all workers of a test.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Busy {
     pub(crate) now: HashMap<VmKey, usize>,
     pub(crate) most: usize,
     /// A machine had two turns at once.
     pub(crate) twice: bool,
+    /// Turns begun.
     pub(crate) turns: usize,
+    /// Turns that were neither broken off nor panicked.
+    pub(crate) finished: usize,
 }
 
 struct Turning(Arc<Mutex<Busy>>, VmKey);
@@ -52,6 +55,8 @@ impl Drop for Turning {
 pub(crate) enum Act {
     /// Say this, without writing anything.
     Say(Result<Turned, CommitError>),
+    /// Never end.
+    Hang,
     /// Write this, then say that.
     Write(Box<Commit>, Turned),
 }
@@ -63,15 +68,18 @@ where
 {
     async fn turn(&self, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
         let _turning = Turning::begin(&self.busy, leased.lease.key);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        match (self.script)(leased, &known) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let result = match (self.script)(leased, &known) {
             Act::Say(result) => result,
+            Act::Hang => std::future::pending().await,
             Act::Write(commit, turned) => {
                 self.store.commit(&leased.lease, (*commit).clone()).await?;
                 commit.apply(&mut leased.record);
                 Ok(turned)
             }
-        }
+        };
+        self.busy.lock().unwrap().finished += 1;
+        result
     }
 }
 

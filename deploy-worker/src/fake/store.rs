@@ -9,6 +9,9 @@ use std::{
 };
 use uuid::Uuid;
 
+/// How long a call takes.
+const CALL: Duration = Duration::from_millis(3);
+
 /// A store in memory, each call of which takes a little time.
 pub(crate) struct FakeStore {
     clock: TokioClock,
@@ -81,7 +84,7 @@ impl FakeStore {
 
     /// Every call begins so: it takes a moment, is counted, and may fail.
     async fn call(&self, name: &'static str) -> Result<MutexGuard<'_, State>, CommitError> {
-        tokio::time::sleep(Duration::from_micros(100)).await;
+        tokio::time::sleep(CALL).await;
         let mut state = self.state();
         *state.calls.entry(name).or_default() += 1;
         match state.faults.get_mut(name).and_then(VecDeque::pop_front) {
@@ -107,6 +110,19 @@ fn owned<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row, CommitE
     }
 }
 
+fn claim(state: &mut State, worker: WorkerId, limit: usize, now: Timestamp) -> Vec<Leased> {
+    if state.workers.get(&worker).is_none_or(|until| *until < now) {
+        return Vec::new();
+    }
+    let is_due = |row: &&mut Row| row.owner.is_none() && row.due().is_some_and(|at| at <= now);
+    let lease = |row: &mut Row| {
+        row.owner = Some(worker);
+        row.epoch += 1;
+        Leased::new(Lease { key: row.record.key, worker, epoch: row.epoch }, row.record.clone())
+    };
+    state.rows.values_mut().filter(is_due).take(limit).map(lease).collect()
+}
+
 #[async_trait]
 impl LeaseStore for FakeStore {
     async fn heartbeat(&self, worker: &WorkerInfo, alive_for: SignedDuration) -> Result<(), CommitError> {
@@ -126,21 +142,10 @@ impl LeaseStore for FakeStore {
     }
 
     async fn claim(&self, worker: WorkerId, limit: usize) -> Result<Vec<Leased>, StoreError> {
-        let mut state = self.read("claim").await?;
-        let now = self.clock.now();
-        if state.workers.get(&worker).is_none_or(|until| *until < now) {
-            return Ok(Vec::new());
-        }
-        let due = state
-            .rows
-            .values_mut()
-            .filter(|row| row.owner.is_none() && row.due().is_some_and(|at| at <= now));
-        let lease = |row: &mut Row| {
-            row.owner = Some(worker);
-            row.epoch += 1;
-            Leased::new(Lease { key: row.record.key, worker, epoch: row.epoch }, row.record.clone())
-        };
-        Ok(due.take(limit).map(lease).collect())
+        let leased = claim(&mut *self.read("claim").await?, worker, limit, self.clock.now());
+        // The answer takes its time too: what happens now, the worker does not see.
+        tokio::time::sleep(CALL).await;
+        Ok(leased)
     }
 
     async fn reload(&self, lease: &Lease) -> Result<VmRecord, CommitError> {

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use deploy_core::{Clock, CommitError, NotifyError};
 use std::sync::Mutex;
 
-/// Refuses machines by their number until told otherwise, and remembers what it was told.
+/// Refuses notices by their number until told otherwise, and remembers what it was told.
 #[derive(Default)]
 struct Receiver {
-    refuses: Mutex<HashSet<VmKey>>,
+    refuses: Mutex<HashSet<i64>>,
     told: Mutex<Vec<i64>>,
     panics: bool,
     at_once: Mutex<(usize, usize)>,
@@ -24,7 +24,7 @@ impl Notifier for Receiver {
         tokio::time::sleep(Duration::from_millis(1)).await;
         self.at_once.lock().unwrap().0 -= 1;
         assert!(!self.panics, "a bug");
-        if self.refuses.lock().unwrap().contains(&notice.key) {
+        if self.refuses.lock().unwrap().contains(&notice.id.0) {
             return Err(NotifyError("the mailbox is full".to_owned()));
         }
         self.told.lock().unwrap().push(notice.id.0);
@@ -73,7 +73,7 @@ async fn each_machine_hears_its_notices_in_order() {
 #[tokio::test(start_paused = true)]
 async fn one_that_cannot_be_told_holds_up_only_its_own() {
     let mut desk = Desk::new(Receiver::default());
-    desk.receiver.refuses.lock().unwrap().insert(key(1));
+    desk.receiver.refuses.lock().unwrap().insert(1);
     for (id, number) in [(1, 1), (2, 1), (3, 2)] {
         desk.store.notice(id, number);
     }
@@ -129,7 +129,7 @@ async fn the_notices_of_others_are_left_to_them_for_a_while() {
 async fn a_thousand_that_cannot_be_told_do_not_hide_the_others() {
     let mut desk = Desk::new(Receiver::default());
     for number in 0..1000 {
-        desk.receiver.refuses.lock().unwrap().insert(key(number));
+        desk.receiver.refuses.lock().unwrap().insert(number.into());
         desk.store.notice(number.into(), number);
     }
     desk.store.notice(5000, 5000);

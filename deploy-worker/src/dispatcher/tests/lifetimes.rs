@@ -1,6 +1,6 @@
 //! Starts, ends, crashes, and several workers on one store.
 
-use crate::fake::{Act, Bench, State, advance, key};
+use crate::fake::{Act, Bench, State, advance, cloning, key};
 use deploy_core::*;
 use std::{
     collections::HashSet,
@@ -30,10 +30,9 @@ async fn two_workers_share_the_work_and_never_a_machine() {
         })
         .await;
     assert!(both.into_inner(), "one did it all");
-    let busy = bench.busy.lock().unwrap();
+    let busy = bench.seen();
     assert!(!busy.twice && busy.most <= 16);
     assert_eq!(busy.turns, 300 * 14);
-    drop(busy);
     one.drain().await.unwrap();
     other.drain().await.unwrap();
 }
@@ -49,17 +48,16 @@ async fn drain_ends_running_turns_begins_none_and_releases_all() {
     bench
         .until("some are under way", |state| owners(state).len() == 1 && state.calls.contains_key("release"))
         .await;
-    let turns = bench.busy.lock().unwrap().turns;
+    let turns = bench.seen().turns;
     worker.drain().await.unwrap();
-    let busy = bench.busy.lock().unwrap();
+    let busy = bench.seen();
     assert!(busy.turns <= turns + 10, "turns were begun while draining");
-    assert!(busy.now.values().all(|turns| *turns == 0));
+    assert_eq!(busy.finished, busy.turns, "a turn was broken off");
     assert_eq!(owners(&bench.store.state()), HashSet::new());
     assert!(bench.store.state().workers.is_empty());
     let turns_then = busy.turns;
-    drop(busy);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(bench.busy.lock().unwrap().turns, turns_then);
+    assert_eq!(bench.seen().turns, turns_then);
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,8 +82,8 @@ async fn a_crash_at_any_moment_loses_nothing() {
         let crashed = Instant::now();
         let worker = bench.start(|_, leased, _| advance(leased));
         bench.until_all_ready().await;
-        assert!(crashed.elapsed() < Duration::from_secs(14), "after {millis} ms: {:?}", crashed.elapsed());
-        assert!(!bench.busy.lock().unwrap().twice);
+        assert!(crashed.elapsed() < Duration::from_secs(9), "after {millis} ms: {:?}", crashed.elapsed());
+        assert!(!bench.seen().twice);
         worker.drain().await.unwrap();
     }
 }
@@ -95,17 +93,11 @@ async fn after_a_restart_a_task_in_flight_is_waited_for_with_its_slots_taken() {
     let mut bench = Bench::new(3);
     bench.limits.template = 1;
     let task: TaskId = "UPID:9".parse().unwrap();
-    let change = Sending {
-        kind: ChangeKind::Clone,
-        fingerprint: 1,
-        remember: std::collections::BTreeSet::new(),
-        doubt: None,
-    };
     {
         let mut state = bench.store.state();
         let record = &mut state.rows.get_mut(&key(2)).unwrap().record;
         record.step = Step::Clone;
-        record.progress = Progress::Submitted { task: task.clone(), change };
+        record.progress = cloning(task.clone());
     }
     let end = Instant::now() + Duration::from_secs(20);
     bench.tasks.ends.lock().unwrap().insert(task, end);
@@ -135,21 +127,25 @@ async fn after_a_restart_a_task_in_flight_is_waited_for_with_its_slots_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_the_store_gave_up_comes_back_under_a_new_id() {
     let bench = Bench::new(5);
+    let started = Instant::now();
     let go = Arc::new(AtomicBool::new(false));
     let going = Arc::clone(&go);
-    let worker = bench.start(move |_, leased, _| match going.load(Ordering::Relaxed) {
-        true => advance(leased),
-        false => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap()))),
+    let worker = bench.start(move |_, leased, _| {
+        if going.load(Ordering::Relaxed) {
+            return advance(leased);
+        }
+        Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap())))
     });
-    bench.until("all are held", |state| state.rows.values().all(|row| row.owner.is_some())).await;
+    bench.until("all wait", |_| bench.seen().finished == 5).await;
     let before = owners(&bench.store.state());
     bench.store.fail("heartbeat", CommitError::Fenced);
     go.store(true, Ordering::Relaxed);
     bench.until_all_ready().await;
     let epochs: Vec<i64> = bench.store.state().rows.values().map(|row| row.epoch).collect();
     assert_eq!(epochs, [2; 5], "leased anew");
+    assert!(started.elapsed() < Duration::from_secs(12), "it waited for its own leases to run out");
     assert!(bench.store.state().workers.keys().all(|id| !before.contains(id)));
-    assert!(!bench.busy.lock().unwrap().twice);
+    assert!(!bench.seen().twice);
     worker.drain().await.unwrap();
 }
 
@@ -182,7 +178,18 @@ async fn a_turn_of_a_lost_lease_is_over_before_the_machine_is_leased_again() {
     bench.store.state().workers.values_mut().for_each(|until| *until = jiff::Timestamp::UNIX_EPOCH);
     bench.store.fail("heartbeat", CommitError::Fenced);
     bench.until_all_ready().await;
-    assert!(!bench.busy.lock().unwrap().twice);
+    assert!(!bench.seen().twice);
+    worker.drain().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_of_a_lost_lease_is_broken_off() {
+    let bench = Bench::new(1);
+    let worker =
+        bench.start(|_, leased, _| if leased.lease.epoch == 1 { Act::Hang } else { advance(leased) });
+    bench.until("it hangs", |_| bench.seen().turns == 1).await;
+    bench.store.fail("heartbeat", CommitError::Fenced);
+    bench.until_all_ready().await;
     worker.drain().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     TickReport,
     dispatcher::Dispatcher,
-    fake::{Act, Bench, advance, key, start_time},
+    fake::{Act, Bench, advance, cloning, key, start_time},
 };
 use async_trait::async_trait;
 use deploy_core::*;
@@ -55,6 +55,14 @@ async fn a_pass_does_all_that_is_due_and_ends() {
     assert_eq!(heard.0.lock().unwrap().len(), 200);
     assert!(bench.store.state().rows.values().all(|row| row.owner.is_none()));
     assert!(bench.store.state().workers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_ends_only_when_the_store_has_no_more() {
+    let mut bench = Bench::new(10);
+    bench.settings.turns = 1;
+    let report = tick(&bench, Duration::from_secs(60), |leased, _| advance(leased)).await.unwrap();
+    assert_eq!((report.ready, report.complete), (10, true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,4 +138,69 @@ async fn a_notice_is_delivered_at_once_and_once() {
     assert_eq!(heard, (0..20).map(key).collect::<Vec<_>>());
     one.drain().await.unwrap();
     other.drain().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_counts_what_still_waits_for_the_task_of_the_pass_before() {
+    let bench = Bench::new(1);
+    let progress = cloning("UPID:1".parse().unwrap());
+    bench.store.state().rows.get_mut(&key(0)).unwrap().record.progress = progress;
+    let report = tick(&bench, Duration::from_secs(5), |_, _| panic!("there is nothing to do")).await.unwrap();
+    assert_eq!((report.machines, report.waiting, report.advanced), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_settings_are_cut_to_a_day() {
+    let bench = Bench::new(0);
+    let parts = bench.parts(|_, leased, _| advance(leased));
+    let mut pool = deploy_testkit::mocks::MockIpPool::new();
+    pool.expect_release().never();
+    let worker = crate::Worker::new(parts.hypervisor.clone(), Arc::new(pool), parts.store.clone())
+        .with_clock(parts.clock.clone())
+        .with_alive_for(Duration::MAX)
+        .with_poll(Duration::MAX)
+        .with_task_pace(Duration::MAX, Duration::MAX);
+    let report = worker.tick(Duration::MAX).await.unwrap();
+    assert!(report.complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_for_a_human_is_delivered_at_once() {
+    let mut bench = Bench::new(1);
+    let heard = Arc::new(Heard::default());
+    bench.notifier = Some(Arc::clone(&heard) as _);
+    let at = start_time() + SignedDuration::from_secs(3);
+    let worker = bench.start(move |_, leased, _| {
+        let attention = Attention { since: at, step: Step::Clone, message: "full".to_owned() };
+        match leased.record.due {
+            Due::At(due) if due < at => {
+                let commit = Commit { due: Some(Due::At(at)), ..Commit::default() };
+                Act::Write(Box::new(commit), Turned::Until(at))
+            }
+            _ => {
+                let far = at + SignedDuration::from_secs(4);
+                let notice = Some(Notice::NeedsAttention(attention.clone()));
+                let commit = Commit { attention: Some(Some(attention)), notice, ..Commit::default() };
+                Act::Write(Box::new(commit), Turned::Until(far))
+            }
+        }
+    });
+    let started = Instant::now();
+    bench.until("it is delivered", |state| !state.delivered.is_empty()).await;
+    assert!(started.elapsed() < Duration::from_millis(3100), "{:?}", started.elapsed());
+    worker.drain().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_noted_before_a_worker_ends() {
+    for millis in 0..200 {
+        let mut bench = Bench::new(3);
+        let heard = Arc::new(Heard::default());
+        bench.notifier = Some(Arc::clone(&heard) as _);
+        let worker = bench.start(|_, leased, _| advance(leased));
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        worker.drain().await.unwrap();
+        let told = heard.0.lock().unwrap().len();
+        assert_eq!(told, bench.store.state().delivered.len(), "drained after {millis} ms");
+    }
 }

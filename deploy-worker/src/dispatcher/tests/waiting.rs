@@ -2,7 +2,7 @@
 
 use crate::{
     Doing, Limits,
-    fake::{Act, Bench, advance, key, start_time},
+    fake::{Act, Bench, State, advance, cloning, key, start_time},
 };
 use deploy_core::*;
 use jiff::SignedDuration;
@@ -35,7 +35,7 @@ fn clone_by_task(bench: &Bench, seconds: u64) -> impl Fn(&Leased, &Known) -> Act
                     .lock()
                     .unwrap()
                     .insert(task.clone(), Instant::now() + Duration::from_secs(seconds));
-                let commit = Commit { progress: Some(submitted(task.clone())), ..Commit::default() };
+                let commit = Commit { progress: Some(cloning(task.clone())), ..Commit::default() };
                 Act::Write(Box::new(commit), Turned::Task(task))
             }
             _ => advance(leased),
@@ -43,40 +43,31 @@ fn clone_by_task(bench: &Bench, seconds: u64) -> impl Fn(&Leased, &Known) -> Act
     }
 }
 
-fn submitted(task: TaskId) -> Progress {
-    let change = Sending {
-        kind: ChangeKind::Clone,
-        fingerprint: 1,
-        remember: std::collections::BTreeSet::new(),
-        doubt: None,
-    };
-    Progress::Submitted { task, change }
-}
-
 #[tokio::test(start_paused = true)]
 async fn many_machines_come_to_ready() {
     let bench = Bench::new(500);
     let worker = bench.start(|_, leased, _| advance(leased));
     bench.until_all_ready().await;
-    let busy = bench.busy.lock().unwrap();
+    let busy = bench.seen();
     assert_eq!(busy.turns, 500 * 14);
     assert!(busy.most <= 64 && busy.most > 32, "{} at once", busy.most);
-    drop(busy);
     assert_eq!(bench.store.state().calls["release"], 500);
     worker.drain().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_on_its_way_goes_before_those_that_have_not_begun() {
+async fn a_machine_on_its_way_goes_before_those_that_wait_for_their_turn() {
     let mut bench = Bench::new(40);
     bench.settings.turns = 4;
-    let worker = bench.start(|_, leased, _| advance(leased));
-    let in_between = |state: &crate::fake::State| {
-        state.rows.values().filter(|row| !matches!(row.record.step, Step::Creation | Step::Ready)).count()
-    };
+    let script = clone_by_task(&bench, 10);
+    let worker = bench.start(move |_, leased, known| script(leased, known));
+    // All their clones end at about the same time.
+    let before = [Step::Creation, Step::SetIp, Step::Clone, Step::Migrated, Step::Ready];
+    let halfway =
+        |state: &State| state.rows.values().filter(|row| !before.contains(&row.record.step)).count();
     bench
         .until("all are ready", |state| {
-            assert!(in_between(state) <= 4, "breadth first");
+            assert!(halfway(state) <= 4, "breadth first: {} are halfway", halfway(state));
             state.rows.values().all(|row| row.record.step == Step::Ready)
         })
         .await;
@@ -95,7 +86,9 @@ async fn one_question_a_tick_for_all_tasks() {
     // Alone, each machine would have asked about 20 times: 6,000 questions.
     assert!(questions.len() < 60, "{} questions", questions.len());
     assert_eq!(questions.iter().max(), Some(&300));
-    assert_eq!(bench.busy.lock().unwrap().turns, 300 * 15, "a waiting machine has no turns");
+    let seen = bench.seen();
+    assert_eq!(seen.turns, 300 * 15, "a waiting machine has no turns");
+    assert!(seen.most <= 64, "{} turns at once", seen.most);
     worker.drain().await.unwrap();
 }
 
@@ -106,7 +99,7 @@ async fn a_short_task_is_noticed_soon() {
     let worker = bench.start(move |_, leased, known| script(leased, known));
     let started = Instant::now();
     bench.until_all_ready().await;
-    assert!(started.elapsed() < Duration::from_millis(150), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(300), "{:?}", started.elapsed());
     worker.drain().await.unwrap();
 }
 
@@ -122,7 +115,7 @@ async fn a_task_that_nobody_knows_is_waited_for() {
     });
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(bench.store.step(0), Step::Clone);
-    let turns = bench.busy.lock().unwrap().turns;
+    let turns = bench.seen().turns;
     let asked = bench.tasks.questions.lock().unwrap().len();
     assert_eq!((turns, bench.store.state().calls.get("reload")), (3, None), "nothing but questions");
     assert!((100..200).contains(&asked), "{asked} questions in an hour");
@@ -194,7 +187,7 @@ async fn a_far_time_that_the_store_does_not_know_is_waited_for_in_hand() {
     let far = start_time() + SignedDuration::from_secs(60);
     let worker = bench.start(move |_, _, _| Act::Say(Ok(Turned::Until(far))));
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(bench.busy.lock().unwrap().turns, 1);
+    assert_eq!(bench.seen().turns, 1);
     assert_eq!(bench.store.state().calls.get("release"), None);
     worker.drain().await.unwrap();
 }
@@ -225,34 +218,94 @@ async fn a_command_wakes_a_machine_whatever_it_waits_for() {
         let answer = wait.clone();
         let worker = bench.start(move |_, leased, _| obey(leased, answer.clone()));
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(bench.busy.lock().unwrap().turns, 1, "{wait:?}");
+        assert_eq!(bench.seen().turns, 1, "{wait:?}");
         bench.store.command(0, Command::Retry);
         let rung = Instant::now();
         worker.doorbell().ring(key(0));
         bench.until_all_ready().await;
-        assert!(rung.elapsed() < Duration::from_millis(20), "{wait:?}: {:?}", rung.elapsed());
+        assert!(rung.elapsed() < Duration::from_millis(50), "{wait:?}: {:?}", rung.elapsed());
         worker.drain().await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_during_a_turn_is_not_missed() {
-    for micros in (0..4000).step_by(50) {
+    for millis in 0..50 {
         let bench = Bench::new(1);
         let worker = bench.start(|_, leased, _| obey(leased, Turned::Rest));
-        tokio::time::sleep(Duration::from_micros(micros)).await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
         bench.store.command(0, Command::Retry);
         worker.doorbell().ring(key(0));
         let rung = Instant::now();
         bench.until_all_ready().await;
-        assert!(rung.elapsed() < Duration::from_millis(20), "rung after {micros} us: {:?}", rung.elapsed());
+        assert!(rung.elapsed() < Duration::from_millis(50), "rung after {millis} ms: {:?}", rung.elapsed());
         worker.drain().await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_during_a_release_that_fails_is_not_missed() {
+    for millis in 0..50 {
+        let bench = Bench::new(1);
+        let worker = bench.start(|_, leased, _| obey(leased, Turned::Rest));
+        bench.store.fail("release", CommitError::Store(StoreError::not_written("the disk is full")));
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        bench.store.command(0, Command::Retry);
+        worker.doorbell().ring(key(0));
+        let rung = Instant::now();
+        bench.until("it obeyed", |state| state.rows[&key(0)].record.step == Step::Ready).await;
+        assert!(rung.elapsed() < Duration::from_millis(50), "rung after {millis} ms: {:?}", rung.elapsed());
+        worker.drain().await.unwrap();
+    }
+}
+
+/// A slot for one: one machine holds it for ten seconds, two wait for it, and when the first of them could have it, this
+/// becomes of it.
+async fn the_next_gets_the_slot_though(first: fn() -> Act) {
+    let mut bench = Bench::new(3);
+    bench.limits.template = 1;
+    let script = clone_by_task(&bench, 10);
+    let refused = AtomicUsize::new(0);
+    let worker = bench.start(move |gate, leased, known| {
+        let (record, key) = (&leased.record, leased.lease.key);
+        if record.step != Step::Clone {
+            return script(leased, known);
+        }
+        if known.task.is_some() {
+            gate.leave(key);
+            return script(leased, known);
+        }
+        if key == crate::fake::key(1) && refused.load(Ordering::Relaxed) > 0 {
+            return first();
+        }
+        match gate.enter(key, &slots(record, ChangeKind::Clone, &record.node)) {
+            Ok(()) => script(leased, known),
+            Err(full) => {
+                refused.fetch_add(usize::from(key == crate::fake::key(1)), Ordering::Relaxed);
+                Act::Say(Ok(Turned::Slot(full)))
+            }
+        }
+    });
+    bench.until("the last one got it", |state| state.rows[&key(2)].record.step == Step::Ready).await;
+    worker.drain().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_gets_the_slot_though_the_first_does_something_else() {
+    fn wait_until_tomorrow() -> Act {
+        Act::Say(Ok(Turned::Until(start_time() + SignedDuration::from_hours(24))))
+    }
+    the_next_gets_the_slot_though(wait_until_tomorrow).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_gets_the_slot_though_the_first_is_in_trouble() {
+    the_next_gets_the_slot_though(|| panic!("a bug")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_order_begins_when_the_bell_rings_or_within_a_second() {
-    for (rings, limit) in [(true, 60), (false, 1100)] {
+    for (rings, limit) in [(true, 200), (false, 1200)] {
         let bench = Bench::new(0);
         let worker = bench.start(|_, leased, _| advance(leased));
         tokio::time::sleep(Duration::from_millis(2345)).await;
@@ -275,7 +328,7 @@ async fn an_idle_worker_is_quiet() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     let calls = bench.store.state().calls.clone();
     assert!(
-        (595..=605).contains(&calls["claim"]) && calls["heartbeat"] <= 61 && calls["sweep"] <= 21,
+        (595..=605).contains(&calls["claim"]) && calls["heartbeat"] <= 61 && calls["sweep"] <= 61,
         "{calls:?}"
     );
     worker.drain().await.unwrap();
