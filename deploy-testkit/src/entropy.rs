@@ -7,7 +7,7 @@ pub struct SeededEntropy {
     state: AtomicU64,
 }
 
-/// The golden ratio as a 64-bit fraction, the step of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
+/// The golden ratio as a 64-bit fraction, the step of `SplitMix64` (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
 /// Generators, 2014).
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 

@@ -193,9 +193,14 @@ pub fn order(n: u32) -> NewRecord {
 
 /// The n-th order of any machine, under the reference `order-n`, with a MAC for each NIC.
 pub fn order_of(n: u32, spec: VmSpec) -> NewRecord {
-    let [a, b, c, d] = n.to_be_bytes();
-    let macs =
-        (0_u8..).zip(&spec.nics).map(|(nic, _)| MacAddr::local([nic << 2, 0x5e, a, b, c, d])).collect();
+    let macs = (0_u64..)
+        .zip(&spec.nics)
+        .map(|(nic, _)| {
+            let mut octets = [0x02; 6];
+            octets[1..].copy_from_slice(&(u64::from(n) << 5 | nic).to_be_bytes()[3..]);
+            MacAddr::local(octets)
+        })
+        .collect();
     NewRecord {
         key: key(n),
         external_ref: parsed(&format!("order-{n}")),

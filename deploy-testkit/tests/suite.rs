@@ -1,4 +1,5 @@
 //! The suite is complete: a case that is written is also run.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,4 +1,5 @@
 //! The SQLite store does what every store must.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_testkit::{ManualClock, conformance::StoreFactory};
 use std::sync::Arc;

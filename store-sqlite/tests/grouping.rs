@@ -1,4 +1,5 @@
 //! Group commit: what waits at one moment is one transaction.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_core::{Commit, LeaseStore, RecordStore};
 use deploy_testkit::{ManualClock, sample};

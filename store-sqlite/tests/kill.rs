@@ -1,4 +1,5 @@
 //! A process that is killed in the middle of writing: what it was told is written is there, and the file is free.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_core::{ExternalRef, RecordStore};
 use deploy_testkit::{ManualClock, sample};

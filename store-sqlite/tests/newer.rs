@@ -1,4 +1,5 @@
 //! Records that a newer program wrote: refused by name, left untouched, in nobody's way.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_core::{Command, CommandId, LeaseStore, ListQuery, RecordStore, SPEC_VERSION};
 use deploy_testkit::{ManualClock, sample};

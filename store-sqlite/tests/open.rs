@@ -1,4 +1,5 @@
 //! Opening: what is refused, and in which words.
+#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_core::{LogId, RecordStore};
 use deploy_testkit::{ManualClock, sample};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Records, their leases and their logs.
 #[derive(Default)]
 pub(super) struct Machines {
-    machines: BTreeMap<VmKey, Machine>,
+    by_key: BTreeMap<VmKey, Machine>,
     /// Who is due and nobody's; kept so that claiming does not look at everybody.
     due: BTreeSet<(Timestamp, VmKey)>,
     by_reference: BTreeMap<ExternalRef, Vec<VmKey>>,
@@ -43,12 +43,12 @@ impl Machine {
 
 impl Machines {
     pub(super) fn record(&self, key: VmKey) -> Option<&VmRecord> {
-        self.machines.get(&key).map(|machine| &machine.record)
+        self.by_key.get(&key).map(|machine| &machine.record)
     }
 
     /// The machine of a lease, while it is its machine.
     pub(super) fn leased(&self, lease: &Lease) -> Result<&Machine, CommitError> {
-        self.machines
+        self.by_key
             .get(&lease.key)
             .filter(|machine| machine.owner == Some(lease.worker) && machine.epoch == lease.epoch)
             .ok_or(CommitError::Fenced)
@@ -56,7 +56,7 @@ impl Machines {
 
     /// Changes a machine and keeps the list of who is due in step.
     fn change<T>(&mut self, key: VmKey, change: impl FnOnce(&mut Machine) -> T) -> Option<T> {
-        let machine = self.machines.get_mut(&key)?;
+        let machine = self.by_key.get_mut(&key)?;
         if let Some(at) = machine.due_at() {
             self.due.remove(&(at, key));
         }
@@ -85,7 +85,7 @@ impl Machines {
             event: LogEvent::Ordered,
         };
         self.by_reference.entry(record.external_ref.clone()).or_default().push(key);
-        self.machines.insert(key, Machine { record, owner: None, epoch: 0, log: Vec::new() });
+        self.by_key.insert(key, Machine { record, owner: None, epoch: 0, log: Vec::new() });
         self.change(key, |_| ());
         self.append(key, &line);
     }
@@ -117,7 +117,7 @@ impl Machines {
     /// Releases what these owners hold, and says how many.
     pub(super) fn release_where(&mut self, gone: impl Fn(WorkerId) -> bool) -> u64 {
         let orphans: Vec<VmKey> = self
-            .machines
+            .by_key
             .iter()
             .filter(|(_, machine)| machine.owner.is_some_and(&gone))
             .map(|(key, _)| *key)
@@ -173,7 +173,7 @@ impl Machines {
     }
 
     pub(super) fn list(&self, query: &ListQuery) -> Vec<VmRecord> {
-        self.machines
+        self.by_key
             .values()
             .map(|machine| &machine.record)
             .filter(|record| query.after.is_none_or(|after| record.key > after))
@@ -185,7 +185,7 @@ impl Machines {
     }
 
     fn append(&mut self, key: VmKey, line: &LogLine) {
-        let Some(machine) = self.machines.get_mut(&key) else { return };
+        let Some(machine) = self.by_key.get_mut(&key) else { return };
         let last = machine.log.last().and_then(|at| self.log.get_mut(*at));
         if let Some(entry) = last.filter(|entry| entry.folds(line)) {
             entry.times = entry.times.saturating_add(1);
@@ -198,7 +198,7 @@ impl Machines {
     }
 
     pub(super) fn log(&self, key: VmKey, after: LogId, limit: usize) -> Vec<LogEntry> {
-        let of_machine = self.machines.get(&key).into_iter().flat_map(|machine| &machine.log);
+        let of_machine = self.by_key.get(&key).into_iter().flat_map(|machine| &machine.log);
         of_machine
             .filter_map(|at| self.log.get(*at))
             .filter(|entry| entry.id > after)
