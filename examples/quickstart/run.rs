@@ -228,6 +228,9 @@ fn tell(cli: &Cli, orders: &Orders, status: &str, outcome: &Outcome) -> anyhow::
             report::document(status, orders.cluster.name.as_str(), machines, seen.as_ref(), left.as_ref())?;
         return writeln!(std::io::stdout(), "{document}").context("the standard output is gone");
     }
+    if outcome.ended == Ended::Interrupted {
+        return Ok(());
+    }
     report::print_table(machines);
     report::print_log(machines);
     if let Some((counters, _)) = seen {

@@ -38,7 +38,12 @@ fn style(mood: Mood) -> ProgressStyle {
         Mood::Stuck => STUCK,
         Mood::There => THERE,
     };
-    let mark = if mood == Mood::Stuck { "✗" } else { "✓" };
+    // How the line of a machine ends that is not watched any longer.
+    let mark = match mood {
+        Mood::UnderWay | Mood::Troubled => "·",
+        Mood::Stuck => "✗",
+        Mood::There => "✓",
+    };
     let ticks = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", mark];
     // The templates are constants; one that were wrong would show as the plain default.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

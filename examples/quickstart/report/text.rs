@@ -2,9 +2,9 @@
 
 use super::Machine;
 use crate::{proof::Left, simulator::Counters};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use console::{Term, style};
-use deploy_core::{LogEntry, LogEvent};
+use deploy_core::{LogEntry, LogEvent, Step};
 use jiff::Timestamp;
 
 fn print(text: &str) {
@@ -12,32 +12,38 @@ fn print(text: &str) {
     let _ = Term::stdout().write_line(text);
 }
 
+/// Lines under the head and at the end only: the demonstration then fits a terminal of 80 columns.
+const STYLE: TableStyle = {
+    let line = LineStyle::none().fill('─').junction('─');
+    TableStyle::new().header_separator(line).bottom_border(line)
+};
+
 /// One line for each machine.
 pub(crate) fn print_table(machines: &[Machine]) {
+    // Where all are ready, nobody needs to be told so again for each.
+    let statuses = machines.iter().any(|machine| machine.status != Step::Ready.as_str());
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    let stdout = Term::stdout();
-    if stdout.is_term() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(stdout.size().1);
-    }
-    table.set_header(["Machine", "Name", "Status", "Node", "VMID", "Addresses", "MAC", "Seconds"]);
+    table.load_style(STYLE);
+    let status = statuses.then_some("Status");
+    table.set_header(["Name"].into_iter().chain(status).chain([
+        "Node",
+        "VMID",
+        "Addresses",
+        "MAC",
+        "Seconds",
+    ]));
     for machine in machines {
-        let addresses = match machine.addresses.join("\n") {
-            none if none.is_empty() => if machine.dhcp { "DHCP" } else { "-" }.to_owned(),
-            some => some,
-        };
-        table.add_row([
-            machine.reference.clone(),
-            machine.name.clone(),
-            machine.status.to_owned(),
-            machine.node.clone(),
-            machine.vmid.to_string(),
-            addresses,
-            machine.macs.join("\n"),
-            machine.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}")),
-        ]);
+        let seconds = machine.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+        let status = statuses.then(|| machine.status.to_owned());
+        let [name, node, vmid] = [machine.name.clone(), machine.node.clone(), machine.vmid.to_string()];
+        let last = [node, vmid, addresses(machine), machine.macs.join("\n"), seconds];
+        table.add_row([name].into_iter().chain(status).chain(last));
     }
-    for column in [4, 7] {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    let columns = table.column_count();
+    for column in [columns - 4, columns - 1] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -50,6 +56,13 @@ pub(crate) fn print_table(machines: &[Machine]) {
             style(format!("{} needs attention:", machine.reference)).red().bold(),
             message
         ));
+    }
+}
+
+fn addresses(machine: &Machine) -> String {
+    match machine.addresses.join("\n") {
+        none if none.is_empty() => if machine.dhcp { "DHCP" } else { "-" }.to_owned(),
+        some => some,
     }
 }
 
