@@ -63,7 +63,7 @@ pub struct StorageConfig {
     #[serde(default = "images")]
     pub content: Vec<String>,
     /// Capacity in GiB.
-    #[serde(default = "half_tebibyte")]
+    #[serde(default = "sixteen_tebibytes")]
     pub size_gib: u64,
 }
 
@@ -217,14 +217,14 @@ impl ClusterConfig {
 }
 
 impl StorageConfig {
-    /// A storage of half a tebibyte.
+    /// A storage of sixteen tebibytes.
     pub fn new(name: &str, kind: StorageKind, shared: bool, content: &[&str]) -> Self {
         Self {
             name: name.to_owned(),
             kind,
             shared,
             content: content.iter().map(|&c| c.to_owned()).collect(),
-            size_gib: half_tebibyte(),
+            size_gib: sixteen_tebibytes(),
         }
     }
 }
@@ -233,8 +233,8 @@ fn images() -> Vec<String> {
     vec!["images".to_owned()]
 }
 
-fn half_tebibyte() -> u64 {
-    512
+fn sixteen_tebibytes() -> u64 {
+    16 * 1024
 }
 
 fn first_bridge() -> Vec<String> {

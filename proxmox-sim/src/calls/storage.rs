@@ -61,7 +61,7 @@ fn entry(storage: &Storage, name: &str, volume: &Volume) -> Value {
     });
     if volume.content == "images" {
         entry["parent"] = json!(parent);
-        entry["used"] = json!(volume.size / 16);
+        entry["used"] = json!(volume.used());
     } else {
         entry["subtype"] = json!("qemu");
         entry["protected"] = json!(u8::from(volume.protected));
@@ -106,7 +106,7 @@ pub(super) fn volume(world: &World, call: &Call) -> Answered {
     let volid = volid(call);
     let volume = world.volume(call.node(), &volid).ok_or_else(|| format!("no such volume '{volid}'"))?;
     data(
-        json!({"format": volume.format, "size": volume.size, "used": volume.size / 16, "path": format!("/{volid}"),
+        json!({"format": volume.format, "size": volume.size, "used": volume.used(), "path": format!("/{volid}"),
         "protected": u8::from(volume.protected)}),
     )
 }
