@@ -23,6 +23,14 @@ impl Version {
         }
     }
 
+    /// `repoid` of `GET /version`.
+    pub fn repository(self) -> &'static str {
+        match self {
+            Self::V8_4 => "825b122a3d29aa85",
+            Self::V9_2 => "14a22df35955d97d",
+        }
+    }
+
     /// `version` of `GET /version`.
     pub fn full(self) -> &'static str {
         match self {

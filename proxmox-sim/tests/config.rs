@@ -121,12 +121,14 @@ fn a_call_that_fails_half_way_leaves_some_of_it_pending() {
         let mut lab = Lab::with(ClusterConfig { seed, ..ClusterConfig::quick() });
         lab.clone_to(100);
         lab.cluster.switch(Switch::StorageFull { storage: "shared".into(), full: true }).expect("a storage");
-        let change = [("cores", "2"), ("memory", "1024"), ("scsi1", "shared:8"), ("onboot", "1")];
+        let change =
+            [("cores", "2"), ("memory", "1024"), ("scsi1", "shared:8"), ("onboot", "1"), ("cipassword", "x")];
         let reply = lab.call("PUT", VM, &change);
         assert_eq!(reply.reason, "unable to create image: No space left on device");
         let state = lab.cluster.state();
         let pending = state["vms"]["100"]["pending"].as_object().expect("options").len();
         assert!(pending <= 3);
+        assert!(state["vms"]["100"]["config"]["cipassword"].is_string(), "the password is written at once");
         leftovers.push(pending);
     }
     leftovers.sort_unstable();

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{Answered, Call, data, list};
+use crate::Version;
 use crate::reply::Refusal;
 use crate::world::{Statistic, World};
 
 pub(super) fn version(world: &World) -> Answered {
     let version = world.version;
-    data(json!({"version": version.full(), "release": version.release(), "repoid": "14a22df35955d97d"}))
+    data(json!({"version": version.full(), "release": version.release(), "repoid": version.repository()}))
 }
 
 pub(super) fn ticket(world: &World, call: &Call) -> Answered {
@@ -163,9 +164,13 @@ fn machine(world: &World, call: &Call, vmid: u32) -> Option<Value> {
 
 fn figures(world: &World, statistic: &Statistic) -> Value {
     let uptime = statistic.since.map_or(0, |since| world.now.saturating_sub(since).as_secs());
-    json!({
+    let mut row = json!({
         "name": statistic.name, "status": statistic.status, "template": u8::from(statistic.template),
         "maxcpu": statistic.cpus, "maxmem": statistic.memory, "maxdisk": statistic.disk, "uptime": uptime,
-        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0, "memhost": 0,
-    })
+        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0,
+    });
+    if world.version == Version::V9_2 {
+        row["memhost"] = json!(0);
+    }
+    row
 }

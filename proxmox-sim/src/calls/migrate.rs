@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Answered, Call, data};
+use crate::Version;
 use crate::reply::Refusal;
 use crate::works::Migrate;
 use crate::world::{World, split_volid};
@@ -22,11 +23,15 @@ pub(super) fn preconditions(world: &World, call: &Call) -> Answered {
     });
     let others: Vec<&String> = world.nodes.keys().filter(|name| *name != call.node()).collect();
     let not_allowed: serde_json::Map<_, _> = others.iter().map(|name| ((*name).clone(), json!({}))).collect();
-    data(json!({
+    let mut row = json!({
         "running": u8::from(machine.running.is_some()), "allowed_nodes": others, "not_allowed_nodes": not_allowed,
         "local_disks": disks.collect::<Vec<_>>(), "local_resources": [], "mapped-resources": [],
-        "mapped-resource-info": {}, "has-dbus-vmstate": 1,
-    }))
+        "mapped-resource-info": {},
+    });
+    if world.version == Version::V9_2 {
+        row["has-dbus-vmstate"] = json!(1);
+    }
+    data(row)
 }
 
 pub(super) fn migrate(world: &World, call: &Call) -> Answered {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Answered, Call, Outcome, data};
+use crate::Version;
 use crate::reply::Refusal;
 use crate::works::{Power, PowerAction};
 use crate::world::World;
@@ -19,8 +20,11 @@ pub(super) fn current(world: &World, call: &Call) -> Answered {
         "cpus": machine.cpus(), "maxmem": machine.memory_bytes(), "maxdisk": machine.disk_bytes(),
         "uptime": running.map_or(0, |r| world.now.saturating_sub(r.since).as_secs()),
         "ha": ha(world, machine.vmid),
-        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0, "memhost": 0,
+        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0,
     });
+    if world.version == Version::V9_2 {
+        row["memhost"] = json!(0);
+    }
     for key in ["lock", "tags"] {
         if let Some(value) = machine.config.get(key) {
             row[key] = json!(value);

@@ -60,6 +60,12 @@ impl Configure {
         if !self.summary.is_empty() {
             bench.log(format!("update VM {}: {}", self.vmid, self.summary));
         }
+        // A password is written at once, whatever becomes of the rest.
+        if let Some(at) = self.set.iter().position(|(key, _)| key == "cipassword") {
+            let (key, value) = self.set.swap_remove(at);
+            let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+            machine.config.set(&key, value);
+        }
         // Which part of a call that fails half-way is written cannot be foretold.
         bench.world.random.shuffle(&mut self.set);
         self.progress = Progress::Write;
