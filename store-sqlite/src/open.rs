@@ -5,6 +5,7 @@ use crate::{
     lock::{LockFile, LockRefused},
     schema,
 };
+use deploy_core::SPEC_VERSION;
 use rusqlite::{Connection, OpenFlags};
 use std::{
     io,
@@ -98,6 +99,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     schema::recognise(&writer, &path)?;
     write_ahead(&writer, &path)?;
     schema::migrate(&writer, &path)?;
+    warn_of_newer_orders(&writer, &path)?;
     Ok(Opened { path, writer, lock })
 }
 
@@ -155,6 +157,23 @@ fn write_ahead(conn: &Connection, path: &Path) -> Result<(), OpenError> {
             ),
         })
     }
+}
+
+/// What is passed over by every claim must be said somewhere.
+fn warn_of_newer_orders(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let newer = conn
+        .query_row("SELECT count(*) FROM vm WHERE spec_version > ?", [SPEC_VERSION], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map_err(|error| OpenError::Database(words(&error, path)))?;
+    if newer > 0 {
+        tracing::warn!(
+            path = %path.display(),
+            "{newer} machines were ordered in a form newer than version {SPEC_VERSION}, which is the newest that this \
+             program knows: they are left as they are until it is updated"
+        );
+    }
+    Ok(())
 }
 
 /// A connection that only reads. It never checkpoints: two connections that do can corrupt the write-ahead log

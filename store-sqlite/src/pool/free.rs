@@ -109,3 +109,55 @@ pub(crate) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<u128> {
 pub(crate) fn span(row: &Row<'_>) -> rusqlite::Result<Span> {
     Ok(Span { first: key(row, 0)?, last: key(row, 1)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::SqliteStore;
+    use deploy_core::{AddressStore, Family, LeaseStore, RecordStore, StoreError};
+    use deploy_testkit::{ManualClock, sample};
+    use jiff::SignedDuration;
+    use std::sync::Arc;
+    use tempfile::TempDir;
+
+    /// However addresses come and go, what is free is kept in as few intervals as it can be.
+    #[tokio::test]
+    async fn free_intervals_join_again() {
+        let directory = TempDir::new().unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let store = SqliteStore::open(directory.path().join("deploy.db"), clock.clone()).await.unwrap();
+        let intervals = async || {
+            let count = store.read::<_, StoreError, _>(|conn| {
+                Ok(conn.query_row("SELECT count(*) FROM free_range", [], |row| row.get::<_, i64>(0))?)
+            });
+            count.await.unwrap()
+        };
+        store.put_cluster(&sample::cluster(100, 199)).await.unwrap();
+        store.heartbeat(&sample::worker(1), SignedDuration::from_hours(9)).await.unwrap();
+        let ranges = [sample::range("192.0.2.10", "192.0.2.29")];
+        store.put_pool(&sample::pool("public", 24, &ranges), &ranges).await.unwrap();
+        let want = [sample::want(Family::V4, 1, &["public"])];
+        for n in 1..=21 {
+            store.create(&sample::order(n)).await.unwrap();
+        }
+        let leased = store.claim(sample::worker(1).id, 21).await.unwrap();
+        let leases: Vec<_> = leased.iter().map(|leased| leased.lease).collect();
+        for lease in &leases[..20] {
+            store.take(lease, &want).await.unwrap();
+        }
+        assert_eq!(intervals().await, 0);
+        // Every other one first: ten holes of one address, the lowest of which the last machine takes.
+        for lease in leases[..20].iter().step_by(2) {
+            store.give_back(lease).await.unwrap();
+        }
+        clock.advance(SignedDuration::from_mins(10));
+        store.take(&leases[20], &want).await.unwrap();
+        assert_eq!(intervals().await, 9);
+        for lease in leases[..20].iter().skip(1).step_by(2) {
+            store.give_back(lease).await.unwrap();
+        }
+        store.give_back(&leases[20]).await.unwrap();
+        clock.advance(SignedDuration::from_mins(10));
+        store.take(&leases[0], &want).await.unwrap();
+        assert_eq!(intervals().await, 1);
+    }
+}

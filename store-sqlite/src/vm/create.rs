@@ -2,7 +2,7 @@
 
 use super::{log, number, row};
 use crate::{
-    column::{Columns, duration_micros},
+    column::{Columns, duration_micros, micros, timestamp},
     failure::{Failure, Unreadable},
     writer::Tx,
 };
@@ -78,6 +78,8 @@ pub(crate) fn create(tx: &Tx<'_>, order: &NewRecord) -> Result<Created, Failure<
     let range = cluster.settings.vmids;
     let vmid = number::next(tx, &cluster)?
         .ok_or_else(|| Failure::Refused(CreateError::NoNumber { cluster: name.clone(), range }))?;
+    // As it is kept, so that the answer is what a later look at the record shows.
+    let order = &NewRecord { created_at: timestamp(micros(order.created_at)), ..order.clone() };
     let record = order.numbered(vmid).map_err(|invalid| Failure::Refused(CreateError::Invalid(invalid)))?;
     must_be_new(tx, order)?;
     row::insert(tx.conn, &record)?;
