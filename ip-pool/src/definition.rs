@@ -108,6 +108,9 @@ impl PoolDefinition {
             if range.family() != network.family() {
                 return invalid(format!("{} addresses, as those of the first range", network.family()));
             }
+            if range.is_mapped() {
+                return invalid("IPv4 addresses as such, not mapped into IPv6".to_owned());
+            }
             if !network.all().contains(Interval::of(range.addresses())) {
                 return invalid(format!(
                     "addresses inside {network}, the network of the first range; for another network make another pool"

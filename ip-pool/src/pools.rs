@@ -36,16 +36,17 @@ impl<S: AddressStore + ?Sized> Pools<S> {
     /// it out.
     ///
     /// # Errors
-    /// [`PoolError::Invalid`] where the definition contradicts itself, or would turn a pool of which machines hold addresses
-    /// into one of another cluster or family; [`PoolError::Overlap`] where another pool of the cluster has one of the
+    /// [`PoolError::Invalid`] where the definition contradicts itself, or would turn a pool of which addresses are held or
+    /// rest into one of another cluster or family; [`PoolError::Overlap`] where another pool of the cluster has one of the
     /// addresses.
     pub async fn put(&self, definition: &PoolDefinition) -> Result<Pool, PoolError> {
-        let plan = definition.plan().map_err(|e| e.at(&format!("pools.{}", definition.name)))?;
-        if let Some(now) = self.usage(&plan.pool.name).await? {
-            keeps_its_nature(&now, &plan.pool)?;
+        let named = |invalid: Invalid| invalid.at(&format!("pools.{}", definition.name));
+        let plan = definition.plan().map_err(named)?;
+        match self.store.put_pool(&plan.pool, &plan.usable).await {
+            Ok(()) => Ok(plan.pool),
+            Err(PoolError::Invalid(invalid)) => Err(named(invalid).into()),
+            Err(error) => Err(error),
         }
-        self.store.put_pool(&plan.pool, &plan.usable).await?;
-        Ok(plan.pool)
     }
 
     /// Deletes a pool.
@@ -80,26 +81,6 @@ impl<S: AddressStore + ?Sized> Pools<S> {
             class: ErrorClass::Exhausted,
             message: choose::exhausted(want, missing, &asked),
         }
-    }
-}
-
-/// A pool of which machines hold addresses stays in its cluster and family: theirs would be told a foreign network otherwise.
-fn keeps_its_nature(now: &PoolUsage, pool: &Pool) -> Result<(), Invalid> {
-    let refused = |field: &str, value: String, kept: String| {
-        let held = now.held;
-        let expected = format!(
-            "{kept} as before, while machines hold {held} of its addresses; make another pool instead"
-        );
-        Err(Invalid::new(format!("pools.{}.{field}", pool.name), value, expected))
-    };
-    if now.held == 0 {
-        Ok(())
-    } else if now.pool.cluster != pool.cluster {
-        refused("cluster", pool.cluster.to_string(), now.pool.cluster.to_string())
-    } else if now.pool.family != pool.family {
-        refused("ranges", pool.family.to_string(), now.pool.family.to_string())
-    } else {
-        Ok(())
     }
 }
 

@@ -45,6 +45,12 @@ impl PoolRange {
         Family::of(self.addresses().first)
     }
 
+    /// Whether it is made of IPv4 addresses that are written as IPv6 (RFC 4291, 2.5.5.2): no guest can have those.
+    pub(crate) fn is_mapped(self) -> bool {
+        let AddressRange { first, last } = self.addresses();
+        [first, last].iter().any(|address| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()))
+    }
+
     /// All its addresses, those of the network and of broadcast included.
     pub fn addresses(self) -> AddressRange {
         match self {

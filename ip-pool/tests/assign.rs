@@ -1,18 +1,21 @@
 //! Choosing pools, and what machines are told of their addresses.
 #![allow(clippy::unwrap_used)] // in tests also outside of test functions
 
-mod fake;
-
 use deploy_core::{
-    AddressRequest, AssignError, Assignment, ErrorClass, Family, IpPool, Lease, PoolError, VmKey, WorkerId,
+    AddressRequest, AssignError, Assignment, ErrorClass, Family, IpPool, Lease, LeaseStore, PoolError,
+    RecordStore,
 };
-use fake::FakeStore;
+use deploy_testkit::{ManualClock, MemoryStore, sample};
 use ip_pool::{PoolDefinition, Pools};
+use jiff::SignedDuration;
 use std::sync::Arc;
-use uuid::Uuid;
 
-fn lease(machine: u128) -> Lease {
-    Lease { key: VmKey(Uuid::from_u128(machine)), worker: WorkerId(Uuid::from_u128(1)), epoch: 0 }
+/// Pools over a store with three machines, all leased by one worker.
+struct Desk {
+    store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
+    pools: Pools<MemoryStore>,
+    leases: Vec<Lease>,
 }
 
 fn request(family: Family, count: u8, pools: &[&str]) -> AddressRequest {
@@ -38,8 +41,15 @@ fn pool(name: &str, range: &str, gateway: &str) -> PoolDefinition {
 }
 
 /// Two small IPv4 pools and an IPv6 one on vmbr0, and one on VLAN 20 of vmbr1.
-async fn pools() -> (Arc<FakeStore>, Pools<FakeStore>) {
-    let store = Arc::new(FakeStore::default());
+async fn desk() -> Desk {
+    let clock = Arc::new(ManualClock::default());
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    store.put_cluster(&sample::cluster(100, 199)).await.unwrap();
+    store.heartbeat(&sample::worker(1), SignedDuration::from_hours(24)).await.unwrap();
+    for n in 1..=3 {
+        store.create(&sample::order(n)).await.unwrap();
+    }
+    let leased = store.claim(sample::worker(1).id, 10).await.unwrap();
     let pools = Pools::new(Arc::clone(&store));
     let mut tagged = pool("tagged", "198.51.100.0/29", "198.51.100.1");
     tagged.bridge = "vmbr1".parse().unwrap();
@@ -52,7 +62,7 @@ async fn pools() -> (Arc<FakeStore>, Pools<FakeStore>) {
     ] {
         pools.put(&definition).await.unwrap();
     }
-    (store, pools)
+    Desk { store, clock, pools, leases: leased.into_iter().map(|leased| leased.lease).collect() }
 }
 
 fn addresses(assigned: &[Assignment]) -> Vec<String> {
@@ -68,9 +78,9 @@ fn words(result: Result<Vec<Assignment>, AssignError>) -> (ErrorClass, String) {
 
 #[tokio::test]
 async fn an_assignment_says_what_the_guest_must_know() {
-    let (_, pools) = pools().await;
+    let Desk { pools, leases, .. } = desk().await;
     let got = pools
-        .assign(&lease(1), &[request(Family::V4, 1, &["small"]), request(Family::V6, 1, &[])])
+        .assign(&leases[0], &[request(Family::V4, 1, &["small"]), request(Family::V6, 1, &[])])
         .await
         .unwrap();
     assert_eq!(addresses(&got), ["203.0.113.2", "2001:db8::1"]);
@@ -81,29 +91,29 @@ async fn an_assignment_says_what_the_guest_must_know() {
 
 #[tokio::test]
 async fn unnamed_pools_are_all_that_fit_and_named_ones_in_their_order() {
-    let (_, pools) = pools().await;
-    let named = pools.assign(&lease(1), &[request(Family::V4, 2, &["small", "other"])]).await.unwrap();
+    let Desk { pools, leases, .. } = desk().await;
+    let named = pools.assign(&leases[0], &[request(Family::V4, 2, &["small", "other"])]).await.unwrap();
     assert_eq!(addresses(&named), ["203.0.113.2", "203.0.113.10"]);
     // "small" is full now; neither the tagged nor the IPv6 pool is asked.
-    let any = pools.assign(&lease(2), &[request(Family::V4, 4, &[])]).await.unwrap();
+    let any = pools.assign(&leases[1], &[request(Family::V4, 4, &[])]).await.unwrap();
     assert_eq!(addresses(&any), ["203.0.113.11", "203.0.113.12", "203.0.113.13", "203.0.113.14"]);
 }
 
 #[tokio::test]
 async fn asked_again_it_answers_the_same_also_when_the_pool_no_longer_fits() {
-    let (_, pools) = pools().await;
+    let Desk { pools, leases, .. } = desk().await;
     let requests = [request(Family::V4, 1, &["small"])];
-    let first = pools.assign(&lease(1), &requests).await.unwrap();
+    let first = pools.assign(&leases[0], &requests).await.unwrap();
     let mut moved = pool("small", "203.0.113.0/30", "203.0.113.1");
     moved.bridge = "vmbr9".parse().unwrap();
     pools.put(&moved).await.unwrap();
-    assert_eq!(pools.assign(&lease(1), &requests).await.unwrap(), first);
-    assert_eq!(words(pools.assign(&lease(2), &requests).await).0, ErrorClass::Refused);
+    assert_eq!(pools.assign(&leases[0], &requests).await.unwrap(), first);
+    assert_eq!(words(pools.assign(&leases[1], &requests).await).0, ErrorClass::Refused);
 }
 
 #[tokio::test]
 async fn a_pool_that_does_not_fit_is_refused_in_words() {
-    let (_, pools) = pools().await;
+    let Desk { pools, leases, .. } = desk().await;
     for (wanted, expected) in [
         (
             request(Family::V4, 1, &["nowhere"]),
@@ -132,7 +142,7 @@ async fn a_pool_that_does_not_fit_is_refused_in_words() {
         ),
     ] {
         assert_eq!(
-            words(pools.assign(&lease(1), &[wanted]).await),
+            words(pools.assign(&leases[0], &[wanted]).await),
             (ErrorClass::Refused, expected.to_owned())
         );
     }
@@ -140,11 +150,11 @@ async fn a_pool_that_does_not_fit_is_refused_in_words() {
 
 #[tokio::test]
 async fn a_full_pool_says_so_and_nothing_is_taken() {
-    let (_, pools) = pools().await;
-    pools.assign(&lease(1), &[request(Family::V4, 1, &["small"])]).await.unwrap();
+    let Desk { clock, pools, leases, .. } = desk().await;
+    pools.assign(&leases[0], &[request(Family::V4, 1, &["small"])]).await.unwrap();
     let wanted = [request(Family::V6, 1, &[]), request(Family::V4, 2, &["small"])];
     assert_eq!(
-        words(pools.assign(&lease(2), &wanted).await),
+        words(pools.assign(&leases[1], &wanted).await),
         (
             ErrorClass::Exhausted,
             "net0 wants 2 IPv4 and 2 cannot be had: pool small (1 held, 0 resting) full. Add a range to it, or terminate \
@@ -155,35 +165,48 @@ async fn a_full_pool_says_so_and_nothing_is_taken() {
     let usage = pools.usage(&"v6".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(usage.held, 0);
 
-    assert_eq!(pools.release(&lease(1)).await.unwrap(), ["203.0.113.2".parse::<std::net::IpAddr>().unwrap()]);
-    let (_, message) = words(pools.assign(&lease(2), &wanted).await);
+    assert_eq!(
+        pools.release(&leases[0]).await.unwrap(),
+        ["203.0.113.2".parse::<std::net::IpAddr>().unwrap()]
+    );
+    let wanted = [request(Family::V4, 1, &["small"])];
+    let (_, message) = words(pools.assign(&leases[1], &wanted).await);
     assert!(
         message.contains("0 held, 1 resting") && message.contains("until a resting address is free"),
         "{message}"
     );
+    clock.advance(SignedDuration::from_hours(2));
+    assert_eq!(addresses(&pools.assign(&leases[1], &wanted).await.unwrap()), ["203.0.113.2"]);
 }
 
 #[tokio::test]
 async fn a_lost_lease_neither_takes_nor_gives_back() {
-    let (store, pools) = pools().await;
-    pools.assign(&lease(1), &[request(Family::V4, 1, &[])]).await.unwrap();
-    store.fence();
-    assert_eq!(pools.assign(&lease(1), &[request(Family::V4, 1, &[])]).await, Err(AssignError::Fenced));
-    assert_eq!(pools.release(&lease(1)).await, Err(AssignError::Fenced));
+    let Desk { store, pools, leases, .. } = desk().await;
+    pools.assign(&leases[0], &[request(Family::V4, 1, &[])]).await.unwrap();
+    store.retire(sample::worker(1).id).await.unwrap();
+    assert_eq!(pools.assign(&leases[0], &[request(Family::V4, 1, &[])]).await, Err(AssignError::Fenced));
+    assert_eq!(pools.release(&leases[0]).await, Err(AssignError::Fenced));
 }
 
 #[tokio::test]
 async fn a_pool_in_use_stays_in_its_cluster_and_family() {
-    let (_, pools) = pools().await;
-    pools.assign(&lease(1), &[request(Family::V4, 1, &["small"])]).await.unwrap();
-    let wrong = pools.put(&pool("small", "2001:db8:1::/64", "fe80::1")).await.unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "pools.small.ranges: \"IPv6\" is not valid: IPv4 as before, while machines hold 1 of its addresses; make another \
-         pool instead"
-    );
+    let Desk { pools, leases, .. } = desk().await;
+    pools.assign(&leases[0], &[request(Family::V4, 1, &["small"])]).await.unwrap();
+    let wrong = pools.put(&pool("small", "2001:db8:1::/64", "fe80::1")).await.unwrap_err().to_string();
+    assert!(wrong.starts_with("pools.small.family: \"IPv6\" is not valid: IPv4"), "{wrong}");
     let invalid = pools.put(&pool("new", "203.0.113.64/29", "203.0.113.1")).await.unwrap_err();
     assert!(invalid.to_string().starts_with("pools.new.gateway: "), "{invalid}");
     pools.delete(&"other".parse().unwrap()).await.unwrap();
     assert!(matches!(pools.delete(&"other".parse().unwrap()).await, Err(PoolError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_v6_network_gives_its_lowest_addresses_and_a_machine_keeps_them() {
+    let Desk { pools, leases, .. } = desk().await;
+    let requests = [request(Family::V6, 3, &[])];
+    let first = pools.assign(&leases[2], &requests).await.unwrap();
+    assert_eq!(addresses(&first), ["2001:db8::1", "2001:db8::2", "2001:db8::3"]);
+    assert_eq!(pools.assign(&leases[2], &requests).await.unwrap(), first);
+    let usage = pools.usage(&"v6".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((usage.held, usage.free), (3, (1 << 64) - 4));
 }

@@ -89,6 +89,11 @@ fn ranges_lie_in_one_network_and_apart_from_one_another() {
 }
 
 #[test]
+fn an_ipv4_address_in_disguise_is_none_of_ipv6() {
+    refused(&pool(&["::ffff:203.0.113.0/120"]), "ranges[0]", "IPv4 addresses as such, not mapped into IPv6");
+}
+
+#[test]
 fn a_gateway_is_a_host_of_the_network() {
     let inside = "a host address inside 203.0.113.0/24";
     for wrong in ["203.0.114.1", "203.0.113.0", "203.0.113.255", "2001:db8::1"] {

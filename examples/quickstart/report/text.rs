@@ -4,7 +4,7 @@ use super::Machine;
 use crate::{proof::Left, simulator::Counters};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use console::{Term, style};
-use deploy_core::{LogEntry, LogEvent, Step};
+use deploy_core::{LogEntry, LogEvent};
 use jiff::Timestamp;
 
 fn print(text: &str) {
@@ -20,30 +20,24 @@ const STYLE: TableStyle = {
 
 /// One line for each machine.
 pub(crate) fn print_table(machines: &[Machine]) {
-    // Where all are ready, nobody needs to be told so again for each.
-    let statuses = machines.iter().any(|machine| machine.status != Step::Ready.as_str());
     let mut table = Table::new();
     table.load_style(STYLE);
-    let status = statuses.then_some("Status");
-    table.set_header(["Name"].into_iter().chain(status).chain([
-        "Node",
-        "VMID",
-        "Addresses",
-        "MAC",
-        "Seconds",
-    ]));
+    table.set_header(["Name", "Node", "VMID", "Addresses", "MAC", "Seconds"]);
     for machine in machines {
-        let seconds = machine.seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
-        let status = statuses.then(|| machine.status.to_owned());
-        let [name, node, vmid] = [machine.name.clone(), machine.node.clone(), machine.vmid.to_string()];
-        let last = [node, vmid, addresses(machine), machine.macs.join("\n"), seconds];
-        table.add_row([name].into_iter().chain(status).chain(last));
+        let arrived = machine.seconds.map(|seconds| format!("{seconds:.1}"));
+        table.add_row([
+            machine.name.clone(),
+            machine.node.clone(),
+            machine.vmid.to_string(),
+            addresses(machine),
+            machine.macs.join("\n"),
+            arrived.unwrap_or_else(|| format!("at {}", machine.status)),
+        ]);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 1));
     }
-    let columns = table.column_count();
-    for column in [columns - 4, columns - 1] {
+    for column in [2, 5] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
