@@ -45,9 +45,9 @@ impl Bench {
         let called = Arc::clone(&mailbox);
         let turnstile = Arc::new(Turnstile::new(self.limits, move |key| called.call(key)));
         let gate = Arc::clone(&turnstile);
-        let script = move |leased: &Leased, known: &Known| script(&gate, leased, known);
+        let turns = move |leased: &Leased, known: &Known| script(&gate, leased, known);
         Parts {
-            driver: Arc::new(Script { store: Arc::clone(&self.store), script, busy: Arc::clone(&self.busy) }),
+            driver: Arc::new(Script { store: Arc::clone(&self.store), turns, busy: Arc::clone(&self.busy) }),
             store: Arc::clone(&self.store) as _,
             hypervisor: Arc::clone(&self.tasks) as _,
             clock: Arc::new(TokioClock::new()),

@@ -11,7 +11,7 @@ use std::{
 /// Turns by a script, and what was seen of them.
 pub(crate) struct Script<F> {
     pub(crate) store: Arc<FakeStore>,
-    pub(crate) script: F,
+    pub(crate) turns: F,
     pub(crate) busy: Arc<Mutex<Busy>>,
 }
 
@@ -69,7 +69,7 @@ where
     async fn turn(&self, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
         let _turning = Turning::begin(&self.busy, leased.lease.key);
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let result = match (self.script)(leased, &known) {
+        let result = match (self.turns)(leased, &known) {
             Act::Say(result) => result,
             Act::Hang => std::future::pending().await,
             Act::Write(commit, turned) => {

@@ -61,7 +61,14 @@ async fn a_pass_does_all_that_is_due_and_ends() {
 async fn a_pass_ends_only_when_the_store_has_no_more() {
     let mut bench = Bench::new(10);
     bench.settings.turns = 1;
-    let report = tick(&bench, Duration::from_secs(60), |leased, _| advance(leased)).await.unwrap();
+    let pass = tick(&bench, Duration::from_secs(60), |leased, _| advance(leased));
+    // Also where it cannot be asked for a while.
+    let outage = async {
+        bench.until("the first is under way", |state| state.calls.contains_key("commit")).await;
+        bench.store.fail("claim", CommitError::Store(StoreError::not_written("the disk is full")));
+    };
+    let (report, ()) = tokio::join!(pass, outage);
+    let report = report.unwrap();
     assert_eq!((report.ready, report.complete), (10, true));
 }
 

@@ -7,7 +7,7 @@ use crate::{
 use deploy_core::*;
 use jiff::SignedDuration;
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -130,7 +130,7 @@ async fn slots_are_kept_under_load() {
     let mut bench = Bench::new(60);
     bench.limits = Limits { template: 4, ..Limits::default() };
     let script = clone_by_task(&bench, 10);
-    let cloning = Arc::new(Mutex::new((HashMap::new(), 0)));
+    let cloning = Arc::new(Mutex::new((HashSet::new(), 0)));
     let seen = Arc::clone(&cloning);
     let worker = bench.start(move |gate, leased, known| {
         let (key, slot) = (leased.lease.key, Slot::Template("c1".parse().unwrap(), Vmid::MIN));
@@ -140,11 +140,11 @@ async fn slots_are_kept_under_load() {
         }
         let mut cloning = seen.lock().unwrap();
         if is_new {
-            cloning.0.insert(key, ());
+            cloning.0.insert(key);
             cloning.1 = cloning.1.max(cloning.0.len());
         }
         let act = script(leased, known);
-        if matches!(act, Act::Write(_, Turned::Again(_))) && cloning.0.remove(&key).is_some() {
+        if matches!(act, Act::Write(_, Turned::Again(_))) && cloning.0.remove(&key) {
             gate.leave(key);
         }
         act
