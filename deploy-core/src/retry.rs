@@ -1,7 +1,7 @@
 //! How long to wait before trying again. Nothing here can give up.
 
 use crate::{ErrorClass, VmKey};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// The delays between tries.
 ///
@@ -85,6 +85,11 @@ impl RetryPolicy {
         let spread = i128::from(jitter(key, failures) % 256) * delay / 1024;
         SignedDuration::from_millis(i64::try_from(delay + spread).unwrap_or(i64::MAX))
     }
+}
+
+/// The time after a delay; a policy's delay may reach beyond all times.
+pub(crate) fn later(now: Timestamp, delay: SignedDuration) -> Timestamp {
+    now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// A number that differs between machines and tries but is always the same for one (splitmix64's finaliser).

@@ -3,7 +3,7 @@
 use crate::{
     Assignment, Attention, Change, ChangeKind, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine,
     NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord,
+    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -216,7 +216,7 @@ impl Settling<'_> {
     fn await_arrival(&self, why: &str) -> Commit {
         Commit {
             failures: Some(0),
-            due: Some(Due::At(self.now + self.policy.late_arrival)),
+            due: Some(Due::At(later(self.now, self.policy.late_arrival))),
             log: Some(self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
         }
@@ -329,7 +329,7 @@ impl Settling<'_> {
 
     fn waiting(&self, why: String) -> Commit {
         Commit {
-            due: Some(Due::At(self.now + self.policy.poll)),
+            due: Some(Due::At(later(self.now, self.policy.poll))),
             log: Some(self.line(LogEvent::Waiting { why })),
             ..Commit::default()
         }
@@ -350,7 +350,7 @@ impl Settling<'_> {
         };
         let mut commit = Commit {
             failures: Some(failures),
-            due: Some(Due::At(self.now + self.policy.delay(self.record.key, failures, class))),
+            due: Some(Due::At(later(self.now, self.policy.delay(self.record.key, failures, class)))),
             log: Some(self.line(event)),
             ..Commit::default()
         };
@@ -366,7 +366,7 @@ impl Settling<'_> {
         let mut commit = Commit {
             progress: Some(Progress::Untried),
             failures: Some(failures),
-            due: Some(Due::At(self.now + delay)),
+            due: Some(Due::At(later(self.now, delay))),
             log: Some(self.line(LogEvent::Attention { message: message.clone() })),
             ..Commit::default()
         };

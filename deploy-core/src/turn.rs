@@ -4,7 +4,7 @@ use crate::{
     AssignError, Change, Clock, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool, LeaseStore,
     Leased, Machine, NodeName, Numbered, Obscured, Observation, Outcome, Progress, RenumberError, Report,
     RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey, VmRecord, decide, query,
-    settle, slots,
+    retry::later, settle, slots,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -192,7 +192,7 @@ impl Turn<'_> {
             self.commit(Outcome::Waiting(why.clone())).await?;
             self.leased.waits_for = Some(why);
         }
-        Ok(Turned::Until(self.seams.clock.now() + self.seams.policy.poll))
+        Ok(Turned::Until(later(self.seams.clock.now(), self.seams.policy.poll)))
     }
 
     async fn submit(&mut self, target: &Target, change: &Change) -> Result<Turned, CommitError> {

@@ -1,1 +1,114 @@
+//! The tables: names, orders, and which command is legal when.
 
+use crate::orders::{order, plain};
+use deploy_core::*;
+use serde_json::json;
+
+/// Pinned here as text: panels and databases hold them.
+const PIPELINE: [&str; 15] = [
+    "creation",
+    "set_ip",
+    "clone",
+    "migrated",
+    "set_cpu_ram",
+    "set_system_disk_size",
+    "set_system_disk_bandwidth",
+    "set_created_additional_disk",
+    "set_additional_disk_size",
+    "set_additional_disk_bandwidth",
+    "set_network",
+    "set_firewall",
+    "set_cloudinit",
+    "starting",
+    "ready",
+];
+
+#[test]
+fn the_pipeline_has_these_steps_in_this_order() {
+    let steps = Operation::Create.steps();
+    assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), PIPELINE);
+    assert_eq!(serde_json::to_value(steps).unwrap(), json!(PIPELINE));
+    let parsed: Vec<Step> = PIPELINE.iter().map(|name| name.parse().unwrap()).collect();
+    assert_eq!(parsed, steps);
+    assert_eq!(serde_json::from_value::<Vec<Step>>(json!(PIPELINE)).unwrap(), steps);
+}
+
+#[test]
+fn taking_a_machine_away_has_these_steps() {
+    let names: Vec<&str> = Operation::Terminate.steps().iter().map(|step| step.as_str()).collect();
+    assert_eq!(names, ["stopping", "deleting_backups", "removing", "releasing_ip", "terminated"]);
+}
+
+#[test]
+fn every_step_has_one_name() {
+    for step in Step::ALL {
+        assert_eq!(step.as_str().parse(), Ok(*step));
+        assert_eq!(format!("{step:>30}").len(), 30, "padded, for tables");
+    }
+    for wrong in ["", "Ready", "ready ", "set-ip", "unknown"] {
+        assert!(wrong.parse::<Step>().is_err(), "{wrong:?}");
+        assert!(serde_json::from_value::<Step>(json!(wrong)).is_err());
+    }
+}
+
+#[test]
+fn what_was_completed_last_follows_from_the_table() {
+    for operation in Operation::ALL {
+        let steps = operation.steps();
+        assert_eq!(steps[0].last_completed(*operation), None);
+        for pair in steps.windows(2) {
+            assert_eq!(pair[1].last_completed(*operation), Some(pair[0]));
+            assert_eq!(operation.after(pair[0]), Some(pair[1]));
+            assert!(!pair[0].is_rest(), "only the last step is a rest");
+        }
+        let last = *steps.last().unwrap();
+        assert!(last.is_rest() && operation.after(last).is_none());
+        assert_eq!(operation.first(), steps[0]);
+    }
+    assert_eq!(Step::Ready.last_completed(Operation::Create), Some(Step::Starting));
+    assert_eq!(Step::Ready.last_completed(Operation::Terminate), None);
+}
+
+#[test]
+fn operations_and_commands_have_names() {
+    for operation in Operation::ALL {
+        assert_eq!(operation.to_string().parse(), Ok(*operation));
+        assert_eq!(serde_json::to_value(operation).unwrap(), json!(operation.as_str()));
+        assert_eq!(serde_json::from_value::<Operation>(json!(operation.as_str())).unwrap(), *operation);
+    }
+    for command in [Command::Retry, Command::Terminate] {
+        assert_eq!(command.to_string().parse(), Ok(command));
+        assert_eq!(serde_json::to_value(command).unwrap(), json!(command.as_str()));
+    }
+    assert!("create ".parse::<Operation>().is_err() && "stop".parse::<Command>().is_err());
+}
+
+#[test]
+fn commands_are_legal_by_step_and_queue() {
+    let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
+    let queued = Ok(Admission::Queued(new));
+    let already = Ok(Admission::AlreadyQueued(old));
+    let done = Ok(Admission::AlreadyDone);
+    let (retry, terminate) = (Command::Retry, Command::Terminate);
+    for operation in Operation::ALL {
+        for step in operation.steps() {
+            let with = |waiting: &[Command]| {
+                let pending = waiting.iter().map(|command| QueuedCommand { id: old, command: *command });
+                VmRecord { operation: *operation, step: *step, pending: pending.collect(), ..order(plain()) }
+            };
+            let asked = |waiting: &[Command], command| admit(&with(waiting), command, new);
+            let creating = *operation == Operation::Create;
+            assert_eq!(asked(&[], terminate), if creating { queued } else { done }, "{step}");
+            assert_eq!(asked(&[terminate], terminate), already, "{step}");
+            let retried = match step {
+                Step::Ready => Err(Denied::AtRest(Step::Ready)),
+                Step::Terminated => Err(Denied::Terminating),
+                _ => queued,
+            };
+            assert_eq!(asked(&[], retry), retried, "{step}");
+            assert_eq!(asked(&[terminate], retry), retried, "{step}");
+            assert_eq!(asked(&[retry], retry), already, "{step}");
+            assert_eq!(asked(&[retry], terminate), if creating { queued } else { done }, "{step}");
+        }
+    }
+}
