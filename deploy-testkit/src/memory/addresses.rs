@@ -3,42 +3,61 @@ use deploy_core::{
     AddressRange, Family, HeldAddress, Invalid, Pool, PoolError, PoolName, PoolUsage, TakeError, VmKey, Want,
 };
 use jiff::Timestamp;
-use std::{collections::BTreeMap, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// Pools and who has their addresses. The plainest way: an address is free when it is usable and nobody has it.
 #[derive(Default)]
 pub(super) struct Addresses {
     pools: BTreeMap<PoolName, Defined>,
-    taken: u64,
+    /// What each machine holds, in the order in which it was taken.
+    held: BTreeMap<VmKey, Vec<HeldAddress>>,
 }
 
 struct Defined {
     pool: Pool,
     usable: Vec<AddressRange>,
-    /// Held and resting ones.
-    given: BTreeMap<IpAddr, Given>,
-}
-
-#[derive(Clone)]
-struct Given {
-    to: VmKey,
-    held: HeldAddress,
-    /// The how-manieth address it was that was taken.
-    turn: u64,
-    /// `None` while it is held, else when its rest is over.
-    until: Option<Timestamp>,
+    /// Held and resting addresses; the latter with the end of their rest.
+    given: BTreeMap<IpAddr, Option<Timestamp>>,
+    /// The resting ones by the end of their rest.
+    resting: BTreeSet<(Timestamp, IpAddr)>,
+    /// Nothing below is free, so that nobody looks there again.
+    full_below: Option<IpAddr>,
 }
 
 impl Defined {
     /// Forgets what has rested long enough.
     fn reclaim(&mut self, now: Timestamp) {
-        self.given.retain(|_, given| given.until.is_none_or(|until| until > now));
+        while let Some((until, address)) = self.resting.first().copied()
+            && until <= now
+        {
+            self.resting.pop_first();
+            self.put_back(address);
+        }
+    }
+
+    fn put_back(&mut self, address: IpAddr) {
+        self.given.remove(&address);
+        self.full_below = self.full_below.map(|below| below.min(address));
+    }
+
+    /// Takes the lowest free address.
+    fn take_lowest(&mut self) -> Option<IpAddr> {
+        let address = self.lowest_free()?;
+        self.given.insert(address, None);
+        self.full_below = Some(address);
+        Some(address)
     }
 
     fn lowest_free(&self) -> Option<IpAddr> {
         let of_range = |range: &AddressRange| {
-            let mut candidate = range.first;
-            for given in self.given.range(range.first..=range.last).map(|(address, _)| *address) {
+            let mut candidate = self.full_below.map_or(range.first, |below| below.max(range.first));
+            if candidate > range.last {
+                return None;
+            }
+            for given in self.given.range(candidate..=range.last).map(|(address, _)| *address) {
                 if candidate < given {
                     break;
                 }
@@ -54,18 +73,14 @@ impl Defined {
     }
 
     fn usage(&self, now: Timestamp) -> PoolUsage {
-        let counted = |wanted: &dyn Fn(&IpAddr, &Given) -> bool| {
-            self.given.iter().filter(|(address, given)| wanted(address, given)).count() as u64
-        };
-        let rests = |given: &Given| given.until.is_some_and(|until| until > now);
         let size = self.usable.iter().fold(0_u128, |sum, range| sum.saturating_add(size(range)));
-        let out =
-            counted(&|address, given| (given.until.is_none() || rests(given)) && self.is_usable(*address));
+        let still = |until: &Option<Timestamp>| until.is_none_or(|until| until > now);
+        let given = self.given.iter().filter(|(address, until)| still(until) && self.is_usable(**address));
         PoolUsage {
             pool: self.pool.clone(),
-            free: size.saturating_sub(u128::from(out)),
-            held: counted(&|_, given| given.until.is_none()),
-            resting: counted(&|_, given| rests(given)),
+            free: size.saturating_sub(given.count() as u128),
+            held: (self.given.len() - self.resting.len()) as u64,
+            resting: self.resting.iter().filter(|(until, _)| *until > now).count() as u64,
         }
     }
 }
@@ -83,8 +98,10 @@ impl Addresses {
             must_not_move(before, pool)?;
         }
         self.must_not_overlap(pool, usable, now)?;
-        let given = self.pools.remove(&pool.name).map(|before| before.given).unwrap_or_default();
-        let defined = Defined { pool: pool.clone(), usable: usable.to_vec(), given };
+        let (given, resting) =
+            self.pools.remove(&pool.name).map(|before| (before.given, before.resting)).unwrap_or_default();
+        let defined =
+            Defined { pool: pool.clone(), usable: usable.to_vec(), given, resting, full_below: None };
         self.pools.insert(pool.name.clone(), defined);
         Ok(())
     }
@@ -100,7 +117,7 @@ impl Addresses {
             .values()
             .filter(|other| other.pool.cluster == pool.cluster && other.pool.name != pool.name);
         let met = others.flat_map(|other| {
-            let given = other.given.iter().filter(|(_, given)| given.until.is_none_or(|until| until > now));
+            let given = other.given.iter().filter(|(_, until)| until.is_none_or(|until| until > now));
             let given = given.map(|(address, _)| AddressRange { first: *address, last: *address });
             let theirs = other.usable.iter().copied().chain(given);
             theirs
@@ -117,7 +134,7 @@ impl Addresses {
 
     pub(super) fn delete(&mut self, name: &PoolName) -> Result<(), PoolError> {
         let defined = self.pools.get(name).ok_or_else(|| PoolError::NotFound(name.clone()))?;
-        let held = defined.given.values().filter(|given| given.until.is_none()).count() as u64;
+        let held = (defined.given.len() - defined.resting.len()) as u64;
         if held > 0 {
             return Err(PoolError::InUse { pool: name.clone(), held });
         }
@@ -135,12 +152,10 @@ impl Addresses {
         wants: &[Want],
         now: Timestamp,
     ) -> Result<Vec<HeldAddress>, TakeError> {
-        let mut new = Vec::new();
+        let before = self.held(key).len();
         for want in wants {
-            if let Err(error) = self.take_missing(key, want, now, &mut new) {
-                for (pool, address) in new {
-                    self.pools.get_mut(&pool).map(|defined| defined.given.remove(&address));
-                }
+            if let Err(error) = self.take_missing(key, want, now) {
+                self.undo(key, before);
                 return Err(error);
             }
         }
@@ -148,14 +163,9 @@ impl Addresses {
         Ok(wants.iter().flat_map(|want| held.iter().filter(|held| meets(want, held)).cloned()).collect())
     }
 
-    fn take_missing(
-        &mut self,
-        key: VmKey,
-        want: &Want,
-        now: Timestamp,
-        new: &mut Vec<(PoolName, IpAddr)>,
-    ) -> Result<(), TakeError> {
-        let has = self.held(key).iter().filter(|held| meets(want, held)).count();
+    fn take_missing(&mut self, key: VmKey, want: &Want, now: Timestamp) -> Result<(), TakeError> {
+        let held = self.held.entry(key).or_default();
+        let has = held.iter().filter(|held| meets(want, held)).count();
         let mut missing = usize::from(want.count).saturating_sub(has);
         for name in &want.pools {
             let Some(defined) = self.pools.get_mut(name) else { continue };
@@ -164,12 +174,9 @@ impl Addresses {
             }
             defined.reclaim(now);
             while missing > 0
-                && let Some(address) = defined.lowest_free()
+                && let Some(address) = defined.take_lowest()
             {
-                self.taken += 1;
-                let held = HeldAddress { nic: want.nic, address, pool: name.clone() };
-                defined.given.insert(address, Given { to: key, held, turn: self.taken, until: None });
-                new.push((name.clone(), address));
+                held.push(HeldAddress { nic: want.nic, address, pool: name.clone() });
                 missing -= 1;
             }
         }
@@ -177,22 +184,30 @@ impl Addresses {
         if missing == 0 { Ok(()) } else { Err(TakeError::Exhausted { want: want.clone(), missing }) }
     }
 
-    pub(super) fn give_back(&mut self, key: VmKey, now: Timestamp) -> Vec<HeldAddress> {
-        let given = self.held(key);
-        for defined in self.pools.values_mut() {
-            for address in defined.given.values_mut().filter(|given| given.to == key) {
-                address.until = address.until.or_else(|| Some(later(now, defined.pool.rest)));
+    /// Puts back all that the machine took beyond the first so many.
+    fn undo(&mut self, key: VmKey, keep: usize) {
+        for new in self.held.get_mut(&key).into_iter().flat_map(|held| held.drain(keep..)) {
+            if let Some(defined) = self.pools.get_mut(&new.pool) {
+                defined.put_back(new.address);
             }
         }
-        given
+    }
+
+    pub(super) fn give_back(&mut self, key: VmKey, now: Timestamp) -> Vec<HeldAddress> {
+        let held = self.held.remove(&key).unwrap_or_default();
+        for HeldAddress { address, pool, .. } in &held {
+            if let Some(defined) = self.pools.get_mut(pool) {
+                let until = later(now, defined.pool.rest);
+                defined.given.insert(*address, Some(until));
+                defined.resting.insert((until, *address));
+            }
+        }
+        held
     }
 
     /// What a machine holds, in the order in which it was taken.
     pub(super) fn held(&self, key: VmKey) -> Vec<HeldAddress> {
-        let given = self.pools.values().flat_map(|defined| defined.given.values());
-        let mut held: Vec<&Given> = given.filter(|given| given.to == key && given.until.is_none()).collect();
-        held.sort_by_key(|given| given.turn);
-        held.into_iter().map(|given| given.held.clone()).collect()
+        self.held.get(&key).cloned().unwrap_or_default()
     }
 }
 

@@ -139,8 +139,8 @@ mod tests {
         for n in 1..=21 {
             store.create(&sample::order(n)).await.unwrap();
         }
-        let leased = store.claim(sample::worker(1).id, 21).await.unwrap();
-        let leases: Vec<_> = leased.iter().map(|leased| leased.lease).collect();
+        let claimed = store.claim(sample::worker(1).id, 21).await.unwrap();
+        let leases: Vec<_> = claimed.iter().map(|leased| leased.lease).collect();
         for lease in &leases[..20] {
             store.take(lease, &want).await.unwrap();
         }
