@@ -14,37 +14,37 @@ use std::{
 
 /// What goes wrong, and what is commanded.
 #[derive(Debug, Clone, Default)]
-pub struct Trouble {
-    pub faults: Faults,
-    pub writes: Vec<Option<WriteFault>>,
+pub(crate) struct Trouble {
+    pub(crate) faults: Faults,
+    pub(crate) writes: Vec<Option<WriteFault>>,
     /// The owner of this turn dies after so many polls.
-    pub crashes: Vec<Option<u8>>,
-    pub refusals: u32,
+    pub(crate) crashes: Vec<Option<u8>>,
+    pub(crate) refusals: u32,
     /// Commands, by the number of the turn before which they come.
-    pub commands: BTreeMap<u32, Command>,
+    pub(crate) commands: BTreeMap<u32, Command>,
 }
 
-pub struct Bench {
-    pub clock: Arc<TestClock>,
-    pub world: Arc<World>,
-    pub ledger: Arc<Ledger>,
-    pub pool: Arc<Addresses>,
-    pub seams: Seams,
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) world: Arc<World>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) pool: Arc<Addresses>,
+    pub(crate) seams: Seams,
 }
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    pub turns: u32,
+pub(crate) struct Run {
+    pub(crate) turns: u32,
     /// The most turns that were taken within one virtual second.
-    pub busiest_second: u32,
+    pub(crate) busiest_second: u32,
 }
 
 /// More turns than any order needs, whatever goes wrong within its script.
 const ENOUGH: u32 = 6000;
 
 impl Bench {
-    pub fn new(record: VmRecord, set_up: impl FnOnce(&mut Cluster)) -> Self {
+    pub(crate) fn new(record: VmRecord, set_up: impl FnOnce(&mut Cluster)) -> Self {
         let clock = Arc::new(TestClock::default());
         let world = Arc::new(World::new(clock.clone()));
         world.with(set_up);
@@ -66,14 +66,14 @@ impl Bench {
         Self { clock, world, ledger, pool, seams }
     }
 
-    pub fn record(&self) -> VmRecord {
+    pub(crate) fn record(&self) -> VmRecord {
         self.ledger.with(|state| state.record.clone())
     }
 
     /// Takes turns until nothing is due.
     ///
     /// Panics where that takes more turns than it ever should.
-    pub fn run(&self, trouble: Trouble) -> Run {
+    pub(crate) fn run(&self, trouble: Trouble) -> Run {
         let Trouble { faults, writes, crashes, refusals, mut commands } = trouble;
         self.world.with(|cluster| cluster.faults = faults);
         self.ledger.with(|state| state.faults = writes.into());
@@ -138,14 +138,14 @@ impl Bench {
 }
 
 /// So many cases, or as many as `PROPTEST_CASES` says.
-pub fn tried(cases: u32) -> ProptestConfig {
+pub(crate) fn tried(cases: u32) -> ProptestConfig {
     let told = std::env::var_os("PROPTEST_CASES").is_some();
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if told { default } else { ProptestConfig { cases, ..default } }
 }
 
 /// Polls a future by hand at most so many times, and drops it.
-pub fn now_or<F: Future>(future: F, polls: u8) -> Option<F::Output> {
+pub(crate) fn now_or<F: Future>(future: F, polls: u8) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..polls {

@@ -23,7 +23,7 @@ fn write_faults() -> impl Strategy<Value = Vec<Option<WriteFault>>> {
     vec(fault, 0..60)
 }
 
-pub fn troubles() -> impl Strategy<Value = Trouble> {
+pub(crate) fn troubles() -> impl Strategy<Value = Trouble> {
     (
         any::<u64>(),
         0..60_usize,
@@ -41,7 +41,7 @@ pub fn troubles() -> impl Strategy<Value = Trouble> {
         })
 }
 
-pub fn bench(case: &Case) -> Bench {
+pub(crate) fn bench(case: &Case) -> Bench {
     Bench::new(order(case.spec.clone()), |cluster| case.set_up(cluster))
 }
 
@@ -52,7 +52,7 @@ proptest! {
     fn an_order_comes_to_rest_as_ordered(case in cases(), trouble in troubles()) {
         let bench = bench(&case);
         let run = bench.run(trouble);
-        assert_orderly(&bench, run);
+        assert_orderly(&bench, &run);
         let record = bench.record();
         prop_assert_eq!(record.step, Step::Ready);
         prop_assert_eq!(record.attention.clone(), None);
@@ -72,7 +72,7 @@ proptest! {
         let commands = turns.into_iter().map(|turn| (turn, Command::Retry)).collect();
         // Of the commands that come after the rest none is legal.
         let run = bench.run(Trouble { commands, ..trouble });
-        assert_orderly(&bench, run);
+        assert_orderly(&bench, &run);
         let record = bench.record();
         prop_assert_eq!(record.step, Step::Ready);
         assert_as_ordered(&bench, &case, &record);
@@ -90,7 +90,7 @@ proptest! {
 }
 
 /// What holds of every run.
-pub fn assert_orderly(bench: &Bench, run: Run) {
+pub(crate) fn assert_orderly(bench: &Bench, run: &Run) {
     let violations = bench.ledger.with(|state| state.violations.clone());
     assert!(violations.is_empty(), "{violations:#?}\n{}", told(bench));
     assert!(run.busiest_second <= HOT, "{} turns within one second", run.busiest_second);

@@ -15,14 +15,14 @@ use std::{
 
 /// The time, moved by the test.
 #[derive(Default)]
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub fn to(&self, at: Timestamp) {
+    pub(crate) fn to(&self, at: Timestamp) {
         self.0.fetch_max(at.as_millisecond(), Ordering::SeqCst);
     }
 
-    pub fn advance(&self, by: SignedDuration) {
+    pub(crate) fn advance(&self, by: SignedDuration) {
         self.to(self.now() + by);
     }
 }
@@ -35,30 +35,30 @@ impl Clock for TestClock {
 
 /// What becomes of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteFault {
+pub(crate) enum WriteFault {
     NotWritten,
     WrittenUnanswered,
     LostUnanswered,
 }
 
-pub struct Ledger {
+pub(crate) struct Ledger {
     state: Mutex<State>,
 }
 
-pub struct State {
-    pub record: VmRecord,
-    pub epoch: i64,
-    pub commits: Vec<Commit>,
-    pub log: Vec<LogLine>,
-    pub notices: Vec<Notice>,
-    pub faults: VecDeque<Option<WriteFault>>,
+pub(crate) struct State {
+    pub(crate) record: VmRecord,
+    pub(crate) epoch: i64,
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) faults: VecDeque<Option<WriteFault>>,
     /// What must never happen, in words.
-    pub violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
     renumbered: Option<(Vmid, Vmid)>,
 }
 
 impl Ledger {
-    pub fn new(record: VmRecord) -> Self {
+    pub(crate) fn new(record: VmRecord) -> Self {
         Self {
             state: Mutex::new(State {
                 record,
@@ -73,12 +73,12 @@ impl Ledger {
         }
     }
 
-    pub fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         act(&mut self.state.lock().unwrap())
     }
 
     /// Leases the record to a new owner; whoever had it is fenced.
-    pub fn lease(&self) -> Leased {
+    pub(crate) fn lease(&self) -> Leased {
         self.with(|state| {
             state.epoch += 1;
             let lease = Lease {
@@ -90,7 +90,7 @@ impl Ledger {
         })
     }
 
-    pub fn command(&self, command: Command) -> Result<Admission, Denied> {
+    pub(crate) fn command(&self, command: Command) -> Result<Admission, Denied> {
         self.with(|state| {
             let id = CommandId(uuid::Uuid::from_u128(state.commits.len() as u128 + 1000));
             let admission = admit(&state.record, command, id)?;
@@ -215,12 +215,12 @@ impl LeaseStore for Ledger {
 }
 
 /// A pool that gives each NIC consecutive addresses, and sees to it that none comes back while its machine may live.
-pub struct Addresses {
-    pub ledger: Arc<Ledger>,
-    pub world: Arc<World>,
-    pub held: Mutex<Vec<Assignment>>,
+pub(crate) struct Addresses {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) world: Arc<World>,
+    pub(crate) held: Mutex<Vec<Assignment>>,
     /// How many calls are refused before one is met.
-    pub refusals: Mutex<u32>,
+    pub(crate) refusals: Mutex<u32>,
 }
 
 #[async_trait]
@@ -271,7 +271,7 @@ impl Addresses {
 }
 
 /// The `n`th address of a family that a NIC gets.
-pub fn address(nic: NicSlot, family: Family, n: u8) -> Assignment {
+pub(crate) fn address(nic: NicSlot, family: Family, n: u8) -> Assignment {
     let (address, prefix_len, gateway): (IpAddr, u8, IpAddr) = match family {
         Family::V4 => (
             Ipv4Addr::new(198, 51, 100 + nic.get(), 10 + n).into(),

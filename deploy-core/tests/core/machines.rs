@@ -7,10 +7,10 @@ use crate::{
 use deploy_core::*;
 use std::collections::BTreeMap;
 
-pub const OURS: SmbiosUuid = SmbiosUuid(uuid::Uuid::from_u128(0xc10e));
+pub(crate) const OURS: SmbiosUuid = SmbiosUuid(uuid::Uuid::from_u128(0xc10e));
 
 /// A record at a step of its creation, its machine cloned and its addresses taken.
-pub fn at(step: Step, spec: VmSpec) -> VmRecord {
+pub(crate) fn at(step: Step, spec: VmSpec) -> VmRecord {
     let mut record = order(spec);
     record.step = step;
     record.smbios = Some(OURS);
@@ -27,12 +27,12 @@ pub fn at(step: Step, spec: VmSpec) -> VmRecord {
 }
 
 /// A record at a step of its termination.
-pub fn leaving(step: Step) -> VmRecord {
+pub(crate) fn leaving(step: Step) -> VmRecord {
     VmRecord { operation: Operation::Terminate, ..at(step, plain()) }
 }
 
 /// The machine of a plain order, as ordered, stopped, and shown from all sides.
-pub fn plain_machine(record: &VmRecord) -> Machine {
+pub(crate) fn plain_machine(record: &VmRecord) -> Machine {
     let scsi0: DiskSlot = p("scsi0");
     let config = MachineConfig {
         revision: Some(p("r1")),
@@ -62,7 +62,7 @@ pub fn plain_machine(record: &VmRecord) -> Machine {
     }
 }
 
-pub fn disk(volume: &str, size: u64) -> Disk {
+pub(crate) fn disk(volume: &str, size: u64) -> Disk {
     Disk {
         volume: volume.to_owned(),
         storage: p("local"),
@@ -73,17 +73,17 @@ pub fn disk(volume: &str, size: u64) -> Disk {
 }
 
 /// One NIC with addresses of both families.
-pub fn networked() -> VmSpec {
+pub(crate) fn networked() -> VmSpec {
     VmSpec { nics: vec![nic(from_pools(2, 1))], ..plain() }
 }
 
 /// What is decided where the machine is seen.
-pub fn seen(record: &VmRecord, machine: &Machine) -> Decision {
+pub(crate) fn seen(record: &VmRecord, machine: &Machine) -> Decision {
     decided(record, Sighting::Seen(Box::new(machine.clone())))
 }
 
 /// What is decided on this sighting, which must be the same each time it is asked.
-pub fn decided(record: &VmRecord, sighting: Sighting) -> Decision {
+pub(crate) fn decided(record: &VmRecord, sighting: Sighting) -> Decision {
     let observation = Observation { machine: Some(sighting), task: None };
     let decision = decide(record, &observation, &RetryPolicy::default());
     assert_eq!(decision, decide(record, &observation, &RetryPolicy::default()));
@@ -91,7 +91,7 @@ pub fn decided(record: &VmRecord, sighting: Sighting) -> Decision {
 }
 
 /// The change that is asked for.
-pub fn change(decision: Decision) -> Change {
+pub(crate) fn change(decision: Decision) -> Change {
     match decision {
         Decision::Submit(_, change) => *change,
         other => panic!("no change is asked for: {other:?}"),
@@ -99,28 +99,28 @@ pub fn change(decision: Decision) -> Change {
 }
 
 /// The settings that are asked for.
-pub fn settings(decision: Decision) -> Configure {
+pub(crate) fn settings(decision: Decision) -> Configure {
     match change(decision) {
         Change::Configure(configure) => *configure,
         other => panic!("no settings are asked for: {other:?}"),
     }
 }
 
-pub fn impossible(decision: Decision) -> String {
+pub(crate) fn impossible(decision: Decision) -> String {
     match decision {
         Decision::Impossible(why) => why,
         other => panic!("it is possible: {other:?}"),
     }
 }
 
-pub fn waits(decision: Decision) -> String {
+pub(crate) fn waits(decision: Decision) -> String {
     match decision {
         Decision::Wait(why) => why,
         other => panic!("it does not wait: {other:?}"),
     }
 }
 
-pub fn is_done(decision: &Decision) -> bool {
+pub(crate) fn is_done(decision: &Decision) -> bool {
     matches!(decision, Decision::Done(_))
 }
 

@@ -6,36 +6,36 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::{collections::BTreeMap, str::FromStr};
 
 /// Parses what a test knows to be right.
-pub fn p<T: FromStr<Err = Invalid>>(text: &str) -> T {
+pub(crate) fn p<T: FromStr<Err = Invalid>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-pub fn gib(size: u64) -> GiB {
+pub(crate) fn gib(size: u64) -> GiB {
     size.try_into().unwrap()
 }
 
-pub fn vmid(number: u32) -> Vmid {
+pub(crate) fn vmid(number: u32) -> Vmid {
     number.try_into().unwrap()
 }
 
-pub fn slot(index: u8) -> NicSlot {
+pub(crate) fn slot(index: u8) -> NicSlot {
     index.try_into().unwrap()
 }
 
-pub const TEMPLATE: u32 = 9000;
-pub const NUMBER: u32 = 1001;
-pub const HASH: &str =
+pub(crate) const TEMPLATE: u32 = 9000;
+pub(crate) const NUMBER: u32 = 1001;
+pub(crate) const HASH: &str =
     "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
-pub const KEY: &str =
+pub(crate) const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAy/9Hyhzjwk59BsmVXonf/i4mfksTeSpqRvgFv0AB0n ann@laptop";
 
 /// The hash of some password.
-pub fn hash() -> PasswordHash {
+pub(crate) fn hash() -> PasswordHash {
     PasswordHash::try_from(HASH.to_owned()).unwrap()
 }
 
 /// The plainest order.
-pub fn plain() -> VmSpec {
+pub(crate) fn plain() -> VmSpec {
     VmSpec {
         cluster: p("main"),
         domain: p("vps-{vmid}.example.net"),
@@ -60,7 +60,7 @@ pub fn plain() -> VmSpec {
     }
 }
 
-pub fn nic(addressing: Addressing) -> NicSpec {
+pub(crate) fn nic(addressing: Addressing) -> NicSpec {
     NicSpec {
         bridge: p("vmbr0"),
         vlan: None,
@@ -71,12 +71,12 @@ pub fn nic(addressing: Addressing) -> NicSpec {
     }
 }
 
-pub fn from_pools(v4: u8, v6: u8) -> Addressing {
+pub(crate) fn from_pools(v4: u8, v6: u8) -> Addressing {
     let draw = |count| (count > 0).then(|| Draw { count, pools: vec![] });
     Addressing::Pools(FromPools { v4: draw(v4), v6: draw(v6) })
 }
 
-pub fn rule(port: u16) -> FirewallRule {
+pub(crate) fn rule(port: u16) -> FirewallRule {
     FirewallRule {
         direction: Direction::In,
         action: RuleAction::Accept,
@@ -89,7 +89,7 @@ pub fn rule(port: u16) -> FirewallRule {
     }
 }
 
-pub fn firewall(rules: Vec<FirewallRule>) -> FirewallSpec {
+pub(crate) fn firewall(rules: Vec<FirewallRule>) -> FirewallSpec {
     FirewallSpec {
         policy_in: PacketPolicy::Drop,
         policy_out: PacketPolicy::Accept,
@@ -99,7 +99,7 @@ pub fn firewall(rules: Vec<FirewallRule>) -> FirewallSpec {
 }
 
 /// An order, complete and with its number.
-pub fn order(spec: VmSpec) -> VmRecord {
+pub(crate) fn order(spec: VmSpec) -> VmRecord {
     spec.check().unwrap();
     let order = NewRecord {
         key: VmKey(uuid::Uuid::from_u128(0xdead_beef)),
@@ -114,18 +114,19 @@ pub fn order(spec: VmSpec) -> VmRecord {
 
 /// An order and the cluster that it meets.
 #[derive(Debug, Clone)]
-pub struct Case {
-    pub spec: VmSpec,
-    pub template: ModelMachine,
-    pub configures_by_task: bool,
-    pub shows_pools: bool,
-    pub follows_shutdown: bool,
-    pub stranger: bool,
-    pub falls: u32,
+#[allow(clippy::struct_excessive_bools)] // independent of each other
+pub(crate) struct Case {
+    pub(crate) spec: VmSpec,
+    pub(crate) template: ModelMachine,
+    pub(crate) configures_by_task: bool,
+    pub(crate) shows_pools: bool,
+    pub(crate) follows_shutdown: bool,
+    pub(crate) stranger: bool,
+    pub(crate) falls: u32,
 }
 
 impl Case {
-    pub fn set_up(&self, cluster: &mut Cluster) {
+    pub(crate) fn set_up(&self, cluster: &mut Cluster) {
         let Self { follows_shutdown, falls, .. } = *self;
         let template = ModelMachine { follows_shutdown, falls, ..self.template.clone() };
         cluster.add(vmid(TEMPLATE), template);
@@ -134,16 +135,16 @@ impl Case {
         let mut stranger = ModelMachine::template(p("n2"));
         stranger.template = false;
         stranger.power = Power::Running;
-        stranger.config.description = "a neighbour's".to_owned();
+        "a neighbour's".clone_into(&mut stranger.config.description);
         stranger.config.smbios = Some(SmbiosUuid(uuid::Uuid::from_u128(2)));
         for disk in stranger.config.disks.values_mut() {
-            disk.volume = "local:strange-disk-0".to_owned();
+            "local:strange-disk-0".clone_into(&mut disk.volume);
         }
         cluster.add(vmid(if self.stranger { NUMBER } else { 500 }), stranger);
     }
 }
 
-pub fn cases() -> impl Strategy<Value = Case> {
+pub(crate) fn cases() -> impl Strategy<Value = Case> {
     (specs(), templates(), any::<[bool; 4]>(), 0..8_u8, 0..8_u32).prop_map(
         |(mut spec, mut template, flags, stranger, falls)| {
             let [configures_by_task, shows_pools, follows_shutdown, agent] = flags;
@@ -243,7 +244,7 @@ fn additional_disks() -> impl Strategy<Value = Vec<AdditionalDisk>> {
     )
 }
 
-pub fn specs() -> impl Strategy<Value = VmSpec> {
+pub(crate) fn specs() -> impl Strategy<Value = VmSpec> {
     let ready = vec![ReadyWhen::Auto, ReadyWhen::Running, ReadyWhen::AgentAnswers, ReadyWhen::AddressSeen];
     let modes = vec![
         CloneMode::Linked,
@@ -280,7 +281,7 @@ pub fn specs() -> impl Strategy<Value = VmSpec> {
 }
 
 /// Templates as people leave them: with NICs of their own, drives, limits, passwords, rules.
-pub fn templates() -> impl Strategy<Value = ModelMachine> {
+pub(crate) fn templates() -> impl Strategy<Value = ModelMachine> {
     (0..4_u8, any::<[bool; 8]>(), limits()).prop_map(
         |(nics, [burst, cdrom, drive, taken, password, autostart, balloon, rules], limits)| {
             let mut template = ModelMachine::template(p("n1"));
@@ -322,7 +323,7 @@ pub fn templates() -> impl Strategy<Value = ModelMachine> {
     )
 }
 
-pub fn template_nic(n: u8) -> Nic {
+pub(crate) fn template_nic(n: u8) -> Nic {
     Nic {
         model: "rtl8139".to_owned(),
         mac: MacAddr::local([9, 9, 9, 9, 9, n]),

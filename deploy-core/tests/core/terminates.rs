@@ -20,7 +20,7 @@ proptest! {
     ) {
         let bench = bench(&case);
         let run = bench.run(Trouble { commands: [(turn, Command::Terminate)].into(), ..trouble });
-        assert_orderly(&bench, run);
+        assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
     }
 
@@ -36,7 +36,7 @@ proptest! {
         let retries = retries.into_iter().map(|turn| (turn, Command::Retry));
         let commands = retries.chain([(turn, Command::Terminate), (turn + 3, Command::Terminate)]).collect();
         let run = bench.run(Trouble { commands, ..trouble });
-        assert_orderly(&bench, run);
+        assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
     }
 
@@ -59,7 +59,7 @@ proptest! {
         });
         bench.ledger.command(Command::Terminate).unwrap();
         let run = bench.run(Trouble { refusals: 0, ..trouble });
-        assert_orderly(&bench, run);
+        assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
     }
 }

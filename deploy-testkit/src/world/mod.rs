@@ -33,7 +33,8 @@
 //! # fn main() -> Result<(), deploy_core::Invalid> {
 //! let world = World::new(Arc::new(Noon));
 //! let vmid = 9000.try_into()?;
-//! world.with(|cluster| cluster.add(vmid, ModelMachine::template("pve1".parse()?)));
+//! let template = ModelMachine::template("pve1".parse()?);
+//! world.with(|cluster| cluster.add(vmid, template));
 //! let id = MachineId { cluster: "main".parse()?, vmid, node: "pve1".parse()? };
 //! let Sighting::Seen(machine) = block_on(world.machine(&id, Look::CONFIG)) else { panic!("it is there") };
 //! assert_eq!(machine.config.system_disk().map(|(slot, _)| slot.to_string()).as_deref(), Some("scsi0"));
