@@ -58,8 +58,9 @@ impl Prepared {
     /// Deploys, and takes away again if that is asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
         let place = Place::of(&self.cli)?;
-        let database = place.database();
-        let store = engine::open(&database).await?;
+        let store = engine::open(&place.database()).await?;
+        // One name, however its path is written: the simulated cluster lies beside it.
+        let database = store.path().to_owned();
         // Asked before a new one is started in its place.
         let resumed = self.cli.db.is_some() && self.cluster.is_none() && Simulator::is_alive(&database)?;
         let phase = fleet::phase(&store, &self.orders, self.cli.terminate, resumed).await?;
