@@ -20,6 +20,8 @@ pub(super) struct Machine {
     pub(super) record: VmRecord,
     owner: Option<WorkerId>,
     epoch: i64,
+    /// For ever, once it was: its reference and its number may be somebody else's by now.
+    terminated: bool,
     /// Where its entries stand in the log.
     log: Vec<usize>,
 }
@@ -85,7 +87,8 @@ impl Machines {
             event: LogEvent::Ordered,
         };
         self.by_reference.entry(record.external_ref.clone()).or_default().push(key);
-        self.by_key.insert(key, Machine { record, owner: None, epoch: 0, log: Vec::new() });
+        self.by_key
+            .insert(key, Machine { record, owner: None, epoch: 0, terminated: false, log: Vec::new() });
         self.change(key, |_| ());
         self.append(key, &line);
     }
@@ -131,6 +134,7 @@ impl Machines {
     pub(super) fn commit(&mut self, key: VmKey, commit: &Commit, now: Timestamp) {
         self.change(key, |machine| {
             commit.apply(&mut machine.record);
+            machine.terminated |= machine.record.step == Step::Terminated;
             if commit.due.is_some() && !machine.record.pending.is_empty() {
                 machine.make_due(now);
             }
@@ -160,25 +164,27 @@ impl Machines {
 
     /// The record that is not terminated and has this reference.
     pub(super) fn living(&self, reference: &ExternalRef) -> Option<&VmRecord> {
-        self.all_of(reference).find(|record| record.step != Step::Terminated)
+        self.all_of(reference).find(|machine| !machine.terminated).map(|machine| &machine.record)
     }
 
     pub(super) fn by_reference(&self, reference: &ExternalRef) -> Option<&VmRecord> {
         // Of several at the same time the one that was written last: `max_by_key` takes the last of equals.
-        self.living(reference).or_else(|| self.all_of(reference).max_by_key(|record| record.created_at))
+        self.living(reference).or_else(|| {
+            self.all_of(reference).map(|machine| &machine.record).max_by_key(|record| record.created_at)
+        })
     }
 
-    fn all_of(&self, reference: &ExternalRef) -> impl Iterator<Item = &VmRecord> {
-        self.by_reference.get(reference).into_iter().flatten().filter_map(|key| self.record(*key))
+    fn all_of(&self, reference: &ExternalRef) -> impl Iterator<Item = &Machine> {
+        self.by_reference.get(reference).into_iter().flatten().filter_map(|key| self.by_key.get(key))
     }
 
     pub(super) fn list(&self, query: &ListQuery) -> Vec<VmRecord> {
         self.by_key
             .values()
+            .filter(|machine| query.terminated || !machine.terminated)
             .map(|machine| &machine.record)
             .filter(|record| query.after.is_none_or(|after| record.key > after))
             .filter(|record| query.cluster.as_ref().is_none_or(|cluster| record.spec.cluster == *cluster))
-            .filter(|record| query.terminated || record.step != Step::Terminated)
             .take(query.limit)
             .cloned()
             .collect()
