@@ -1,9 +1,9 @@
 //! A cluster, a store, pools, and turns taken by hand.
 
 use deploy_core::{
-    Clock, ClusterSettings, Command, Deployments, Doorbell, Entropy, Family, Hypervisor, Known, LeaseStore,
-    Leased, LogEntry, LogId, NoDoorbell, OpenGate, Progress, RetryPolicy, Seams, Step, TaskState, Turned,
-    VmKey, VmRecord, VmSpec, Vmid, VmidRange, WorkerId, WorkerInfo, turn,
+    Clock, ClusterSettings, Command, Deployments, Doorbell, Entropy, Family, Known, LeaseStore, Leased,
+    LogEntry, LogId, NoDoorbell, OpenGate, Progress, RetryPolicy, Seams, Step, TaskState, Turned, VmKey,
+    VmRecord, VmSpec, Vmid, VmidRange, WorkerId, WorkerInfo, turn,
 };
 use ip_pool::{PoolDefinition, Pools};
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use store_sqlite::SqliteStore;
 
 /// The time of this machine: the simulator runs by it too.
-pub struct WallClock;
+pub(super) struct WallClock;
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
@@ -23,29 +23,29 @@ impl Clock for WallClock {
 }
 
 /// Everything a deployment needs.
-pub struct Bench {
-    pub sim: Running,
-    pub store: SqliteStore,
-    pub pools: Pools<SqliteStore>,
-    pub deployments: Deployments,
-    pub seams: Seams,
+pub(super) struct Bench {
+    pub(super) sim: Running,
+    pub(super) store: SqliteStore,
+    pub(super) pools: Pools<SqliteStore>,
+    pub(super) deployments: Deployments,
+    pub(super) seams: Seams,
     worker: WorkerInfo,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(ClusterConfig::quick()).await
     }
 
-    pub async fn with(config: ClusterConfig) -> Self {
+    pub(super) async fn with(config: ClusterConfig) -> Self {
         let sim = Server::start(config, ServerOptions::default()).await.expect("simulator");
         let client = client(&sim, &[sim.url()], sim.token());
         Self::around(sim, client).await
     }
 
     /// A bench whose client is given, for what goes wrong on the way to the cluster.
-    pub async fn around(sim: Running, client: Client) -> Self {
+    pub(super) async fn around(sim: Running, client: Client) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(deploy_testkit::SeededEntropy::new(7));
@@ -96,18 +96,18 @@ impl Bench {
         self.store.heartbeat(&self.worker, alive).await.expect("heartbeat");
     }
 
-    pub async fn order(&self, reference: &str, spec: VmSpec) -> VmKey {
+    pub(super) async fn order(&self, reference: &str, spec: VmSpec) -> VmKey {
         let created = self.deployments.create(reference.parse().expect("reference"), spec, Value::Null).await;
         created.expect("order").record().key
     }
 
     /// Takes turns until the machine rests, and returns its record.
-    pub async fn run(&self, key: VmKey) -> VmRecord {
+    pub(super) async fn run(&self, key: VmKey) -> VmRecord {
         self.run_until(key, |record| record.step.is_rest() && record.pending.is_empty()).await
     }
 
     /// Takes turns until the record is as wanted; gives up, loudly, after a minute.
-    pub async fn run_until(&self, key: VmKey, wanted: impl Fn(&VmRecord) -> bool) -> VmRecord {
+    pub(super) async fn run_until(&self, key: VmKey, wanted: impl Fn(&VmRecord) -> bool) -> VmRecord {
         let drive = async {
             loop {
                 let record = self.deployments.status(key).await.expect("status").expect("a record");
@@ -152,39 +152,39 @@ impl Bench {
         }
     }
 
-    pub async fn terminate(&self, key: VmKey) -> VmRecord {
+    pub(super) async fn terminate(&self, key: VmKey) -> VmRecord {
         self.deployments.command(key, Command::Terminate).await.expect("command");
         self.run(key).await
     }
 
-    pub async fn log(&self, key: VmKey) -> Vec<LogEntry> {
+    pub(super) async fn log(&self, key: VmKey) -> Vec<LogEntry> {
         self.deployments.log(key, LogId::default(), 10_000).await.expect("log")
     }
 
-    pub async fn log_text(&self, key: VmKey) -> String {
+    pub(super) async fn log_text(&self, key: VmKey) -> String {
         let log = self.log(key).await;
         log.iter().map(|e| format!("{:<30} {}x {}\n", e.line.step, e.times, e.line.event)).collect()
     }
 
     /// What a machine's configuration is, as PVE answers it.
-    pub async fn config(&self, record: &VmRecord) -> Value {
+    pub(super) async fn config(&self, record: &VmRecord) -> Value {
         let path = format!("/nodes/{}/qemu/{}/config", record.spec.node, record.numbered.vmid);
         self.ask(&path).await
     }
 
     /// Asks the cluster, beside the engine.
-    pub async fn ask(&self, path: &str) -> Value {
+    pub(super) async fn ask(&self, path: &str) -> Value {
         let client = client(&self.sim, &[self.sim.url()], self.sim.token());
         client.get(path, &proxmox_api::Params::new()).await.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    pub async fn free(&self, family: Family) -> u128 {
+    pub(super) async fn free(&self, family: Family) -> u128 {
         let pools = self.pools.list().await.expect("pools");
         pools.iter().filter(|usage| usage.pool.family == family).map(|usage| usage.free).sum()
     }
 }
 
-pub fn client(sim: &Running, urls: &[&str], token: &str) -> Client {
+pub(super) fn client(sim: &Running, urls: &[&str], token: &str) -> Client {
     let token: ApiToken = token.parse().expect("token");
     let fingerprint = sim.fingerprint().parse().expect("fingerprint");
     let builder = urls.iter().fold(Client::builder(), |builder, url| builder.url(*url));
@@ -210,12 +210,12 @@ fn quick_policy() -> RetryPolicy {
     }
 }
 
-pub fn vmid(number: u32) -> Vmid {
+pub(super) fn vmid(number: u32) -> Vmid {
     Vmid::try_from(number).expect("vmid")
 }
 
 /// The smallest order: a linked clone that stays where its template is.
-pub fn small() -> Value {
+pub(super) fn small() -> Value {
     json!({
         "cluster": "demo",
         "domain": "vps-{vmid}.example.net",
@@ -232,12 +232,12 @@ pub fn small() -> Value {
     })
 }
 
-pub fn spec(value: Value) -> VmSpec {
+pub(super) fn spec(value: Value) -> VmSpec {
     serde_json::from_value(value).expect("a spec")
 }
 
 /// The steps that the log says are done, in order.
-pub fn done_steps(log: &[LogEntry]) -> Vec<Step> {
+pub(super) fn done_steps(log: &[LogEntry]) -> Vec<Step> {
     let done = log.iter().filter(|entry| matches!(entry.line.event, deploy_core::LogEvent::Done { .. }));
     done.map(|entry| entry.line.step).collect()
 }
