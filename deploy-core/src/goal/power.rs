@@ -69,10 +69,16 @@ pub(crate) fn rules_doubted(record: &VmRecord) -> bool {
     [Remembered::RulesInDoubt, Remembered::RulesAwaited].iter().any(|doubt| record.remembered.contains(doubt))
 }
 
+/// The autostart is written last: a guest that does not stay up until it is ready would otherwise be taken through "off,
+/// start, on" again and again, each of which has its effect, and no failure would ever be counted.
 fn running(record: &VmRecord, machine: &Machine) -> Verdict {
-    if machine.config.autostart != record.spec.autostart {
-        return configured(autostart(record));
+    match ready(record, machine) {
+        Verdict::Met if machine.config.autostart != record.spec.autostart => configured(autostart(record)),
+        verdict => verdict,
     }
+}
+
+fn ready(record: &VmRecord, machine: &Machine) -> Verdict {
     let answers = |machine: &Machine| matches!(machine.agent, Some(Agent::Answers(_)));
     match record.spec.ready_when {
         ReadyWhen::Running => Verdict::Met,

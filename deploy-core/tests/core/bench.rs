@@ -110,6 +110,8 @@ impl Bench {
                         known.task = now_or(tasks, u8::MAX).and_then(|states| states.into_iter().next());
                     }
                 }
+                // Now and then a doorbell rings early.
+                Some(Ok(Turned::Until(_))) if run.turns.is_multiple_of(5) => {}
                 Some(Ok(Turned::Until(at))) => self.clock.to(at),
                 Some(Ok(Turned::Rest)) => {
                     let next = commands.keys().next().copied();

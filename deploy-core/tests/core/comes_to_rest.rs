@@ -3,7 +3,7 @@
 use crate::{
     bench::{Bench, Run, Trouble, tried},
     ledger::WriteFault,
-    orders::{Case, NUMBER, TEMPLATE, cases, order, p, vmid},
+    orders::{Case, NUMBER, TEMPLATE, cases, order, p, plain, vmid},
 };
 use deploy_core::*;
 use deploy_testkit::world::{Faults, ModelMachine, ModelRule};
@@ -86,6 +86,23 @@ proptest! {
         prop_assert_eq!(&runs.0, &runs.1);
         let commits = |bench: &Bench| bench.ledger.with(|state| state.commits.clone());
         prop_assert_eq!(commits(&first), commits(&second));
+    }
+}
+
+/// A guest that never stays up is started again with growing delays, and a human hears of it.
+#[test]
+fn a_guest_that_does_not_stay_up_is_a_failure() {
+    for autostart in [Autostart::Off, Autostart::On] {
+        let spec = VmSpec { autostart, ready_when: ReadyWhen::AgentAnswers, ..plain() };
+        let mut template = ModelMachine::template(p("n1"));
+        template.config.agent = true;
+        template.falls = 30;
+        let bench = Bench::new(order(spec), |cluster| cluster.add(vmid(TEMPLATE), template));
+        bench.run(Trouble::default());
+        assert_eq!(bench.record().step, Step::Ready);
+        let told = |notice: &Notice| matches!(notice, Notice::NeedsAttention(_));
+        assert!(bench.ledger.with(|state| state.notices.iter().any(told)), "{autostart:?}: nobody was told");
+        assert!(bench.clock.now().as_second() > 1800, "{autostart:?}: {} is too soon", bench.clock.now());
     }
 }
 
