@@ -147,10 +147,10 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
             operation: terminated.then_some(Operation::Terminate),
             step: if terminated { Some(Step::Terminated) } else { (what == 10).then_some(Step::Ready) },
             due: if terminated { Some(Due::OnCommand) } else { due },
-            failures: (what % 5 == 0).then_some(u32::from(what)),
+            failures: what.is_multiple_of(5).then_some(u32::from(what)),
             consume: Some(CommandId(sample::key(u32::from(what)).0)),
             log,
-            notice: (what % 6 == 0).then_some(Notice::Ready),
+            notice: what.is_multiple_of(6).then_some(Notice::Ready),
             ..Commit::default()
         }
     }
