@@ -251,6 +251,8 @@ pub enum Remembered {
     RulesInDoubt,
     /// While rules were in doubt their time to arrive was waited for.
     RulesAwaited,
+    /// Another number was taken while a clone to the first was in doubt. Not twice: see `decide`.
+    Renumbered,
     /// A clone was sent and not answered: it may still arrive.
     CloneInDoubt,
     /// While a clone was in doubt the machine was seen to be gone, and the clone's time to arrive was waited for.

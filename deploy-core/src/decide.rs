@@ -185,7 +185,10 @@ fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
             Decision::Wait(format!("the machine is busy and does not yet show whose it is (lock: {lock})"))
         }
         Ownership::Stranger => match rule.stranger {
-            WhenStranger::Renumber if record.smbios.is_none() => Decision::Renumber,
+            WhenStranger::Renumber if record.smbios.is_none() => match made_without_mark(record) {
+                Some(why) => Decision::Impossible(why),
+                None => Decision::Renumber,
+            },
             WhenStranger::Done => Decision::Done(format!(
                 "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",
                 record.numbered.vmid
@@ -196,6 +199,22 @@ fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
             )),
         },
     }
+}
+
+/// Why no other number is taken although a stranger has ours: if marks do not stay on clones (a description that is
+/// rewritten, a template that forbids it), every number would end so, each with a machine that nobody owns.
+fn made_without_mark(record: &VmRecord) -> Option<String> {
+    let vmid = record.numbered.vmid;
+    let cloned = matches!(record.progress, Progress::Applied { fingerprint } if fingerprint == goal::clone_change(record).fingerprint());
+    let again = record.remembered.contains(&Remembered::CloneInDoubt)
+        && record.remembered.contains(&Remembered::Renumbered);
+    (cloned || again).then(|| {
+        format!(
+            "machine {vmid} was cloned, but does not carry our mark ({}) in its notes: if it is the clone, put the mark \
+             there; if it is not, free the number",
+            record.mark()
+        )
+    })
 }
 
 fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {

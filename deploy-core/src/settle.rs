@@ -132,7 +132,7 @@ impl Settling<'_> {
                 })),
                 numbered: Some(numbered),
                 progress: Some(Progress::Untried),
-                remembered: self.without(Remembered::CloneInDoubt),
+                remembered: self.awaited(Remembered::CloneInDoubt, Remembered::Renumbered),
                 ..Commit::default()
             },
             Outcome::Waiting(why) => self.waiting(why),
@@ -222,6 +222,7 @@ impl Settling<'_> {
         }
     }
 
+    /// `doubt` replaced by `awaited`, where there is such a doubt.
     fn awaited(
         &self,
         doubt: Remembered,
@@ -364,7 +365,6 @@ impl Settling<'_> {
         let failures = self.record.failures.saturating_add(1);
         let delay = self.policy.delay(self.record.key, failures, ErrorClass::Refused);
         let mut commit = Commit {
-            progress: Some(Progress::Untried),
             failures: Some(failures),
             due: Some(Due::At(later(self.now, delay))),
             log: Some(self.line(LogEvent::Attention { message: message.clone() })),

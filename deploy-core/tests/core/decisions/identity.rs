@@ -37,6 +37,36 @@ fn before_the_clone_a_stranger_makes_us_take_another_number() {
 }
 
 #[test]
+fn a_clone_that_came_out_without_our_mark_is_not_made_again_under_another_number() {
+    let record = VmRecord { step: Step::Clone, ..order(plain()) };
+    let absent = Observation { machine: Some(Sighting::ProvenAbsent), task: None };
+    let Decision::Submit(_, clone) = decide(&record, &absent, &RetryPolicy::default()) else {
+        panic!("no clone")
+    };
+    let mut machine = plain_machine(&record);
+    machine.config.description = "rewritten by somebody's hook".to_owned();
+    let done =
+        VmRecord { progress: Progress::Applied { fingerprint: clone.fingerprint() }, ..record.clone() };
+    let why = impossible(seen(&done, &machine));
+    assert!(why.contains(&record.mark().to_string()), "{why}");
+    // It stays so, however often it is looked at.
+    let report = Report { outcome: Outcome::Impossible(why), seen_on: None };
+    let commit = settle(&done, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default());
+    let mut later = done.clone();
+    commit.apply(&mut later);
+    impossible(seen(&later, &machine));
+    // With the mark put there by hand it goes on.
+    machine.config.description = record.mark().to_string();
+    assert!(matches!(seen(&later, &machine), Decision::Note(NoteDown::Identity { .. })));
+    // Of a clone in doubt: another number once, not for ever.
+    let doubt = VmRecord { remembered: [Remembered::CloneInDoubt].into(), ..record.clone() };
+    machine.config.description = "theirs".to_owned();
+    assert_eq!(seen(&doubt, &machine), Decision::Renumber);
+    let twice = [Remembered::CloneInDoubt, Remembered::Renumbered].into();
+    impossible(seen(&VmRecord { remembered: twice, ..record }, &machine));
+}
+
+#[test]
 fn a_busy_machine_without_a_mark_is_waited_for() {
     let record = VmRecord { step: Step::Clone, ..order(plain()) };
     let mut machine = plain_machine(&record);
