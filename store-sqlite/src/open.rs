@@ -100,7 +100,21 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     write_ahead(&writer, &path)?;
     schema::migrate(&writer, &path)?;
     warn_of_newer_orders(&writer, &path)?;
+    release_leases(&writer, &path)?;
     Ok(Opened { path, writer, lock })
+}
+
+/// Whoever held leases when the file was last open is gone: the lock file lets one process in. So a restart after a crash
+/// goes on at once instead of waiting for the dead worker's time to be over.
+fn release_leases(writer: &Connection, path: &Path) -> Result<(), OpenError> {
+    writer
+        .execute_batch(
+            "BEGIN IMMEDIATE;
+             UPDATE vm SET owner = NULL WHERE owner IS NOT NULL;
+             UPDATE worker SET lease_until = 0;
+             COMMIT;",
+        )
+        .map_err(|error| OpenError::Database(words(&error, path)))
 }
 
 /// The one name of the file, so that two ways to write its path meet at one lock file.

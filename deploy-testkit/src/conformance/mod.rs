@@ -141,7 +141,7 @@ macro_rules! store_conformance {
             records {
                 everything_of_a_full_order_comes_back,
                 every_progress_comes_back,
-                a_lease_outlives_a_restart,
+                a_restart_never_doubles_a_lease,
                 logs_notices_and_pools_outlive_a_restart,
                 numbers_go_on_in_turn_after_a_restart,
                 lists_are_filtered_and_paged,

@@ -1,8 +1,8 @@
 use super::StoreFactory;
 use crate::{ManualClock, sample};
 use deploy_core::{
-    Commit, Created, Due, ExternalRef, Lease, LeaseStore, Leased, LogEntry, LogEvent, LogId, LogLine,
-    Operation, RecordStore, Step, VmKey, VmRecord, WorkerInfo,
+    Commit, CommitError, Created, Due, ExternalRef, Lease, LeaseStore, Leased, LogEntry, LogEvent, LogId,
+    LogLine, Operation, RecordStore, Step, VmKey, VmRecord, WorkerInfo,
 };
 use jiff::SignedDuration;
 use std::{future::Future, sync::Arc};
@@ -31,10 +31,18 @@ impl<S: LeaseStore + RecordStore + Clone + 'static> Rig<S> {
         Self { store, clock, worker }
     }
 
-    /// Closes the store and opens it again.
+    /// Closes the store and opens it again. A store for one process may take that for the end of its workers; then there
+    /// is a new one.
     pub async fn reopened<F: StoreFactory<Store = S>>(self, factory: &F) -> Self {
         let Self { store, clock, worker } = self;
-        Self { store: factory.reopen(store, clock.clone()).await, clock, worker }
+        let store = factory.reopen(store, clock.clone()).await;
+        let worker = match store.heartbeat(&worker, ALIVE).await {
+            Ok(()) => worker,
+            Err(CommitError::Fenced) => sample::worker(100),
+            Err(error) => panic!("heartbeat: {error}"),
+        };
+        store.heartbeat(&worker, ALIVE).await.expect("live on");
+        Self { store, clock, worker }
     }
 
     /// Writes down the n-th sample order.
