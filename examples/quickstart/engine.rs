@@ -9,10 +9,6 @@ use proxmox_api::{Client, Proxmox};
 use std::{path::Path, sync::Arc, time::Duration};
 use store_sqlite::SqliteStore;
 
-/// A worker whose process was killed holds its machines for so long. One process works on this database, so it can be short;
-/// many workers over a network want the default.
-const ALIVE_FOR: Duration = Duration::from_secs(3);
-
 /// How long an end in good order may take.
 const DRAINS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -44,7 +40,7 @@ impl Engine {
             pools.put(pool).await?;
         }
         let hypervisor = Proxmox::new().with_cluster(orders.cluster.name.clone(), client);
-        let mut worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), shared).with_alive_for(ALIVE_FOR);
+        let mut worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), shared);
         if simulated {
             worker = worker.with_policy(policy::of_demonstration());
         }
