@@ -20,6 +20,12 @@ pub struct ClusterConfig {
     pub epoch: u64,
     /// Node names.
     pub nodes: Vec<String>,
+    /// Processors of every node; no machine may have more.
+    pub node_cpus: u64,
+    /// Whether an HA manager runs. Without one the wishes of HA calls are only recorded.
+    pub ha_manager: bool,
+    /// Whether the cluster's firewall is on.
+    pub firewall: bool,
     /// Bridges, present on every node.
     pub bridges: Vec<String>,
     /// Storages.
@@ -177,6 +183,9 @@ impl ClusterConfig {
             seed: 1,
             epoch: 0,
             nodes: ["pve1", "pve2", "pve3"].map(str::to_owned).to_vec(),
+            node_cpus: 16,
+            ha_manager: true,
+            firewall: true,
             bridges: ["vmbr0", "vmbr1"].map(str::to_owned).to_vec(),
             storages: vec![
                 StorageConfig::new(

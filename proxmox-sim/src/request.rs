@@ -21,6 +21,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the body came in chunks, which the server refuses.
+    pub chunked: bool,
     /// Value of the `Authorization` header.
     pub authorization: Option<String>,
     /// Value of the `Cookie` header.
@@ -152,8 +154,14 @@ fn decode_text(text: &str) -> String {
 }
 
 fn decode_json(body: &[u8]) -> Result<BTreeMap<String, Parameter>, Refusal> {
-    let malformed = |_| {
-        Refusal::Die("malformed JSON string, neither tag, array, object, number, string or atom".to_owned())
+    let malformed = |error: serde_json::Error| {
+        let at = error.column();
+        let rest = String::from_utf8_lossy(body).chars().skip(at).collect::<String>();
+        let rest = if rest.is_empty() { "(end of string)".to_owned() } else { rest };
+        Refusal::Die(format!(
+            "malformed JSON string, neither tag, array, object, number, string or atom, at character offset {at} \
+             (before \"{rest}\") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 917."
+        ))
     };
     let value: Value = serde_json::from_slice(body).map_err(malformed)?;
     let Value::Object(map) = value else {

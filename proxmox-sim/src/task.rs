@@ -65,6 +65,25 @@ impl Task {
         row
     }
 
+    /// A row of the cluster's list, which is what the nodes broadcast.
+    pub(crate) fn broadcast(&self) -> Value {
+        let upid = &self.upid;
+        let mut row = json!({
+            "upid": upid.to_string(), "node": upid.node, "starttime": upid.starttime, "type": upid.kind,
+            "id": upid.id, "saved": "0",
+        });
+        self.put_user(&mut row);
+        match &self.end {
+            None => row["pid"] = json!(upid.pid),
+            Some((endtime, status)) => {
+                row["endtime"] = json!(endtime);
+                row["status"] = json!(status);
+                row["saved"] = json!("1");
+            }
+        }
+        row
+    }
+
     /// The answer to `status`.
     pub(crate) fn status(&self) -> Value {
         let upid = &self.upid;
@@ -121,7 +140,11 @@ impl Tasks {
         let (line, status) = match outcome {
             Ok(0) => ("TASK OK".to_owned(), "OK".to_owned()),
             Ok(n) => (format!("TASK WARNINGS: {n}"), format!("WARNINGS: {n}")),
-            Err(text) => (format!("TASK ERROR: {text}"), text.replace('\n', " ").trim().to_owned()),
+            Err(text) => {
+                // One newline at the end is cut, the others become spaces.
+                let text = text.strip_suffix('\n').unwrap_or(text).replace('\n', " ");
+                (format!("TASK ERROR: {text}"), text)
+            }
         };
         task.log.push(line);
         task.end = Some((now, status));
@@ -152,6 +175,10 @@ impl Tasks {
         if let Some(task) = self.all.get_mut(&key) {
             task.log.push(line);
         }
+    }
+
+    pub(crate) fn user(&self, key: TaskKey) -> Option<String> {
+        self.all.get(&key).map(|task| task.upid.user.clone())
     }
 
     pub(crate) fn find(&self, upid: &str) -> Option<(TaskKey, &Task)> {

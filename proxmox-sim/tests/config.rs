@@ -39,7 +39,7 @@ fn values_come_back_in_the_servers_form() {
     assert_eq!(config["net0"], "virtio=02:aa:bb:00:50:04,bridge=vmbr0,firewall=1,rate=12.5,tag=100");
     assert_eq!(config["cipassword"], "**********");
     assert_eq!((&config["memory"], &config["onboot"]), (&"1024".into(), &1.into()));
-    assert_eq!(config["description"], "two\nlines\n");
+    assert_eq!(config["description"], "two\nlines");
     let dump = lab.get("/nodes/pve1/qemu/100/cloudinit/dump?type=user");
     assert!(text(&dump).contains("password: $5$"), "plain text is hashed: {dump}");
     lab.ok("PUT", VM, &[("net1", "virtio,bridge=vmbr1")]);

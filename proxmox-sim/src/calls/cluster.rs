@@ -1,8 +1,8 @@
-//! `/version`, `/access` and `/cluster`.
+//! `/version` and `/cluster`.
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, data, list};
+use super::{Answered, Call, data, list, nodes, storage};
 use crate::Version;
 use crate::reply::Refusal;
 use crate::world::{Statistic, World};
@@ -10,61 +10,6 @@ use crate::world::{Statistic, World};
 pub(super) fn version(world: &World) -> Answered {
     let version = world.version;
     data(json!({"version": version.full(), "release": version.release(), "repoid": version.repository()}))
-}
-
-pub(super) fn ticket(world: &World, call: &Call) -> Answered {
-    let mut user = call.arguments.require("username").to_owned();
-    if let Some(realm) = call.text("realm").filter(|_| !user.contains('@')) {
-        user = format!("{user}@{realm}");
-    }
-    let password = call.arguments.require("password");
-    let (ticket, csrf) = world.accounts.login(&user, password, world.unix())?;
-    data(json!({
-        "ticket": ticket, "CSRFPreventionToken": csrf, "username": user,
-        "clustername": world.name, "cap": {},
-    }))
-}
-
-/// The caller's rights. One that may do everything gets a selection.
-pub(super) fn permissions(call: &Call) -> Answered {
-    const ALL: [&str; 20] = [
-        "VM.Allocate",
-        "VM.Audit",
-        "VM.Clone",
-        "VM.Config.CDROM",
-        "VM.Config.CPU",
-        "VM.Config.Cloudinit",
-        "VM.Config.Disk",
-        "VM.Config.HWType",
-        "VM.Config.Memory",
-        "VM.Config.Network",
-        "VM.Config.Options",
-        "VM.Migrate",
-        "VM.PowerMgmt",
-        "VM.Snapshot",
-        "VM.Backup",
-        "Datastore.AllocateSpace",
-        "Datastore.Audit",
-        "SDN.Use",
-        "Sys.Audit",
-        "Pool.Audit",
-    ];
-    let rights = |names: &mut dyn Iterator<Item = &str>| -> Value {
-        names.map(|name| (name.to_owned(), json!(1))).collect::<serde_json::Map<_, _>>().into()
-    };
-    let mut paths = serde_json::Map::new();
-    match call.caller.grants() {
-        None => {
-            let path = call.text("path").unwrap_or("/");
-            paths.insert(path.to_owned(), rights(&mut ALL.into_iter()));
-        }
-        Some(grants) => {
-            for grant in grants {
-                paths.insert(grant.path.clone(), rights(&mut grant.privileges.iter().map(String::as_str)));
-            }
-        }
-    }
-    data(Value::Object(paths))
 }
 
 pub(super) fn status(world: &World) -> Answered {
@@ -75,7 +20,7 @@ pub(super) fn status(world: &World) -> Answered {
     for (name, node) in &world.nodes {
         rows.push(json!({
             "type": "node", "id": format!("node/{name}"), "name": name, "nodeid": node.id,
-            "online": u8::from(node.online), "local": u8::from(node.id == 1), "level": "",
+            "online": u8::from(world.sees(node)), "local": u8::from(node.id == 1), "level": "",
             "ip": format!("127.0.0.{}", 10 + node.id),
         }));
     }
@@ -105,9 +50,7 @@ pub(super) fn resources(world: &World, call: &Call) -> Answered {
     }
     if kind.is_none_or(|kind| kind == "node") {
         rows.extend(world.nodes.iter().map(|(name, node)| {
-            let status = if node.online { "online" } else { "offline" };
-            json!({"type": "node", "id": format!("node/{name}"), "node": name, "status": status, "level": "",
-                "maxcpu": 16, "maxmem": 64_u64 << 30, "mem": 8_u64 << 30, "cpu": 0.05, "uptime": world.now.as_secs() + 3600})
+            nodes::row(world, call, name, node, true)
         }));
     }
     if kind.is_none_or(|kind| kind == "storage") {
@@ -115,16 +58,25 @@ pub(super) fn resources(world: &World, call: &Call) -> Answered {
             let may = |name: &str| call.caller.may(&format!("/storage/{name}"), "Datastore.Audit");
             rows.extend(world.storages.values().filter(|s| may(&s.name)).map(|storage| {
                 json!({"type": "storage", "id": format!("storage/{node}/{}", storage.name), "node": node,
-                    "storage": storage.name, "shared": u8::from(storage.shared), "status": "available",
+                    "storage": storage.name, "plugintype": storage::kind(storage), "shared": u8::from(storage.shared), "status": "available",
                     "content": storage.content.join(","), "disk": storage.used(node), "maxdisk": storage.total})
             }));
         }
+    }
+    if kind.is_none_or(|kind| kind == "sdn") && call.caller.may("/sdn/zones/localnetwork", "SDN.Audit") {
+        rows.extend(world.nodes.keys().map(|node| match world.version {
+            Version::V8_4 => json!({"type": "sdn", "id": format!("sdn/{node}/localnetwork"), "node": node,
+                "sdn": "localnetwork", "status": "ok"}),
+            Version::V9_2 => json!({"type": "network", "id": format!("network/{node}/zone/localnetwork"),
+                "node": node, "network": "localnetwork", "network-type": "zone", "status": "ok"}),
+        }));
     }
     if kind.is_none() {
         rows.extend(
             world
                 .pools
                 .keys()
+                .filter(|pool| call.caller.may(&format!("/pool/{pool}"), "Pool.Audit"))
                 .map(|pool| json!({"type": "pool", "id": format!("/pool/{pool}"), "pool": pool})),
         );
     }

@@ -15,14 +15,18 @@ use crate::world::{World, option_value};
 /// Options as the API shows them.
 pub(super) fn shown(options: &BTreeMap<String, String>) -> Map<String, Value> {
     let row = |(key, value): (&String, &String)| {
-        let value = match key.as_str() {
-            // A description of several lines comes back with a newline at its end.
-            "description" if value.contains('\n') => json!(format!("{value}\n")),
-            _ => option_value(key, value),
-        };
-        (key.clone(), value)
+        (key.clone(), option_value(key, value))
     };
     options.iter().map(row).collect()
+}
+
+/// Options as the file has them, the password in its stored form.
+pub(super) fn raw(options: &BTreeMap<String, String>) -> Map<String, Value> {
+    let mut row = shown(options);
+    if let Some(password) = options.get("cipassword") {
+        row.insert("cipassword".to_owned(), json!(password));
+    }
+    row
 }
 
 pub(super) fn get(world: &World, call: &Call) -> Answered {
@@ -103,7 +107,7 @@ fn finish(call: &Call, work: Configure) -> Answered {
     if call.endpoint.method == "PUT" {
         return Ok(Outcome::Wait(node, Box::new(work)));
     }
-    Ok(Outcome::Task {
+    Ok(Outcome::Entered {
         kind: "qmconfig",
         id: call.vmid().to_string(),
         node,

@@ -53,12 +53,31 @@ fn tidy(world: &mut World, vmid: u32) {
 }
 
 fn options(world: &World, call: &Call) -> Answered {
-    let firewall = read(world, call);
+    data(options_row(&read(world, call)))
+}
+
+/// Options of the whole cluster.
+pub(super) fn cluster_options(world: &World) -> Answered {
+    let options = Firewall { options: world.cluster_firewall.clone(), ..Firewall::default() };
+    data(options_row(&options))
+}
+
+pub(super) fn set_cluster_options(world: &mut World, call: &Call) -> Answered {
+    for name in call.arguments.list("delete") {
+        world.cluster_firewall.remove(&name);
+    }
+    for (name, value) in call.arguments.iter().filter(|(name, _)| !matches!(*name, "digest" | "delete")) {
+        world.cluster_firewall.insert(name.to_owned(), value.to_owned());
+    }
+    done()
+}
+
+fn options_row(firewall: &Firewall) -> Value {
     let mut row = json!({"digest": firewall.options_digest()});
     for (key, value) in &firewall.options {
         row[key] = value.parse::<i64>().map_or_else(|_| json!(value), |n| json!(n));
     }
-    data(row)
+    row
 }
 
 fn set_options(world: &mut World, call: &Call) -> Answered {

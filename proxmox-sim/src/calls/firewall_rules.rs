@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, data, done, firewall, list};
+use super::{Answered, Call, data, done, firewall, firewall_macros, list};
 use crate::reply::Refusal;
 use crate::world::{Firewall, World};
 
@@ -41,6 +41,9 @@ fn rules(world: &World, call: &Call) -> Answered {
     let rows = firewall.rules.iter().enumerate().map(|(pos, rule)| {
         let mut row = row(rule, &digest);
         row["pos"] = json!(pos);
+        if let Some((key, name)) = dangling(&firewall, rule) {
+            row["errors"] = json!({key: format!("no such ipset '{name}'")});
+        }
         row
     });
     list(rows.collect())
@@ -77,6 +80,14 @@ fn create(world: &mut World, call: &Call) -> Answered {
     done()
 }
 
+/// An address set that a rule names and that is not there.
+fn dangling<'a>(firewall: &Firewall, rule: &'a Rule) -> Option<(&'static str, &'a str)> {
+    ["source", "dest"].into_iter().find_map(|key| {
+        let name = rule.get(key)?.strip_prefix('+')?.trim_start_matches("guest/");
+        (!name.starts_with("dc/") && !firewall.ipsets.contains_key(name)).then_some((key, name))
+    })
+}
+
 fn check(firewall: &Firewall, rule: &Rule) -> Result<(), Refusal> {
     let get = |key: &str| rule.get(key).map(String::as_str);
     let action = get("action").unwrap_or_default();
@@ -92,13 +103,11 @@ fn check(firewall: &Firewall, rule: &Rule) -> Result<(), Refusal> {
             return Err(Refusal::parameter("proto", text));
         }
     }
-    for key in ["source", "dest"] {
-        let name = get(key).and_then(|v| v.strip_prefix('+')).map(|v| v.trim_start_matches("guest/"));
-        if let Some(name) =
-            name.filter(|name| !name.starts_with("dc/") && !firewall.ipsets.contains_key(*name))
-        {
-            return Err(Refusal::parameter(key, format!("no such ipset '{name}'")));
-        }
+    if let Some(name) = get("macro").filter(|name| !firewall_macros::known(name)) {
+        return Err(Refusal::parameter("macro", format!("unknown macro '{name}'")));
+    }
+    if let Some((key, name)) = dangling(firewall, rule) {
+        return Err(Refusal::parameter(key, format!("no such ipset '{name}'")));
     }
     let six = |key: &str| get(key).map(|value| value.contains(':'));
     let mixed = matches!((six("source"), six("dest")), (Some(a), Some(b)) if a != b);

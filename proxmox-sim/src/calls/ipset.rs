@@ -101,6 +101,8 @@ fn add(world: &mut World, call: &Call) -> Answered {
     }
     let entry = IpSetEntry { cidr, nomatch: call.flag("nomatch"), comment: call.owned("comment") };
     set.entries.insert(0, entry);
+    // The file is written in the order of the addresses' text, and read back in it.
+    set.entries.sort_by(|a, b| a.cidr.cmp(&b.cidr));
     done()
 }
 

@@ -25,6 +25,7 @@ pub(super) fn clone(world: &World, call: &Call) -> Answered {
     work.format = call.owned("format");
     work.target = call.owned("target");
     work.pool = pool;
+    work.limit = call.arguments.number("bwlimit");
     if let Some(name) = call.text("snapname") {
         let known = world.find_machine(call.node(), call.vmid())?.snapshots.iter().any(|s| s.name == name);
         if !known {
@@ -80,8 +81,11 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     ];
     let mut configure = Configure::new(call.node(), vmid);
     configure.set = set;
+    configure.sorted = true;
     let mut work = CreateMachine::new(configure, base);
     work.pool = pool;
+    work.start = call.flag("start");
+    work.boot = call.text("boot").is_none();
     call.task("qmcreate", work)
 }
 

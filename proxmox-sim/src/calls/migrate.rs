@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Answered, Call, data};
 use crate::Version;
 use crate::reply::Refusal;
-use crate::works::Migrate;
+use crate::works::{HaWish, Migrate};
 use crate::world::{World, split_volid};
 
 pub(super) fn preconditions(world: &World, call: &Call) -> Answered {
@@ -14,12 +14,16 @@ pub(super) fn preconditions(world: &World, call: &Call) -> Answered {
     let disks = machine.drives().filter_map(|(slot, drive)| {
         let volid = drive.volume()?;
         let storage = world.storage(split_volid(volid).0).ok().filter(|storage| !storage.shared)?;
-        Some(json!({
+        let mut row = json!({
             "drivename": slot, "volid": volid, "size": world.volume(call.node(), volid).map_or(0, |v| v.size),
-            "cdrom": u8::from(drive.is_cdrom()), "is_cloudinit": u8::from(drive.is_cloud_init()),
+            "cdrom": u8::from(drive.is_cdrom()),
             "is_attached": 1, "is_unused": 0, "is_vmstate": 0, "is_tpmstate": 0, "replicate": 1,
             "shared": u8::from(storage.shared),
-        }))
+        });
+        if world.version == Version::V9_2 {
+            row["is_cloudinit"] = json!(u8::from(drive.is_cloud_init()));
+        }
+        Some(row)
     });
     let others: Vec<&String> = world.nodes.keys().filter(|name| *name != call.node()).collect();
     let not_allowed: serde_json::Map<_, _> = others.iter().map(|name| ((*name).clone(), json!({}))).collect();
@@ -56,5 +60,9 @@ pub(super) fn migrate(world: &World, call: &Call) -> Answered {
         work.target_storage = Some(name.to_owned());
     }
     let kind = if world.ha.contains_key(&call.vmid()) { "hamigrate" } else { "qmigrate" };
+    if kind == "hamigrate" && !world.ha_manager {
+        let whereto = format!(" to node {target}");
+        return call.task(kind, HaWish { vmid: call.vmid(), what: "migration", state: None, whereto });
+    }
     call.task(kind, work)
 }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "all calls have one shape, also those that cannot be refused")]
 
+mod access;
 mod agent;
 mod cloudinit;
 mod cluster;
 mod config;
 mod config_values;
+mod figures;
 mod firewall;
+mod firewall_macros;
 mod firewall_rules;
 mod ha;
 mod ipset;
@@ -51,6 +54,9 @@ pub(crate) enum Outcome {
     Refused(Duration, Refusal),
     /// Answered when a worker on that node is done.
     Wait(String, Box<dyn Work>),
+    /// A task that begins within the call: its locks are taken and its first step is done before
+    /// the call is answered, so that their failures are the call's.
+    Entered { kind: &'static str, id: String, node: String, work: Box<dyn Work>, patience: Option<Duration> },
     /// A task; with patience the call waits for its end that long.
     Task { kind: &'static str, id: String, node: String, work: Box<dyn Work>, patience: Option<Duration> },
     /// Stops a task.
@@ -126,19 +132,25 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
     }
     match (call.endpoint.method.as_str(), call.endpoint.path.as_str()) {
         ("GET", "/version" | "/nodes/{node}/version") => cluster::version(world),
-        ("POST", "/access/ticket") => cluster::ticket(world, call),
-        ("GET", "/access/permissions") => cluster::permissions(call),
+        ("POST", "/access/ticket") => access::ticket(world, call),
+        ("GET", "/access/permissions") => access::permissions(world, call),
+        ("GET", "/access/domains") => access::domains(),
+        ("POST", "/access/users") => access::add_user(world, call),
+        ("POST", "/access/users/{userid}/token/{tokenid}") => access::add_token(world, call),
+        ("GET", "/access/acl") => access::acl(world, call),
+        ("PUT", "/access/acl") => access::set_acl(world, call),
         ("GET", "/cluster/status") => cluster::status(world),
         ("GET", "/cluster/nextid") => cluster::nextid(world, call),
         ("GET", "/cluster/resources") => cluster::resources(world, call),
         ("GET", "/cluster/tasks") => tasks::cluster(world, call),
-        ("GET", "/cluster/firewall/options") => data(json!({"enable": 1, "digest": "0".repeat(40)})),
+        ("GET", "/cluster/firewall/options") => firewall::cluster_options(world),
+        ("PUT", "/cluster/firewall/options") => firewall::set_cluster_options(world, call),
         ("GET", "/cluster/ha/resources") => ha::list(world),
         ("POST", "/cluster/ha/resources") => ha::add(world, call),
         ("GET", "/cluster/ha/resources/{sid}") => ha::get(world, call),
         ("PUT", "/cluster/ha/resources/{sid}") => ha::update(world, call),
         ("DELETE", "/cluster/ha/resources/{sid}") => ha::remove(world, call),
-        ("GET", "/nodes") => nodes::all(world),
+        ("GET", "/nodes") => nodes::all(world, call),
         ("GET", "/nodes/{node}/status") => nodes::status(world),
         ("GET", "/nodes/{node}/network") => nodes::network(world, call),
         ("GET", "/nodes/{node}/tasks") => tasks::node(world, call),

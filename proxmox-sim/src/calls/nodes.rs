@@ -1,26 +1,43 @@
 //! `/nodes` and what is not about machines, storages or tasks below it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answered, Call, data, list};
-use crate::world::World;
+use crate::world::{Node, World};
 
-pub(super) fn all(world: &World) -> Answered {
-    let rows = world.nodes.iter().map(|(name, node)| {
-        let status = if node.online { "online" } else { "offline" };
-        let mut row = json!({"type": "node", "id": format!("node/{name}"), "node": name, "status": status, "level": ""});
-        if node.online {
-            row["maxcpu"] = json!(16);
-            row["maxmem"] = json!(64_u64 << 30);
-            row["mem"] = json!(8_u64 << 30);
-            row["maxdisk"] = json!(128_u64 << 30);
-            row["disk"] = json!(9_u64 << 30);
-            row["cpu"] = json!(0.05);
-            row["uptime"] = json!(world.now.as_secs() + 3600);
-        }
-        row
-    });
-    list(rows.collect())
+pub(super) fn all(world: &World, call: &Call) -> Answered {
+    list(world.nodes.iter().map(|(name, node)| row(world, call, name, node, false)).collect())
+}
+
+/// A node. Its load is for those who may audit it; its fingerprint only in the list of nodes.
+pub(super) fn row(world: &World, call: &Call, name: &str, node: &Node, resource: bool) -> Value {
+    let status = if world.sees(node) { "online" } else { "offline" };
+    let mut row =
+        json!({"type": "node", "id": format!("node/{name}"), "node": name, "status": status, "level": ""});
+    if resource {
+        row["cgroup-mode"] = json!(2);
+    } else {
+        row["ssl_fingerprint"] = json!(fingerprint(node.id));
+    }
+    let audit = call.caller.may(&format!("/nodes/{name}"), "Sys.Audit");
+    if audit && (world.sees(node) || resource) {
+        row["maxcpu"] = json!(world.node_cpus);
+        row["maxmem"] = json!(64_u64 << 30);
+        row["maxdisk"] = json!(128_u64 << 30);
+    }
+    if audit && world.sees(node) {
+        row["mem"] = json!(8_u64 << 30);
+        row["disk"] = json!(9_u64 << 30);
+        row["cpu"] = json!(0.05);
+        row["uptime"] = json!(world.now.as_secs() + 3600);
+    }
+    row
+}
+
+/// Thirty-two pairs of digits, different for every node.
+fn fingerprint(id: u32) -> String {
+    let pair = |n: u32| format!("{:02X}", (n * 37 + id * 101) % 256);
+    (0..32).map(pair).collect::<Vec<_>>().join(":")
 }
 
 pub(super) fn status(world: &World) -> Answered {

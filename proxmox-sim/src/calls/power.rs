@@ -4,47 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, Outcome, data};
-use crate::Version;
+use super::{Answered, Call, data, figures};
 use crate::reply::Refusal;
-use crate::works::{Power, PowerAction};
+use crate::works::{HaWish, Power, PowerAction};
 use crate::world::World;
 
 pub(super) fn current(world: &World, call: &Call) -> Answered {
     let machine = world.machine_on(call.node(), call.vmid())?;
-    let running = machine.running.as_ref();
-    let status = if running.is_some() { "running" } else { "stopped" };
-    let qmp = if running.is_some_and(|r| r.paused) { "paused" } else { status };
-    let mut row = json!({
-        "vmid": machine.vmid, "name": machine.name(), "status": status, "qmpstatus": qmp,
-        "cpus": machine.cpus(), "maxmem": machine.memory_bytes(), "maxdisk": machine.disk_bytes(),
-        "uptime": running.map_or(0, |r| world.now.saturating_sub(r.since).as_secs()),
-        "ha": ha(world, machine.vmid),
-        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0,
-    });
-    if world.version == Version::V9_2 {
-        row["memhost"] = json!(0);
-    }
-    for key in ["lock", "tags"] {
-        if let Some(value) = machine.config.get(key) {
-            row[key] = json!(value);
-        }
-    }
-    if machine.is_template() {
-        row["template"] = json!(1);
-    }
-    if machine.config.get("serial0").is_some() {
-        row["serial"] = json!(1);
-    }
+    let mut row = figures::of(world, machine, true);
+    row["ha"] = ha(world, machine.vmid);
     if machine.agent_enabled() {
         row["agent"] = json!(1);
-    }
-    if let Some(running) = running {
-        row["pid"] = json!(running.pid);
-        row["diskread"] = json!(0);
-        row["diskwrite"] = json!(0);
-        row["running-machine"] = json!("pc-i440fx-10.0");
-        row["running-qemu"] = json!("10.0.2");
     }
     data(row)
 }
@@ -52,7 +22,9 @@ pub(super) fn current(world: &World, call: &Call) -> Answered {
 fn ha(world: &World, vmid: u32) -> Value {
     match world.ha.get(&vmid) {
         None => json!({"managed": 0}),
-        Some(resource) => json!({"managed": 1, "state": resource.state}),
+        // The manager's own view, which is empty as long as no manager runs.
+        Some(_) if world.version == crate::Version::V8_4 => json!({"managed": 1, "group": null, "state": null}),
+        Some(_) => json!({"managed": 1, "state": null}),
     }
 }
 
@@ -89,11 +61,9 @@ pub(super) fn change(world: &World, call: &Call, path: &str) -> Answered {
         (true, PowerAction::Stop | PowerAction::Shutdown(..)) => "hastop",
         _ => kind,
     };
-    Ok(Outcome::Task {
-        kind,
-        id: vmid.to_string(),
-        node: call.node().to_owned(),
-        work: Box::new(work),
-        patience: None,
-    })
+    if !world.ha_manager && matches!(kind, "hastart" | "hastop") {
+        let (what, state) = if kind == "hastart" { ("start", "started") } else { ("stop", "stopped") };
+        return call.task(kind, HaWish { vmid, what, state: Some(state), whereto: String::new() });
+    }
+    call.task(kind, work)
 }

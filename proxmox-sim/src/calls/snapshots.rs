@@ -37,6 +37,10 @@ fn work(call: &Call, action: SnapshotAction) -> SnapshotWork {
 
 pub(super) fn create(world: &World, call: &Call) -> Answered {
     world.machine_on(call.node(), call.vmid())?;
+    let name = call.arguments.require("snapname");
+    if matches!(name, "current" | "pending") {
+        return Err(crate::reply::Refusal::Die(format!("unable to use snapshot name '{name}' (reserved name)")));
+    }
     call.task("qmsnapshot", work(call, SnapshotAction::Create))
 }
 
@@ -53,7 +57,13 @@ pub(super) fn config(world: &World, call: &Call) -> Answered {
     let name = call.arguments.require("snapname");
     let snapshot = machine.snapshots.iter().find(|s| s.name == name);
     let snapshot = snapshot.ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
-    let mut row = config::shown(&snapshot.config);
+    // Nothing is masked here.
+    let mut row = config::raw(&snapshot.config);
+    if snapshot.description.is_empty() {
+        row.remove("description");
+    } else {
+        row.insert("description".to_owned(), json!(snapshot.description));
+    }
     row.insert("snaptime".to_owned(), json!(snapshot.time));
     data(Value::Object(row))
 }

@@ -15,7 +15,7 @@ pub(super) fn definitions(world: &World) -> Answered {
     list(rows.collect())
 }
 
-fn kind(storage: &Storage) -> &'static str {
+pub(super) fn kind(storage: &Storage) -> &'static str {
     match storage.kind {
         crate::config::StorageKind::Dir => "dir",
         crate::config::StorageKind::LvmThin => "lvmthin",
@@ -64,7 +64,9 @@ fn entry(storage: &Storage, name: &str, volume: &Volume) -> Value {
         entry["used"] = json!(volume.used());
     } else {
         entry["subtype"] = json!("qemu");
-        entry["protected"] = json!(u8::from(volume.protected));
+        if volume.protected {
+            entry["protected"] = json!(1);
+        }
     }
     entry
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Answered, Call, Outcome, data, with_total};
+use crate::Version;
 use crate::reply::Refusal;
 use crate::task::Task;
 use crate::upid::Upid;
@@ -20,7 +21,7 @@ pub(super) fn cluster(world: &World, call: &Call) -> Answered {
         .tasks
         .listed()
         .filter(|task| all || task.upid.user.split('!').next() == Some(call.caller.name.as_str()));
-    super::list(rows.take(100).map(Task::row).collect())
+    super::list(rows.take(25).map(Task::broadcast).collect())
 }
 
 pub(super) fn node(world: &World, call: &Call) -> Answered {
@@ -78,7 +79,10 @@ pub(super) fn log(world: &World, call: &Call) -> Answered {
     }
     let Ok((_, task)) = find(world, call) else {
         let row = json!({"n": 1, "t": "unable to open file - No such file or directory"});
-        return with_total(&[row], 1);
+        return match world.version {
+            Version::V8_4 => Ok(Outcome::Body(json!({ "data": row, "total": 1 }))),
+            Version::V9_2 => with_total(&[row], 1),
+        };
     };
     if !visible(call, task) {
         call.caller.need(&format!("/nodes/{}", call.node()), &["Sys.Audit"])?;

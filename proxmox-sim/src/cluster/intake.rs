@@ -10,6 +10,9 @@ use crate::request::Request;
 use crate::schema::{Endpoint, Schema, check};
 use crate::world::Time;
 
+/// How long a worker is given to stop before it is killed.
+const STOP_PATIENCE: Time = Time::from_secs(5);
+
 impl Cluster {
     /// Takes a request in.
     pub fn handle(&mut self, now: Time, request: Request) -> Handled {
@@ -97,6 +100,11 @@ impl Cluster {
                 self.begin_call(work, &node, call, doomed);
                 None
             }
+            Outcome::Entered { kind, id, node, work, patience } => {
+                let start = TaskStart { kind, id, node, work };
+                self.enter_task(start, caller, doomed, (call, patience));
+                None
+            }
             Outcome::Task { kind, id, node, work, patience } => {
                 let waits = patience.map(|_| call);
                 let start = TaskStart { kind, id, node, work };
@@ -105,6 +113,10 @@ impl Cluster {
                     return Some(Reply::data(&upid.into()));
                 };
                 self.schedule(patience, Event::Patience(call, upid));
+                None
+            }
+            Outcome::Stop(task) if self.heedless(task) => {
+                self.schedule(STOP_PATIENCE, Event::Kill(task, call));
                 None
             }
             Outcome::Stop(task) => {
@@ -119,12 +131,15 @@ impl Cluster {
         if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
             return Err(Refusal::Bare(501, format!("method '{method}' not available")));
         }
+        if request.chunked {
+            return Err(Refusal::Bare(501, "chunked transfer encoding not supported".to_owned()));
+        }
         let Some(path) = request.api_path() else {
             return Err(Refusal::Bare(404, "Not Found".to_owned()));
         };
         let found = Schema::get().find(method, &path);
         let anyone = found.as_ref().is_some_and(|found| found.endpoint.anyone);
-        let caller = match self.world.accounts.authenticate(request, self.world.unix()) {
+        let caller = match self.world.accounts.authenticate(request, self.world.unix(), &self.world.pools) {
             Ok(caller) => caller,
             Err(_) if anyone => Caller::default(),
             Err(refusal) => return Err(refusal),
@@ -136,6 +151,11 @@ impl Cluster {
         self.permit(found.endpoint, &caller, &found.variables)?;
         let arguments = check(&found, &sent, self.world.version).map_err(Refusal::Parameters)?;
         self.need_node(found.endpoint, found.variables.get("node").map(String::as_str))?;
+        let frozen = found.variables.get("node").and_then(|name| self.world.nodes.get(name));
+        if found.endpoint.proxied && frozen.is_some_and(|node| node.frozen) {
+            let late = Refusal::Bare(596, "Connection timed out".to_owned());
+            return Ok((calls::Outcome::Refused(self.proxy_timeout, late), caller.name));
+        }
         let call = Call { endpoint: found.endpoint, arguments, caller };
         let outcome = calls::dispatch(&mut self.world, &call)?;
         Ok((outcome, call.caller.name))
@@ -164,28 +184,24 @@ impl Cluster {
                 self.world.version == crate::Version::V8_4 && privileges[0].starts_with("VM.GuestAgent");
             let privileges: Vec<&str> =
                 if old_agent { vec!["VM.Monitor"] } else { privileges.iter().map(String::as_str).collect() };
-            let Err(refusal) = caller.need(&path, &privileges) else {
-                continue;
-            };
-            // Members of a pool are also under its path.
-            let vmid = path.strip_prefix("/vms/").and_then(|vmid| vmid.parse().ok());
-            let pool = vmid.and_then(|vmid| self.world.pool_of(vmid)).map(|pool| format!("/pool/{pool}"));
-            if !pool.is_some_and(|pool| privileges.iter().any(|p| caller.may(&pool, p))) {
-                return Err(refusal);
-            }
+            caller.need(&path, &privileges)?;
         }
         Ok(())
     }
 
+    /// Whether the node that the call runs on takes it.
     fn need_node(&self, endpoint: &Endpoint, node: Option<&str>) -> Result<(), Refusal> {
+        let refused = || Err(Refusal::Bare(595, "Connection refused".to_owned()));
         let Some(name) = node.filter(|_| endpoint.proxied) else {
-            return Ok(());
+            // Everything else runs on the node that was asked.
+            let first = self.world.nodes.values().find(|node| node.id == 1);
+            return if endpoint.daemon && first.is_some_and(|node| !node.daemon) { refused() } else { Ok(()) };
         };
         match self.world.nodes.get(name) {
             None => Err(Refusal::Die(format!(
                 "hostname lookup '{name}' failed - failed to get address info for: {name}: Temporary failure in name resolution"
             ))),
-            Some(node) if !node.online => Err(Refusal::Bare(595, "Connection refused".to_owned())),
+            Some(node) if !node.online || (endpoint.daemon && !node.daemon) => refused(),
             Some(_) => Ok(()),
         }
     }

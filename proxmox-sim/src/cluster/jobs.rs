@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::{CallId, Cluster, Event};
+use super::{CallId, Cluster, Event, Time};
 use crate::flock::Flock;
 use crate::reply::{Refusal, Reply};
 use crate::task::TaskKey;
@@ -24,9 +24,19 @@ pub(super) struct Job {
     held: Vec<String>,
     wanted: VecDeque<Flock>,
     waiting: Option<Flock>,
+    /// A task that is yet to be made of it.
+    entering: Option<Entering>,
     steps: u32,
     /// The step before which it fails.
     doom: Option<u32>,
+}
+
+/// A worker that becomes a task once it has its locks and has done its first step.
+#[derive(Debug)]
+struct Entering {
+    user: String,
+    /// How long the call waits for the end.
+    patience: Option<Time>,
 }
 
 impl Job {
@@ -41,6 +51,7 @@ impl Job {
             held: Vec::new(),
             wanted: VecDeque::new(),
             waiting: None,
+            entering: None,
             steps: 0,
             doom,
         }
@@ -56,6 +67,59 @@ impl Job {
 const INJECTED: &str = "simulated failure";
 
 impl Cluster {
+    /// Starts a worker that becomes a task after its first step.
+    pub(super) fn enter_task(
+        &mut self,
+        start: TaskStart,
+        user: &str,
+        doomed: bool,
+        (call, patience): (CallId, Option<Time>),
+    ) {
+        let doom = self.doom(start.work.as_ref(), doomed).map(|step| step.max(1));
+        let mut job = Job::new(start.work, start.kind, start.id, &start.node, doom).answering(Some(call));
+        job.entering = Some(Entering { user: user.to_owned(), patience });
+        self.begin(job);
+    }
+
+    /// Makes a worker that is past its first step a task, and answers its call.
+    fn entered(&mut self, id: u64) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let Some(entering) = job.entering.take() else {
+            return;
+        };
+        let (kind, about, node, call) = (job.kind, job.id.clone(), job.node.clone(), job.call);
+        let upid = self.new_upid(kind, &about, &node, &entering.user);
+        let text = upid.to_string();
+        let task = self.world.tasks.begin(upid);
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.task = Some(task);
+        match (entering.patience, call) {
+            (Some(patience), Some(call)) => self.schedule(patience, Event::Patience(call, text)),
+            (None, Some(call)) => {
+                job.call = None;
+                self.respond(call, Reply::data(&text.into()));
+            }
+            _ => {}
+        }
+    }
+
+    fn new_upid(&mut self, kind: &str, id: &str, node: &str, user: &str) -> Upid {
+        let uptime = u64::try_from(self.world.now.as_millis() / 10).unwrap_or(u64::MAX);
+        Upid {
+            node: node.to_owned(),
+            pid: self.world.random.pid(),
+            pstart: 100_000 + uptime,
+            starttime: self.world.unix(),
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            user: user.to_owned(),
+        }
+    }
+
     /// Starts a worker behind a task and returns its UPID.
     pub(super) fn begin_task(
         &mut self,
@@ -64,17 +128,7 @@ impl Cluster {
         doomed: bool,
         call: Option<CallId>,
     ) -> String {
-        let now = self.world.unix();
-        let uptime = u64::try_from(self.world.now.as_millis() / 10).unwrap_or(u64::MAX);
-        let upid = Upid {
-            node: start.node.clone(),
-            pid: self.world.random.pid(),
-            pstart: 100_000 + uptime,
-            starttime: now,
-            kind: start.kind.to_owned(),
-            id: start.id,
-            user: user.to_owned(),
-        };
+        let upid = self.new_upid(start.kind, &start.id, &start.node, user);
         let text = upid.to_string();
         let doom = self.doom(start.work.as_ref(), doomed);
         let id = upid.id.clone();
@@ -131,10 +185,13 @@ impl Cluster {
                 return;
             }
             job.steps += 1;
-            let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new() };
+            let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
             let step = job.work.step(&mut bench);
-            let released = bench.released;
+            let (released, next) = (bench.released, bench.next);
             self.give_back(id, &released);
+            if !matches!(step, Step::Failed(_)) {
+                self.entered(id);
+            }
             match step {
                 Step::After(time) if time.is_zero() => {}
                 Step::After(time) => {
@@ -146,9 +203,19 @@ impl Cluster {
                         job.wanted.push_back(flock);
                     }
                 }
-                Step::Done(value) => return self.finish(id, Ok((value, 0))),
+                Step::Done(value) => {
+                    let started = self.jobs.get(&id).map(|job| (job.node.clone(), job.task));
+                    self.finish(id, Ok((value, 0)));
+                    if let (Some((kind, about, work)), Some((node, task))) = (next, started) {
+                        let user = task.and_then(|key| self.world.tasks.user(key)).unwrap_or_default();
+                        let start = TaskStart { kind, id: about, node, work };
+                        self.begin_task(start, &user, false, None);
+                    }
+                    return;
+                }
                 Step::Warned(count) => return self.finish(id, Ok((Value::Null, count))),
                 Step::Failed(text) => return self.finish(id, Err(text)),
+                Step::Faulty(key, text) => return self.finish_faulty(id, &key, &text),
             }
         }
     }
@@ -173,7 +240,7 @@ impl Cluster {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new() };
+        let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
         let text = job.work.abandon(&mut bench, reason);
         self.finish(id, Err(text));
     }
@@ -186,24 +253,46 @@ impl Cluster {
         }
     }
 
+    /// Whether the worker of a task does not stop in the time it is given.
+    pub(super) fn heedless(&self, task: TaskKey) -> bool {
+        self.jobs.values().any(|job| job.task == Some(task) && job.work.heedless())
+    }
+
+    /// Starts a worker that belongs to no call.
+    pub(super) fn begin_aside(&mut self, work: Box<dyn Work>, node: &str) {
+        self.begin(Job::new(work, "aside", String::new(), node, None));
+    }
+
+    /// Kills the worker of a task.
+    pub(super) fn kill_task(&mut self, task: TaskKey) {
+        let found = self.jobs.iter().find(|(_, job)| job.task == Some(task)).map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.kill(id);
+        }
+    }
+
     /// Kills every worker of a node; nothing is cleaned up.
     pub(super) fn kill_workers(&mut self, node: &str) {
         let dead: Vec<u64> =
             self.jobs.iter().filter(|(_, job)| job.node == node).map(|(id, _)| *id).collect();
-        let now = self.world.unix();
         for id in dead {
-            let Some(job) = self.jobs.remove(&id) else {
-                continue;
-            };
-            if let Some(task) = job.task {
-                self.world.tasks.vanish(task, now);
-                self.counters.task(job.kind, false);
-            }
-            if let Some(call) = job.call {
-                self.respond(call, Reply::bare(596, "Broken pipe"));
-            }
-            self.release_all(id, job.held, job.waiting);
+            self.kill(id);
         }
+    }
+
+    fn kill(&mut self, id: u64) {
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        if let Some(task) = job.task {
+            let now = self.world.unix();
+            self.world.tasks.vanish(task, now);
+            self.counters.task(job.kind, false);
+        }
+        if let Some(call) = job.call {
+            self.respond(call, Reply::bare(596, "Broken pipe"));
+        }
+        self.release_all(id, job.held, job.waiting);
     }
 
     fn finish(&mut self, id: u64, outcome: Result<(Value, u32), String>) {
@@ -231,6 +320,15 @@ impl Cluster {
             self.respond(call, reply);
         }
         self.release_all(id, job.held, job.waiting);
+    }
+
+    /// Ends a worker with a fault of a parameter: a call is answered with 400, a task has the text.
+    fn finish_faulty(&mut self, id: u64, key: &str, text: &str) {
+        let answered = self.jobs.get_mut(&id).filter(|job| job.task.is_none()).and_then(|job| job.call.take());
+        if let Some(call) = answered {
+            self.respond(call, Refusal::parameter(key, text).reply());
+        }
+        self.finish(id, Err(format!("400 Parameter verification failed.\n{key}: {text}\n")));
     }
 
     fn release_all(&mut self, id: u64, held: Vec<String>, waiting: Option<Flock>) {
@@ -261,7 +359,7 @@ impl Cluster {
                 if let (Some(task), true) = (job.task, machine) {
                     self.world.tasks.log(task, " OK".to_owned());
                 }
-                self.schedule(super::Time::ZERO, Event::Step(id));
+                self.schedule(Time::ZERO, Event::Step(id));
             }
         }
     }

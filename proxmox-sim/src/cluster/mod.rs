@@ -89,6 +89,8 @@ enum Event {
     Arrive(Option<CallId>, Box<Request>),
     /// The proxying hop gives up.
     GatewayTimeout(CallId),
+    /// A task that was asked to stop is killed, and the call that asked is answered.
+    Kill(crate::task::TaskKey, CallId),
     /// A call that wanted to wait for its task has waited long enough.
     Patience(CallId, String),
 }
@@ -205,6 +207,10 @@ impl Cluster {
             Event::LockTimeout(job) => self.lock_timeout(job),
             Event::Arrive(call, request) => self.arrive(call, &request),
             Event::GatewayTimeout(call) => self.respond(call, Reply::bare(596, "Connection timed out")),
+            Event::Kill(task, call) => {
+                self.kill_task(task);
+                self.respond(call, Reply::data(&Value::Null));
+            }
             Event::Patience(call, upid) => self.respond(call, Reply::data(&upid.into())),
         }
     }

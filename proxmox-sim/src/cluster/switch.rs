@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use crate::config::{BackupConfig, StorageConfig, TemplateConfig};
+use crate::config::{BackupConfig, Grant, StorageConfig, TemplateConfig};
+use crate::works::Hold;
 use crate::world::Storage;
 
 /// A change of the world that no API call makes.
@@ -78,6 +79,61 @@ pub enum Switch {
         #[serde(default)]
         value: Option<String>,
     },
+    /// Kills the worker of a task where it is; nothing is cleaned up.
+    KillTask {
+        /// The task.
+        upid: String,
+    },
+    /// Puts an image file onto the nodes, for importing.
+    File {
+        /// Its path.
+        path: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Somebody outside the API holds the lock of a machine's configuration.
+    HoldLock {
+        /// The machine.
+        vmid: u32,
+        /// For how long.
+        seconds: f64,
+    },
+    /// Changing an option of a running machine fails from now on, as when its process refuses.
+    HotplugFails {
+        /// The machine, which must be running.
+        vmid: u32,
+        /// The option.
+        option: String,
+        /// Text of the failure.
+        text: String,
+    },
+    /// Gives a token more privileges.
+    Grant {
+        /// `user@realm!name`
+        token: String,
+        /// What it gets.
+        grant: Grant,
+    },
+    /// Takes a firewall file away, also one that belongs to no machine.
+    RemoveFirewall {
+        /// The VMID in its name.
+        vmid: u32,
+    },
+    /// A node stops answering: what is sent to it hangs until the next hop gives up (596).
+    Freeze {
+        /// Its name.
+        node: String,
+        /// Whether it hangs.
+        frozen: bool,
+    },
+    /// The privileged daemon of a node ends or comes back. Without it everything that changes
+    /// something is answered with 595, and what only reads goes on.
+    Daemon {
+        /// The node.
+        node: String,
+        /// Whether it runs.
+        running: bool,
+    },
     /// The guest ignores requests to shut down.
     Deaf {
         /// The machine, which must be running.
@@ -149,6 +205,33 @@ impl Cluster {
                     Some(value) => machine.config.set(&key, value),
                     None => machine.config.remove(&key),
                 }
+            }
+            Switch::KillTask { upid } => {
+                let (key, _) = world.tasks.find(&upid).ok_or_else(|| format!("no task {upid}"))?;
+                self.kill_task(key);
+            }
+            Switch::File { path, size } => {
+                world.files.insert(path, size);
+            }
+            Switch::HoldLock { vmid, seconds } => {
+                let machine = world.machines.get(&vmid).ok_or_else(|| format!("no machine {vmid}"))?;
+                let node = machine.node.clone();
+                let time = Some(crate::timing::seconds_of(seconds));
+                self.begin_aside(Box::new(Hold { node: node.clone(), vmid, time }), &node);
+            }
+            Switch::HotplugFails { vmid, option, text } => {
+                let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());
+                running.ok_or_else(|| format!("no running machine {vmid}"))?.stuck.insert(option, text);
+            }
+            Switch::Grant { token, grant } => world.accounts.grant(&token, grant),
+            Switch::RemoveFirewall { vmid } => {
+                world.firewalls.remove(&vmid);
+            }
+            Switch::Freeze { node, frozen } => {
+                world.nodes.get_mut(&node).ok_or_else(|| no_node(&node))?.frozen = frozen;
+            }
+            Switch::Daemon { node, running } => {
+                world.nodes.get_mut(&node).ok_or_else(|| no_node(&node))?.daemon = running;
             }
             Switch::Deaf { vmid } => {
                 let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());

@@ -106,7 +106,24 @@ pub(crate) fn check(
             errors.insert(needed.clone(), text);
         }
     }
-    if errors.is_empty() { Ok(Arguments { values }) } else { Err(errors) }
+    if errors.is_empty() {
+        return Ok(Arguments { values });
+    }
+    if version == Version::V8_4 {
+        for text in errors.values_mut() {
+            *text = older(text);
+        }
+    }
+    Err(errors)
+}
+
+/// The older line words one text differently.
+fn older(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("missing property required by '") else {
+        return text.to_owned();
+    };
+    let (name, after) = rest.split_once('\'').unwrap_or((rest, ""));
+    format!("{before}missing property - '{name}' requires this property{after}")
 }
 
 fn field_of<'a>(endpoint: &'a Endpoint, schema: &'a Schema, name: &str) -> Option<&'a Field> {

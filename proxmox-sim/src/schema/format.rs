@@ -57,6 +57,8 @@ pub(super) fn check(format: &str, value: &str) -> Result<(), String> {
         "pve-poolid" => (value.split('/').count() > 3 || !value.split('/').all(pool))
             .then(|| "value does not look like a valid pool name".to_owned()),
         "pve-fw-addr-spec" => firewall_address(value),
+        "pve-startup-order" => (!startup(value)).then(|| "unable to parse startup options".to_owned()),
+        "pve-vm-cpu-conf" => cpu(value),
         "pve-iface" => (!label(value)).then(|| format!("invalid network interface name '{value}'")),
         _ => None,
     };
@@ -74,6 +76,35 @@ pub(crate) fn split_list(value: &str) -> Vec<String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// `order=1,up=30,down=60`, or the order alone.
+fn startup(value: &str) -> bool {
+    value.split(',').all(|part| {
+        let number = ["order=", "up=", "down="].iter().find_map(|key| part.strip_prefix(key)).unwrap_or(part);
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// Types of processors without their versions; the list of the server is longer by those.
+const PROCESSORS: &str = "486 Broadwell Cascadelake-Server ClearwaterForest Conroe Cooperlake EPYC EPYC-Genoa \
+    EPYC-Milan EPYC-Rome EPYC-Turin GraniteRapids Haswell Icelake-Client Icelake-Server IvyBridge KnightsMill \
+    Nehalem Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 Opteron_G5 Penryn SandyBridge SapphireRapids \
+    SierraForest Skylake-Client Skylake-Server Westmere athlon core2duo coreduo host kvm32 kvm64 max pentium \
+    pentium2 pentium3 phenom qemu32 qemu64 x86-64-v2 x86-64-v2-AES x86-64-v3 x86-64-v4";
+
+fn cpu(value: &str) -> Option<String> {
+    let name = value.split(',').find_map(|part| match part.split_once('=') {
+        None => Some(part),
+        Some(("cputype", name)) => Some(name),
+        Some(_) => None,
+    })?;
+    let plain = ["-IBRS", "-noTSX", "-IBPB", "-noTSX-IBRS"].iter().find_map(|end| name.strip_suffix(end));
+    let version = name.rsplit_once("-v").filter(|(_, n)| n.parse::<u8>().is_ok()).map(|(name, _)| name);
+    let known = |name: &str| PROCESSORS.split_whitespace().any(|known| known == name);
+    let fine = name.starts_with("custom-")
+        || [Some(name), plain, version].into_iter().flatten().any(|name| known(name.trim_end_matches("-noTSX")));
+    (!fine).then(|| format!("Built-in cputype '{name}' is not defined (missing 'custom-' prefix?)"))
 }
 
 fn vmid(value: &str) -> bool {

@@ -14,6 +14,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     /// Runs on the node named in the path.
     pub(crate) proxied: bool,
+    /// Runs in the node's privileged daemon.
+    pub(crate) daemon: bool,
     /// Open to requests without a ticket or token.
     pub(crate) anyone: bool,
     pub(crate) no_token: bool,
@@ -109,6 +111,7 @@ fn parse_endpoints(text: &'static str) -> Vec<Endpoint> {
                 method: method.to_owned(),
                 path: path.to_owned(),
                 proxied: flags.contains(&"proxied"),
+                daemon: flags.contains(&"daemon"),
                 anyone: false,
                 no_token: flags.contains(&"notoken"),
                 permissions: Vec::new(),

@@ -93,9 +93,6 @@ async fn answer(
 
 async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
     let (head, body) = request.into_parts();
-    if head.headers.contains_key(TRANSFER_ENCODING) {
-        return Err(Reply::bare(501, "chunked transfer encoding not supported"));
-    }
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             Reply::bare(501, "for data too large")
@@ -113,6 +110,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
         query: head.uri.query().unwrap_or_default().to_owned(),
         content_type: header(CONTENT_TYPE),
         body: body.to_bytes().to_vec(),
+        chunked: head.headers.contains_key(TRANSFER_ENCODING),
         authorization: header(AUTHORIZATION),
         cookie: header(COOKIE),
         csrf: header(HeaderName::from_static("csrfpreventiontoken")),

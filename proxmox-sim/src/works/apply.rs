@@ -1,15 +1,21 @@
 //! Applying pending changes of a machine.
 
+use crate::schema::{Schema, parse_properties};
 use crate::world::{Drive, World, is_drive};
 
 impl World {
     /// Makes pending values current: all of a stopped machine's, of a running one only those that
     /// can be changed while it runs.
-    pub(crate) fn apply_pending(&mut self, vmid: u32) {
-        let Some(machine) = self.machines.get(&vmid) else {
-            return;
-        };
+    ///
+    /// Returns the option that could not be changed, and why.
+    pub(crate) fn apply_pending(&mut self, vmid: u32) -> Option<(String, String)> {
+        let machine = self.machines.get_mut(&vmid)?;
+        machine.config.tidy();
+        let stuck = machine.running.as_ref().map(|running| running.stuck.clone()).unwrap_or_default();
+        let mut failure = None;
         let (node, running) = (machine.node.clone(), machine.running.is_some());
+        // A guest that is deaf does not let go of its devices.
+        let busy = machine.running.as_ref().is_some_and(|running| running.deaf);
         let (deleted, pending) = (machine.config.deleted.clone(), machine.config.pending.clone());
         let current = machine.config.current.clone();
         for (key, force) in deleted {
@@ -26,8 +32,18 @@ impl World {
             if running && !hot(&key, old, Some(&value)) {
                 continue;
             }
+            if busy && replugs(&key, old, &value) {
+                let text = format!("error on hot-unplugging device '{key}' - still busy in guest?");
+                failure = Some((key, text));
+                continue;
+            }
+            if let Some(text) = stuck.get(&key) {
+                failure = Some((key, text.clone()));
+                continue;
+            }
             self.set_option(&node, vmid, &key, &value);
         }
+        failure
     }
 
     fn set_option(&mut self, node: &str, vmid: u32, key: &str, value: &str) {
@@ -79,6 +95,17 @@ impl World {
             machine.config.set(&slot, volid);
         }
     }
+}
+
+/// Whether a change of a network device takes the device out and puts another one in.
+fn replugs(key: &str, old: Option<&str>, new: &str) -> bool {
+    let keys = Schema::get().properties("net").unwrap_or_default();
+    let parse = |text: &str| parse_properties(keys, text).ok();
+    let (Some(old), Some(new)) = (old.and_then(parse), parse(new)) else {
+        return false;
+    };
+    let replaced = |name: &&str| matches!(*name, "model" | "macaddr" | "queues" | "mtu");
+    key.starts_with("net") && old.differing(&new).iter().any(replaced)
 }
 
 /// Whether an option can be changed on a running machine.

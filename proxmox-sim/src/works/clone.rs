@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
 use crate::flock::Flock;
-use crate::world::{Drive, Machine, PLACEHOLDER, World, print_size, split_volid};
+use crate::world::{Drive, Machine, PLACEHOLDER, World, print_size, split_volid, transferred};
 
 /// Makes a machine from another one.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub(crate) struct CloneMachine {
     pub(crate) format: Option<String>,
     pub(crate) target: Option<String>,
     pub(crate) pool: Option<String>,
+    /// KiB a second.
+    pub(crate) limit: Option<u64>,
+    /// Bytes that are being copied.
+    copying: Option<u64>,
     progress: Progress,
     /// What the new machine will be.
     plan: Machine,
@@ -58,6 +62,8 @@ impl CloneMachine {
             format: None,
             target: None,
             pool: None,
+            limit: None,
+            copying: None,
             progress: Progress::Check,
             plan: Machine::new(newid, node),
             drives: Vec::new(),
@@ -135,7 +141,9 @@ impl CloneMachine {
         let (node, newid) = (self.node.clone(), self.newid);
         let full = self.full || drive.is_cloud_init();
         let word = if full { "full" } else { "linked" };
-        bench.log(format!("create {word} clone of drive {slot} ({volid})"));
+        if !drive.is_cdrom() || drive.is_cloud_init() {
+            bench.log(format!("create {word} clone of drive {slot} ({volid})"));
+        }
         let copy = if drive.is_cloud_init() {
             bench.world.allocate_cloud_init(&node, &storage, newid)
         } else if drive.is_cdrom() {
@@ -146,17 +154,37 @@ impl CloneMachine {
         } else {
             bench.world.clone_linked(&node, volid, newid)
         }?;
-        if full {
+        for line in bench.world.formatting(&node, &copy) {
+            bench.log(line);
+        }
+        if full && bench.world.version == crate::Version::V9_2 {
             bench.log(format!("allocated target volume '{copy}'"));
         }
         self.made.push(copy.clone());
-        let mut drive = drive.clone();
         let size = bench.world.volume(&node, &copy).map_or(0, |volume| volume.size);
+        if full && !drive.is_cloud_init() {
+            self.copying = Some(size);
+            bench.log(transferred(size)[0].clone());
+        }
+        let mut drive = drive.clone();
         drive.properties.set("size", print_size(size));
         drive.properties.set("file", copy);
         drive.properties.remove("format");
         self.plan.config.set(slot, drive.print());
         Ok(())
+    }
+
+    /// How long a limited copy takes. The limit counts the whole size, also of a thin image, and is
+    /// kept loosely: servers were seen to copy at about twice of it.
+    #[allow(clippy::cast_precision_loss, reason = "seconds need no more digits")]
+    fn copy_time(&self, world: &World) -> Duration {
+        match (self.copying, self.limit) {
+            (Some(size), Some(limit)) if limit > 0 => {
+                let seconds = size as f64 / (2.0 * 1024.0 * limit as f64);
+                world.durations.scaled(seconds, 0.5)
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// Writes the plan as far as it is made.
@@ -238,10 +266,16 @@ impl Work for CloneMachine {
                 // Shown to others once its data are there, which the next step is for.
                 self.progress = Progress::Finish;
                 let seconds = bench.world.durations.storage_lock;
-                Step::After(self.share.saturating_sub(bench.world.lasting(seconds)))
+                let rest = self.share.saturating_sub(bench.world.lasting(seconds));
+                Step::After(rest.max(self.copy_time(bench.world)))
             }
-            Progress::Finish if self.drives.is_empty() => self.finish(bench),
             Progress::Finish => {
+                if let Some(size) = self.copying.take() {
+                    bench.log(transferred(size)[1].clone());
+                }
+                if self.drives.is_empty() {
+                    return self.finish(bench);
+                }
                 self.write(bench.world, true);
                 self.progress = Progress::Lock;
                 Step::After(Duration::ZERO)
@@ -259,6 +293,11 @@ impl Work for CloneMachine {
             bench.world.machines.remove(&self.newid);
         }
         format!("clone failed: {reason}")
+    }
+
+    fn heedless(&self) -> bool {
+        // The copying tool is waited for longer than a task is given to stop.
+        self.copying.is_some()
     }
 
     fn phases(&self) -> u32 {

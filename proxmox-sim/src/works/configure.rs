@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
 use crate::flock::Flock;
-use crate::world::{Drive, World, print_size};
+use crate::world::{Drive, World, print_size, transferred};
 
 /// Writes options one after the other, allocating volumes on the way.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Configure {
     pub(crate) delete: Vec<String>,
     pub(crate) revert: Vec<String>,
     pub(crate) force: bool,
+    /// Drives are made in the order of their names, as a new machine's are.
+    pub(crate) sorted: bool,
     /// First line of the task's log.
     pub(crate) summary: String,
     progress: Progress,
@@ -43,6 +45,7 @@ impl Configure {
             delete: Vec::new(),
             revert: Vec::new(),
             force: false,
+            sorted: false,
             summary: String::new(),
             progress: Progress::Begin,
             locked: None,
@@ -57,17 +60,18 @@ impl Configure {
             attempt!(machine.config.need_unlocked());
         }
         attempt!(world.need_writable(&self.node, self.vmid));
-        if !self.summary.is_empty() {
-            bench.log(format!("update VM {}: {}", self.vmid, self.summary));
-        }
         // A password is written at once, whatever becomes of the rest.
         if let Some(at) = self.set.iter().position(|(key, _)| key == "cipassword") {
             let (key, value) = self.set.swap_remove(at);
             let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
             machine.config.set(&key, value);
         }
-        // Which part of a call that fails half-way is written cannot be foretold.
-        bench.world.random.shuffle(&mut self.set);
+        if self.sorted {
+            self.set.sort_by(|a, b| b.0.cmp(&a.0));
+        } else {
+            // Which part of a call that fails half-way is written cannot be foretold.
+            bench.world.random.shuffle(&mut self.set);
+        }
         self.progress = Progress::Write;
         let seconds = bench.world.durations.config;
         Step::After(bench.world.lasting(seconds))
@@ -75,6 +79,10 @@ impl Configure {
 
     /// Writes every option that needs no allocation, up to the first that does.
     fn write(&mut self, bench: &mut Bench<'_>) -> Step {
+        if !self.summary.is_empty() {
+            bench.log(format!("update VM {}: {}", self.vmid, self.summary));
+            self.summary.clear();
+        }
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
         for key in self.revert.drain(..) {
             machine.config.pending.remove(&key);
@@ -99,8 +107,10 @@ impl Configure {
             }
             attempt!(self.attach(bench.world, &key, drive));
         }
-        bench.world.apply_pending(self.vmid);
-        Step::Done(Value::Null)
+        match bench.world.apply_pending(self.vmid) {
+            Some((key, text)) => Step::Faulty(key, format!("hotplug problem - {text}\n")),
+            None => Step::Done(Value::Null),
+        }
     }
 
     /// Puts an existing volume into a slot; its size is looked up.
@@ -128,9 +138,18 @@ impl Configure {
     ) -> Result<String, String> {
         let format = drive.properties.remove("format");
         if let Some(from) = drive.properties.remove("import-from") {
+            if let Some(size) = world.files.get(&from).copied() {
+                return world.allocate(&self.node, storage, self.vmid, size, format.as_deref());
+            }
             return world
                 .clone_full(&self.node, &from, storage, self.vmid, format.as_deref())
                 .map_err(|_| format!("cannot import from '{from}' - could not get size of {from}"));
+        }
+        if gib > 8_589_934_591.0 {
+            let limit = i64::MAX;
+            return Err(format!(
+                "unable to create image: qemu-img: Invalid image size specified. Must be between 0 and {limit}."
+            ));
         }
         let size = crate::world::parse_size(&format!("{gib}G")).unwrap_or_default();
         world.allocate(&self.node, storage, self.vmid, size, format.as_deref())
@@ -144,12 +163,22 @@ impl Configure {
             return Step::Failed(format!("unable to parse drive options of {slot}"));
         };
         let storage = drive.file().split(':').next().unwrap_or_default().to_owned();
+        let imported = drive.properties.get("import-from").is_some();
         let volid = match drive.allocation() {
             None => {
                 drive.properties.set("media", "cdrom");
                 attempt!(bench.world.allocate_cloud_init(&self.node, &storage, self.vmid))
             }
-            Some((_, gib)) => attempt!(self.new_disk(bench.world, &storage, &mut drive, gib)),
+            Some((_, gib)) => {
+                let from = drive.properties.get("import-from").map(str::to_owned);
+                let missing = from.filter(|from| {
+                    !bench.world.files.contains_key(from) && bench.world.volume(&self.node, from).is_none()
+                });
+                if let Some(file) = missing.and_then(|from| bench.world.file_of(&from)) {
+                    bench.log(format!("failed to stat '{file}'"));
+                }
+                attempt!(self.new_disk(bench.world, &storage, &mut drive, gib))
+            }
         };
         let size = bench.world.volume(&self.node, &volid).map_or(0, |volume| volume.size);
         if !drive.is_cloud_init() {
@@ -157,6 +186,15 @@ impl Configure {
         }
         drive.properties.set("file", volid);
         let printed = drive.print();
+        let made = drive.file().to_owned();
+        for line in bench.world.formatting(&self.node, &made) {
+            bench.log(line);
+        }
+        if imported {
+            for line in transferred(size) {
+                bench.log(line);
+            }
+        }
         bench.log(format!("{slot}: successfully created disk '{printed}'"));
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
         machine.config.set_pending(&slot, &printed);

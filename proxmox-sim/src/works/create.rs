@@ -1,6 +1,6 @@
 //! `qmcreate`: a machine from nothing.
 
-use super::{Bench, Configure, Step, Work, attempt};
+use super::{Bench, Configure, Power, PowerAction, Step, Work, attempt};
 use crate::flock::Flock;
 use crate::world::World;
 
@@ -9,13 +9,35 @@ use crate::world::World;
 pub(crate) struct CreateMachine {
     pub(crate) configure: Configure,
     pub(crate) pool: Option<String>,
+    /// Starts it at the end.
+    pub(crate) start: bool,
+    /// No order of booting was given.
+    pub(crate) boot: bool,
     pub(crate) base: Vec<(String, String)>,
     begun: bool,
 }
 
 impl CreateMachine {
     pub(crate) fn new(configure: Configure, base: Vec<(String, String)>) -> Self {
-        Self { configure, pool: None, base, begun: false }
+        Self { configure, pool: None, start: false, boot: false, base, begun: false }
+    }
+}
+
+impl CreateMachine {
+    /// Boots from the first disk, where nothing else was asked for.
+    fn set_boot_order(&self, world: &mut World) {
+        let Some(machine) = world.machines.get_mut(&self.configure.vmid) else {
+            return;
+        };
+        let disks = machine.drives().filter(|(_, drive)| !drive.is_cdrom());
+        let nets = machine.config.current.keys().filter(|key| key.starts_with("net"));
+        let cdroms = machine.drives().filter(|(_, drive)| drive.is_cdrom() && !drive.is_cloud_init());
+        let mut order: Vec<String> = disks.take(1).map(|(slot, _)| slot.to_owned()).collect();
+        order.extend(cdroms.take(1).map(|(slot, _)| slot.to_owned()));
+        order.extend(nets.take(1).cloned());
+        if !order.is_empty() {
+            machine.config.set("boot", format!("order={}", order.join(";")));
+        }
     }
 }
 
@@ -41,6 +63,14 @@ impl Work for CreateMachine {
                 }
                 if let Some(members) = self.pool.as_ref().and_then(|p| bench.world.pools.get_mut(p)) {
                     members.push(vmid);
+                }
+                if self.boot {
+                    self.set_boot_order(bench.world);
+                }
+                if self.start {
+                    bench.log("Execute autostart");
+                    let start = Power::new(&self.configure.node, vmid, PowerAction::Start);
+                    bench.next = Some(("qmstart", vmid.to_string(), Box::new(start)));
                 }
                 Step::Done(value)
             }

@@ -34,7 +34,10 @@ impl Work for DeleteVolume {
             return Step::After(bench.world.lasting(seconds));
         }
         match bench.world.volume(&self.node, &self.volid) {
-            None => bench.log(format!("disk image '{}' does not exist", self.volid)),
+            None => {
+                let file = bench.world.file_of(&self.volid).unwrap_or_else(|| self.volid.clone());
+                bench.log(format!("disk image '{file}' does not exist"));
+            },
             Some(volume) if volume.protected => {
                 return Step::Failed(format!("cannot remove protected volume '{}'", self.volid));
             }

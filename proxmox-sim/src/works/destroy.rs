@@ -100,6 +100,7 @@ impl Destroy {
         for members in bench.world.pools.values_mut() {
             members.retain(|member| *member != self.vmid);
         }
+        bench.world.accounts.forget_machine(self.vmid);
         bench.world.firewalls.remove(&self.vmid);
         if self.purge {
             bench.log(format!("purging VM {} from related configurations..", self.vmid));

@@ -1,10 +1,15 @@
 //! `qmigrate`.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
 use crate::flock::Flock;
 use crate::world::{Drive, World, split_volid};
+
+/// Bytes a second at which local disks are sent.
+const COPY_RATE: f64 = 100e6;
 
 /// Moves a machine to another node.
 #[derive(Debug)]
@@ -15,6 +20,10 @@ pub(crate) struct Migrate {
     pub(crate) with_local_disks: bool,
     /// Storage that local disks go to.
     pub(crate) target_storage: Option<String>,
+    /// When it began.
+    pub(super) begun: Duration,
+    /// Whether the machine ran then.
+    running: bool,
     progress: u8,
 }
 
@@ -26,12 +35,14 @@ impl Migrate {
             target: target.to_owned(),
             with_local_disks: false,
             target_storage: None,
+            begun: Duration::ZERO,
+            running: false,
             progress: 0,
         }
     }
 
     /// Volumes that only the old node has.
-    fn local_volumes(&self, world: &World) -> Vec<String> {
+    pub(super) fn local_volumes(&self, world: &World) -> Vec<String> {
         let Ok(machine) = world.machine_on(&self.node, self.vmid) else {
             return Vec::new();
         };
@@ -64,14 +75,17 @@ impl Migrate {
         let machine = attempt!(bench.world.machine_on(&self.node, self.vmid));
         attempt!(machine.config.need_unlocked());
         let running = machine.running.is_some();
-        bench.log(format!("starting migration of VM {} to node '{}' (127.0.0.1)", self.vmid, self.target));
+        self.running = running;
+        self.begun = bench.world.now;
+        self.say_start(bench, running);
         let online = bench.world.nodes.get(&self.target).is_some_and(|node| node.online);
         if !online {
-            bench.log(format!("ERROR: can't connect to node '{}'", self.target));
+            Self::say(bench, &format!("ERROR: can't connect to node '{}'", self.target));
             return Step::Failed("migration aborted".to_owned());
         }
+        self.say_local(bench);
         if let Some(text) = self.obstacle(bench.world, running) {
-            bench.log(format!("ERROR: Problem found while scanning volumes - {text}"));
+            self.say_aborted(bench, &text);
             return Step::Failed("migration aborted".to_owned());
         }
         attempt!(bench.world.need_writable(&self.node, self.vmid));
@@ -81,16 +95,37 @@ impl Migrate {
         self.progress = 1;
         let durations = &bench.world.durations;
         let seconds = if running { durations.migrate_online } else { durations.migrate };
-        Step::After(bench.world.lasting(seconds))
+        let moving = bench.world.lasting(seconds);
+        Step::After(moving + self.copy_time(bench.world))
+    }
+
+    /// Local disks are sent whole, holes and all, over a link of about 100 MB/s.
+    #[allow(clippy::cast_precision_loss, reason = "seconds need no more digits")]
+    fn copy_time(&self, world: &World) -> Duration {
+        let size = |volid: &String| world.volume(&self.node, volid).map_or(0, |volume| volume.size);
+        let bytes: u64 = self.local_volumes(world).iter().map(size).sum();
+        world.durations.scaled(bytes as f64 / COPY_RATE, 0.5)
     }
 
     fn arrive(&mut self, bench: &mut Bench<'_>) -> Step {
-        for volid in self.local_volumes(bench.world) {
+        let local = self.local_volumes(bench.world);
+        if self.running {
+            self.say_live(bench, &local);
+        } else if !local.is_empty() {
+            Self::say(bench, "copying local disk images");
+        }
+        for volid in local {
+            if !self.running {
+                for line in bench.world.formatting(&self.node, &volid) {
+                    Self::say(bench, &line);
+                }
+                Self::say(bench, &format!("successfully imported '{volid}'"));
+                Self::say(bench, &format!("volume '{volid}' is '{volid}' on the target"));
+            }
             bench.world.carry(&self.node, &self.target, &volid);
             if let Some(storage) = self.target_storage.clone().filter(|s| s != split_volid(&volid).0) {
                 attempt!(self.rehome(bench.world, &volid, &storage));
             }
-            bench.log(format!("volume '{volid}' is on the target"));
         }
         let Ok(machine) = bench.world.machine_on_mut(&self.node, self.vmid) else {
             return Step::Failed("migration problems".to_owned());
@@ -134,7 +169,8 @@ impl Work for Migrate {
                 if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
                     machine.config.remove("lock");
                 }
-                bench.log("migration finished successfully (duration 00:00:01)");
+                let duration = self.duration(bench.world);
+                Self::say(bench, &format!("migration finished successfully (duration {duration})"));
                 Step::Done(Value::Null)
             }
         }

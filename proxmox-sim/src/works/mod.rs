@@ -10,7 +10,10 @@ mod configure;
 mod create;
 mod delete_volume;
 mod destroy;
+mod ha_wish;
+mod hold;
 mod migrate;
+mod migrate_log;
 mod move_disk;
 mod power;
 mod regenerate;
@@ -28,6 +31,8 @@ pub(crate) use configure::Configure;
 pub(crate) use create::CreateMachine;
 pub(crate) use delete_volume::DeleteVolume;
 pub(crate) use destroy::Destroy;
+pub(crate) use ha_wish::HaWish;
+pub(crate) use hold::Hold;
 pub(crate) use migrate::Migrate;
 pub(crate) use move_disk::MoveDisk;
 pub(crate) use power::{Power, PowerAction};
@@ -53,6 +58,8 @@ pub(crate) enum Step {
     Warned(u32),
     /// Ended with this text.
     Failed(String),
+    /// Ended with a fault of one parameter, after the others were carried out.
+    Faulty(String, String),
 }
 
 /// What a worker works on.
@@ -62,6 +69,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) task: Option<TaskKey>,
     /// Keys of locks to give back after this step.
     pub(crate) released: Vec<String>,
+    /// A task to be started when this one is done: kind, what it is about, worker.
+    pub(crate) next: Option<(&'static str, String, Box<dyn Work>)>,
 }
 
 impl Bench<'_> {
@@ -88,6 +97,11 @@ pub(crate) trait Work: Debug + Send {
     /// Cleans up after a failure between two steps, and says what the task ends with.
     fn abandon(&mut self, _bench: &mut Bench<'_>, reason: &str) -> String {
         reason.to_owned()
+    }
+
+    /// Whether it takes too long to clean up when it is asked to stop, and is killed then.
+    fn heedless(&self) -> bool {
+        false
     }
 
     /// After how many steps an injected failure still makes sense.

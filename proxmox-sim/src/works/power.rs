@@ -8,8 +8,11 @@ use super::{Bench, Step, Work, attempt, medium_of};
 use crate::flock::Flock;
 use crate::world::{Running, World};
 
-/// Processors of every node.
-const NODE_CPUS: u64 = 16;
+/// Share of a start after which the process exists.
+const SPAWNED: f64 = 0.6;
+
+/// How long an agent is waited for before it counts as absent.
+const AGENT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,13 +35,15 @@ pub(crate) struct Power {
     pub(crate) action: PowerAction,
     pub(crate) skip_lock: bool,
     begun: bool,
+    /// The process is there, the rest of the start is not done.
+    spawned: bool,
     /// The guest will not have shut down in time.
     late: bool,
 }
 
 impl Power {
     pub(crate) fn new(node: &str, vmid: u32, action: PowerAction) -> Self {
-        Self { node: node.to_owned(), vmid, action, skip_lock: false, begun: false, late: false }
+        Self { node: node.to_owned(), vmid, action, skip_lock: false, begun: false, spawned: false, late: false }
     }
 
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
@@ -50,9 +55,11 @@ impl Power {
         let stopped = machine.running.is_none();
         let deaf = machine.running.as_ref().is_some_and(|running| running.deaf);
         if self.action == PowerAction::Start {
-            attempt!(self.can_start(world));
+            attempt!(self.may_start(world));
             world.apply_pending(self.vmid);
+            attempt!(self.check_snippets(bench.world));
             self.fill_medium(bench);
+            attempt!(self.can_start(bench.world));
         } else if stopped {
             // Stopping what is stopped is fine, even when it is locked.
             return Step::Done(Value::Null);
@@ -61,7 +68,7 @@ impl Power {
         }
         let durations = bench.world.durations.clone();
         let seconds = match self.action {
-            PowerAction::Start => durations.start,
+            PowerAction::Start => durations.start * SPAWNED,
             PowerAction::Shutdown(..) | PowerAction::Reboot(_) => durations.guest_shutdown,
             _ => durations.stop,
         };
@@ -69,11 +76,27 @@ impl Power {
         if let PowerAction::Shutdown(timeout, _) | PowerAction::Reboot(timeout) = self.action {
             self.late = deaf || time > timeout;
             time = if self.late { timeout } else { time };
+            time += self.ask_agent(bench);
         }
         Step::After(time)
     }
 
-    fn can_start(&self, world: &World) -> Result<(), String> {
+    /// An agent that is configured and absent costs time, and a line.
+    fn ask_agent(&self, bench: &mut Bench<'_>) -> Duration {
+        let machine = bench.world.machines.get(&self.vmid);
+        let absent = machine.is_some_and(|m| m.agent_enabled() && bench.world.need_agent(m).is_err());
+        if !absent {
+            return Duration::ZERO;
+        }
+        let channel = if bench.world.version == crate::Version::V8_4 { "qmp" } else { "qga" };
+        bench.log(format!(
+            "QEMU Guest Agent is not running - VM {} {channel} command 'guest-ping' failed - got timeout",
+            self.vmid
+        ));
+        AGENT_PATIENCE
+    }
+
+    fn may_start(&self, world: &World) -> Result<(), String> {
         let machine = world.machine_on(&self.node, self.vmid)?;
         if machine.is_template() {
             return Err("you can't start a vm if it's a template".to_owned());
@@ -84,23 +107,32 @@ impl Power {
         if machine.running.is_some() {
             return Err(format!("VM {} already running", self.vmid));
         }
-        let view = machine.config.view();
-        for (key, value) in view.iter().filter(|(key, _)| key.starts_with("net")) {
+        Ok(())
+    }
+
+    /// There are no snippets; one that is asked for is missing.
+    fn check_snippets(&self, world: &World) -> Result<(), String> {
+        let machine = world.machine_on(&self.node, self.vmid)?;
+        let custom = machine.config.get("cicustom");
+        match custom.and_then(|text| text.split(',').next()?.split_once('=')) {
+            Some((_, snippet)) => Err(format!("volume '{snippet}' does not exist")),
+            None => Ok(()),
+        }
+    }
+
+    fn can_start(&self, world: &World) -> Result<(), String> {
+        let machine = world.machine_on(&self.node, self.vmid)?;
+        let limit = world.node_cpus;
+        if machine.cpus() > limit {
+            return Err(format!("MAX {limit} vcpus allowed per VM on this node"));
+        }
+        for (key, value) in machine.config.current.iter().filter(|(key, _)| key.starts_with("net")) {
             let Some(bridge) = value.split(',').find_map(|part| part.strip_prefix("bridge=")) else {
                 continue;
             };
             if !world.node(&self.node)?.bridges.iter().any(|b| b == bridge) {
                 return Err(format!("bridge '{bridge}' does not exist ({key})"));
             }
-        }
-        if machine.cpus() > NODE_CPUS {
-            return Err(format!("MAX {NODE_CPUS} vcpus allowed per VM on this node"));
-        }
-        // There are no snippets; one that is asked for is missing.
-        if let Some((_, snippet)) =
-            view.get("cicustom").and_then(|text| text.split(',').next()?.split_once('='))
-        {
-            return Err(format!("volume '{snippet}' does not exist"));
         }
         for (_, drive) in machine.drives() {
             if let Some(volid) = drive.volume().filter(|_| !drive.is_cloud_init())
@@ -119,6 +151,15 @@ impl Power {
         };
         if machine.drives().any(|(_, drive)| drive.is_cloud_init()) {
             machine.medium = medium_of(&machine.config.current);
+            let addresses = machine.config.current.iter().filter(|(key, _)| key.starts_with("ipconfig"));
+            let odd = addresses.filter(|(_, value)| value.contains("ip=dhcp") && value.contains("gw=")).count();
+            for _ in 0..odd {
+                let file = match bench.world.version {
+                    crate::Version::V8_4 => "/usr/share/perl5/PVE/QemuServer.pm",
+                    crate::Version::V9_2 => "/usr/share/perl5/PVE/QemuServer/Network.pm",
+                };
+                bench.log(format!("gateway specified together with DHCP at {file} line 1785."));
+            }
             bench.log("generating cloud-init ISO");
         }
     }
@@ -133,12 +174,14 @@ impl Power {
         let image = machine.boot_drive().and_then(|(_, drive)| drive.volume().map(str::to_owned));
         let volume = image.and_then(|volid| world.volume(&self.node, &volid));
         let has_agent = volume.is_some_and(|volume| volume.agent);
+        let has_system = volume.is_some_and(|volume| volume.system);
         let running = Running {
             since: world.now,
             pid,
             paused: false,
             agent_from: has_agent.then_some(boots),
-            deaf: false,
+            deaf: !has_system,
+            stuck: std::collections::BTreeMap::new(),
         };
         if let Some(machine) = world.machines.get_mut(&self.vmid) {
             machine.running = Some(running);
@@ -150,8 +193,12 @@ impl Power {
         if self.late && !force {
             return Step::Failed("VM quit/powerdown failed - got timeout".to_owned());
         }
+        if self.late {
+            bench.log("VM still running - terminating now with SIGTERM");
+        }
         match self.action {
-            PowerAction::Start | PowerAction::Reset => self.start(bench.world),
+            PowerAction::Start => {}
+            PowerAction::Reset => self.start(bench.world),
             PowerAction::Stop | PowerAction::Shutdown(..) => self.stop(bench.world),
             PowerAction::Reboot(_) => {
                 self.stop(bench.world);
@@ -186,6 +233,13 @@ impl Work for Power {
     }
 
     fn step(&mut self, bench: &mut Bench<'_>) -> Step {
+        if self.begun && self.action == PowerAction::Start && !self.spawned {
+            // The machine counts as running as soon as its process exists.
+            self.spawned = true;
+            self.start(bench.world);
+            let seconds = bench.world.durations.start * (1.0 - SPAWNED);
+            return Step::After(bench.world.lasting(seconds));
+        }
         if self.begun {
             return self.end(bench);
         }

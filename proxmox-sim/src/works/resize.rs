@@ -50,9 +50,6 @@ impl Resize {
             Some(more) => old + parse_size(more).unwrap_or_default(),
             None => parse_size(&self.size).unwrap_or_default(),
         };
-        if machine.is_template() {
-            return Err(format!("command '/usr/bin/qemu-img resize ... {wanted}' failed: exit code 1"));
-        }
         if wanted < old {
             return Err("shrinking disks is not supported".to_owned());
         }
@@ -74,6 +71,16 @@ impl Work for Resize {
             let seconds = bench.world.durations.resize;
             return Step::After(bench.world.lasting(seconds));
         };
+        if attempt!(bench.world.machine_on(&self.node, self.vmid)).is_template() {
+            // Base images are immutable.
+            let file = bench.world.file_of(&volid).unwrap_or_else(|| volid.clone());
+            let format = bench.world.volume(&self.node, &volid).map_or("raw", |v| v.format.as_str()).to_owned();
+            bench.log(format!("qemu-img: Could not open '{file}': Could not open '{file}': Operation not permitted"));
+            let nine = bench.world.version == crate::Version::V9_2;
+            let option = if nine && format == "qcow2" { "'--preallocation=metadata' " } else { "" };
+            let command = format!("/usr/bin/qemu-img resize {option}-f {format} {file} {size}");
+            return Step::Failed(format!("command '{command}' failed: exit code 1"));
+        }
         let storage = attempt!(bench.world.storage(crate::world::split_volid(&volid).0));
         if storage.full {
             return Step::Failed("unable to resize image: No space left on device".to_owned());

@@ -57,13 +57,27 @@ impl SnapshotWork {
         if raw_file { Err("snapshot feature is not available".to_owned()) } else { Ok(()) }
     }
 
+    fn log_drives(&self, bench: &mut Bench<'_>) {
+        let Ok(machine) = bench.world.machine_on(&self.node, self.vmid) else {
+            return;
+        };
+        let drives = machine.drives().filter(|(_, drive)| !drive.is_cdrom());
+        let lines: Vec<String> = drives
+            .filter_map(|(slot, drive)| Some(format!("snapshotting 'drive-{slot}' ({})", drive.volume()?)))
+            .collect();
+        for line in lines {
+            bench.log(line);
+        }
+    }
+
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
         let lock = self.lock();
+        let machine = attempt!(bench.world.machine_on(&self.node, self.vmid));
+        attempt!(machine.config.need_unlocked());
         if self.action == SnapshotAction::Create {
             attempt!(self.possible(bench.world));
         }
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
-        attempt!(machine.config.need_unlocked());
         let exists = machine.snapshots.iter().any(|s| s.name == self.name);
         match self.action {
             SnapshotAction::Create if exists => {
@@ -91,6 +105,9 @@ impl Work for SnapshotWork {
             return self.begin(bench);
         }
         let time = bench.world.unix();
+        if self.action == SnapshotAction::Create {
+            self.log_drives(bench);
+        }
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
         machine.config.remove("lock");
         match self.action {

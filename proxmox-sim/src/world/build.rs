@@ -11,7 +11,7 @@ impl World {
     pub(crate) fn build(config: &ClusterConfig) -> Self {
         let node = |(n, name): (usize, &String)| {
             let id = u32::try_from(n + 1).unwrap_or(u32::MAX);
-            (name.clone(), Node { id, online: true, bridges: config.bridges.clone() })
+            (name.clone(), Node { id, online: true, frozen: false, daemon: true, bridges: config.bridges.clone() })
         };
         let accounts = Accounts::new(&config.tokens, &config.root_password, config.seed, config.version);
         let mut world = Self {
@@ -21,8 +21,12 @@ impl World {
             now: std::time::Duration::ZERO,
             durations: config.durations.clone(),
             nodes: config.nodes.iter().enumerate().map(node).collect(),
+            node_cpus: config.node_cpus,
+            ha_manager: config.ha_manager,
             quorate: true,
             storages: config.storages.iter().map(|s| (s.name.clone(), Storage::build(s))).collect(),
+            files: std::collections::BTreeMap::new(),
+            cluster_firewall: std::collections::BTreeMap::new(),
             machines: std::collections::BTreeMap::new(),
             firewalls: std::collections::BTreeMap::new(),
             pools: config.pools.iter().map(|pool| (pool.clone(), Vec::new())).collect(),
@@ -32,6 +36,9 @@ impl World {
             random: Random::new(config.seed),
             statistics: Statistics::default(),
         };
+        if config.firewall {
+            world.cluster_firewall.insert("enable".to_owned(), "1".to_owned());
+        }
         for template in &config.templates {
             world.add_template(template);
         }
@@ -69,7 +76,10 @@ impl World {
                 .set(&format!("net{n}"), format!("virtio={},bridge={bridge},firewall=0", self.random.mac()));
         }
         if let Ok(disk) = self.allocate(node, storage, vmid, template.size_gib << 30, Some("qcow2")) {
-            self.change_volume(node, &disk, |volume| volume.agent = template.agent);
+            self.change_volume(node, &disk, |volume| {
+                volume.agent = template.agent;
+                volume.system = true;
+            });
             let base = self.make_base(node, &disk);
             let drive = format!("{base},discard=on,iothread=1,size={}G,ssd=1", template.size_gib);
             config.set("scsi0", drive);
@@ -91,7 +101,7 @@ impl World {
         size: u64,
         protected: bool,
     ) -> Option<String> {
-        let mut volume = Volume::image(vmid, size.max(1 << 20), "vma.zst", self.unix());
+        let mut volume = Volume::image(vmid, if size == 0 { 1 << 20 } else { size }, "vma.zst", self.unix());
         volume.content = "backup";
         volume.protected = protected;
         let storage = self.storages.get_mut(storage)?;

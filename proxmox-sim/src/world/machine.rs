@@ -28,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) agent_from: Option<Duration>,
     /// Ignores requests to shut down.
     pub(crate) deaf: bool,
+    /// Options that cannot be changed while it runs, and what is said then.
+    pub(crate) stuck: BTreeMap<String, String>,
 }
 
 /// A snapshot.

@@ -60,14 +60,16 @@ impl MachineConfig {
         }
     }
 
-    /// Writes a change down as pending; the value that is already current is none.
+    /// Writes a change down as pending, also one that is none.
     pub(crate) fn set_pending(&mut self, key: &str, value: &str) {
         self.deleted.remove(key);
-        if self.get(key) == Some(value) {
-            self.pending.remove(key);
-        } else {
-            self.pending.insert(key.to_owned(), value.to_owned());
-        }
+        self.pending.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Forgets pending values that are current already.
+    pub(crate) fn tidy(&mut self) {
+        let current = &self.current;
+        self.pending.retain(|key, value| current.get(key) != Some(value));
     }
 
     pub(crate) fn delete_pending(&mut self, key: &str, force: bool) {
@@ -160,6 +162,7 @@ mod tests {
         config.set_pending("cores", "8");
         assert!(![&before, &four].contains(&&config.digest()), "what is pending counts");
         config.set_pending("cores", "2");
+        config.tidy();
         assert_eq!(config.digest(), before);
     }
 }

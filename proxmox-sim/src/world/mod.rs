@@ -10,6 +10,7 @@ mod random;
 mod statistics;
 mod storage;
 mod volumes;
+mod wording;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use random::Random;
 pub(crate) use statistics::{Statistic, Statistics};
 pub(crate) use storage::{Storage, Volume, split_volid};
 pub(crate) use volumes::Place;
+pub(crate) use wording::transferred;
 
 use crate::access::Accounts;
 use crate::task::Tasks;
@@ -37,6 +39,10 @@ pub type Time = Duration;
 pub(crate) struct Node {
     pub(crate) id: u32,
     pub(crate) online: bool,
+    /// Takes requests and never answers them.
+    pub(crate) frozen: bool,
+    /// The privileged daemon runs.
+    pub(crate) daemon: bool,
     pub(crate) bridges: Vec<String>,
 }
 
@@ -56,8 +62,16 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) durations: Durations,
     pub(crate) nodes: BTreeMap<String, Node>,
+    /// Processors of every node.
+    pub(crate) node_cpus: u64,
+    /// Whether wishes for the HA manager are carried out.
+    pub(crate) ha_manager: bool,
     pub(crate) quorate: bool,
     pub(crate) storages: BTreeMap<String, Storage>,
+    /// Sizes of image files outside the storages, by path.
+    pub(crate) files: BTreeMap<String, u64>,
+    /// Options of the cluster's firewall.
+    pub(crate) cluster_firewall: BTreeMap<String, String>,
     pub(crate) machines: BTreeMap<u32, Machine>,
     /// By VMID, whether or not the machine exists.
     pub(crate) firewalls: BTreeMap<u32, Firewall>,
@@ -99,6 +113,11 @@ impl World {
 
     pub(crate) fn pool_of(&self, vmid: u32) -> Option<&str> {
         self.pools.iter().find(|(_, members)| members.contains(&vmid)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether the node that is asked sees another one: without a majority it sees only itself.
+    pub(crate) fn sees(&self, node: &Node) -> bool {
+        node.online && (self.quorate || node.id == 1)
     }
 
     /// Refuses when the cluster has no majority.

@@ -27,6 +27,8 @@ pub(crate) struct Volume {
     /// Name of the base image of a linked clone.
     pub(crate) parent: Option<String>,
     pub(crate) created: u64,
+    /// The image holds an operating system, which shuts down when asked.
+    pub(crate) system: bool,
     /// The image holds a guest agent.
     pub(crate) agent: bool,
     pub(crate) protected: bool,
@@ -164,7 +166,10 @@ impl World {
     ) -> Result<String, String> {
         let source = self.volume(node, volid).cloned().ok_or_else(|| format!("no such volume '{volid}'"))?;
         let copy = self.allocate(node, storage, vmid, source.size, format.or(Some(&source.format)))?;
-        self.change_volume(node, &copy, |volume| volume.agent = source.agent);
+        self.change_volume(node, &copy, |volume| {
+            volume.agent = source.agent;
+            volume.system = source.system;
+        });
         Ok(copy)
     }
 
@@ -247,6 +252,7 @@ impl Volume {
             content: "images",
             parent: None,
             created,
+            system: false,
             agent: false,
             protected: false,
         }

@@ -1,0 +1,68 @@
+//! What is measured about a machine: the part that its status, the list of a node and the resources
+//! have in common.
+
+use serde_json::{Value, json};
+
+use crate::Version;
+use crate::world::{Machine, World};
+
+/// The row of a machine. The full one is what its own process says too.
+pub(super) fn of(world: &World, machine: &Machine, full: bool) -> Value {
+    let running = machine.running.as_ref();
+    let nine = world.version == Version::V9_2;
+    let mut row = json!({
+        "vmid": machine.vmid, "name": machine.name(), "status": if running.is_some() { "running" } else { "stopped" },
+        "cpus": machine.cpus(), "maxmem": machine.memory_bytes(), "maxdisk": machine.disk_bytes(),
+        "uptime": running.map_or(0, |r| world.now.saturating_sub(r.since).as_secs()),
+        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0,
+    });
+    if nine {
+        row["memhost"] = json!(0);
+    }
+    if !nine || (full && running.is_some()) {
+        row["diskread"] = json!(0);
+        row["diskwrite"] = json!(0);
+    }
+    for key in ["lock", "tags"] {
+        if let Some(value) = machine.config.get(key) {
+            row[key] = json!(value);
+        }
+    }
+    if machine.is_template() {
+        row["template"] = json!(1);
+    }
+    if machine.config.current.keys().any(|key| key.starts_with("serial")) {
+        row["serial"] = json!(1);
+    }
+    let paused = running.is_some_and(|running| running.paused);
+    if full {
+        row["qmpstatus"] = if paused { json!("paused") } else { row["status"].clone() };
+    }
+    if let Some(running) = running {
+        row["pid"] = json!(running.pid);
+        if nine {
+            for kind in ["cpusome", "cpufull", "iosome", "iofull", "memorysome", "memoryfull"] {
+                row[format!("pressure{kind}")] = json!(0);
+            }
+        }
+        if full {
+            process(&mut row, machine);
+        }
+    }
+    row
+}
+
+/// What only the machine's process can tell.
+fn process(row: &mut Value, machine: &Machine) {
+    row["running-machine"] = json!("pc-i440fx-10.0");
+    row["running-qemu"] = json!("10.0.2");
+    row["proxmox-support"] = json!({
+        "backup-fleecing": true, "backup-max-workers": true, "pbs-dirty-bitmap": true,
+        "pbs-dirty-bitmap-migration": true, "pbs-dirty-bitmap-savevm": true, "pbs-masterkey": true,
+        "pbs-library-version": "1.5.1 (UNKNOWN)", "query-bitmap-info": true,
+    });
+    let drives = machine.drives().map(|(slot, _)| {
+        (slot.to_owned(), json!({"rd_bytes": 0, "wr_bytes": 0, "rd_operations": 0, "wr_operations": 0}))
+    });
+    row["blockstat"] = Value::Object(drives.collect());
+}

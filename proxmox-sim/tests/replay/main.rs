@@ -1,0 +1,73 @@
+//! Holds the simulator to the recorded answers of real servers.
+//!
+//! The rows of a recording are sent to a simulated cluster in their order and in virtual time. Every
+//! row whose endpoint is known to the schema counts. The recordings are not part of the repository:
+//! without them nothing is compared.
+
+mod accounts;
+mod clock;
+mod compare;
+mod hands;
+mod meaning;
+mod meant;
+mod names;
+mod offered;
+mod player;
+mod raw;
+mod report;
+mod rows;
+mod verdict;
+mod watch;
+
+use std::io::Write as _;
+use std::path::Path;
+
+use proxmox_sim::Version;
+
+/// Below this the simulator is no stand-in.
+const LEAST: f64 = 90.0;
+
+#[test]
+fn replay() {
+    let folder = rows::folder();
+    let mut out = std::env::var_os("REPLAY_OUT").map(|file| std::fs::File::create(file).expect("a file"));
+    let mut failed = Vec::new();
+    for (version, name) in [(Version::V8_4, "8.4"), (Version::V9_2, "9.2")] {
+        for kind in ["pve", "golden"] {
+            let file = folder.join(format!("{kind}-{name}.jsonl"));
+            if !file.is_file() {
+                println!("{kind}-{name}: no recording at {}", file.display());
+                continue;
+            }
+            let share = one(version, name, &file, kind == "golden", out.as_mut());
+            if share < LEAST {
+                failed.push(format!("{kind}-{name}: {share:.1} %"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "agreement below {LEAST} %: {failed:?}");
+}
+
+/// Plays one recording and returns the share that agrees.
+fn one(version: Version, name: &str, file: &Path, lives: bool, out: Option<&mut std::fs::File>) -> f64 {
+    let rows = rows::read(file);
+    let played = player::Player::new(version, lives).play(&rows);
+    if let Some(out) = out {
+        for (n, reply) in &played.replies {
+            let row = &rows[*n];
+            let line = serde_json::json!({
+                "version": name, "seq": row.seq, "case": row.case, "status": reply.status,
+                "reason": reply.reason, "response": reply.body,
+            });
+            writeln!(out, "{line}").expect("a file that can be written");
+        }
+    }
+    let report = verdict::judge(version, &rows, &played);
+    let (agree, all) = report.totals();
+    let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    println!("{title}: {agree} of {all} rows agree, {:.1} %\n{}", report.share(), report.table());
+    for line in &report.lines {
+        println!("  - {line}");
+    }
+    report.share()
+}

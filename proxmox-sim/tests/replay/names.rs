@@ -1,0 +1,102 @@
+//! What the recording calls by names of its own: tasks and digests.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use percent_encoding::percent_decode_str;
+use proxmox_sim::Reply;
+use regex_lite::Regex;
+use serde_json::Value;
+
+use crate::rows::Row;
+
+/// Tasks and digests by the case whose answer gave them, and simulated tasks by recorded ones.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    upids: BTreeMap<String, String>,
+    digests: BTreeMap<String, String>,
+    tasks: BTreeMap<String, String>,
+    /// Digests and file names, simulated ones by recorded ones.
+    recorded: BTreeMap<String, String>,
+    /// The latest task of each kind.
+    latest: BTreeMap<String, String>,
+}
+
+static HOLE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\{\{(upid|digest):([^}]*)\}\}").expect("a pattern"));
+static UPID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"UPID(:|%3A)[^/?]*(?::|%3A)").expect("a pattern"));
+
+impl Names {
+    pub(crate) fn learn(&mut self, row: &Row, reply: &Reply) {
+        let data = reply.payload();
+        if let Some(upid) = data.as_str().filter(|text| text.starts_with("UPID:")) {
+            self.upids.insert(row.case.clone(), upid.to_owned());
+            self.meet(reply);
+            if let Some(recorded) = row.upid() {
+                self.tasks.insert(recorded, upid.to_owned());
+            }
+        }
+        if let Some(digest) = digest_of(data) {
+            self.digests.insert(row.case.clone(), digest.to_owned());
+            if let Some(recorded) = row.answer().as_ref().and_then(|answer| digest_of(&answer["data"])) {
+                self.recorded.insert(recorded.to_owned(), digest.to_owned());
+            }
+        }
+        if let (Some(answer), Some(rows)) = (row.answer(), data.as_array()) {
+            self.pair(&answer["data"], rows);
+        }
+    }
+
+    /// A task that no row started.
+    pub(crate) fn meet(&mut self, reply: &Reply) {
+        if let Some(upid) = reply.payload().as_str() {
+            self.latest.insert(kind(upid), upid.to_owned());
+        }
+    }
+
+    /// Tasks that were started without an answer are known from the lists.
+    fn pair(&mut self, recorded: &Value, simulated: &[Value]) {
+        for (a, b) in recorded.as_array().into_iter().flatten().zip(simulated) {
+            let same = a["type"] == b["type"] && a["id"] == b["id"] && a["node"] == b["node"];
+            if let (Some("backup"), Some(a), Some(b)) =
+                (a["content"].as_str(), a["volid"].as_str(), b["volid"].as_str())
+            {
+                self.recorded.insert(file(a), file(b));
+            }
+            if let (true, Some(a), Some(b)) = (same, a["upid"].as_str(), b["upid"].as_str()) {
+                self.tasks.entry(a.to_owned()).or_insert_with(|| b.to_owned());
+            }
+        }
+    }
+
+    /// Puts the simulator's own names in.
+    pub(crate) fn fill(&self, text: &str) -> String {
+        let filled = HOLE.replace_all(text, |found: &regex_lite::Captures<'_>| {
+            let known = if &found[1] == "upid" { &self.upids } else { &self.digests };
+            known.get(&found[2]).cloned().unwrap_or_else(|| found[0].to_owned())
+        });
+        let tasks = UPID.replace_all(&filled, |found: &regex_lite::Captures<'_>| {
+            let recorded = percent_decode_str(&found[0]).decode_utf8_lossy().into_owned();
+            let known = self.tasks.get(&recorded).or_else(|| self.latest.get(&kind(&recorded)));
+            known.cloned().unwrap_or_else(|| found[0].to_owned())
+        });
+        self.recorded.iter().fold(tasks.into_owned(), |text, (recorded, own)| text.replace(recorded, own))
+    }
+}
+
+/// The digest of an answer, or of the first row of a list.
+fn digest_of(data: &Value) -> Option<&str> {
+    data["digest"].as_str().or_else(|| data[0]["digest"].as_str())
+}
+
+/// The name of a volume's file.
+fn file(volid: &str) -> String {
+    volid.rsplit('/').next().unwrap_or(volid).to_owned()
+}
+
+/// Node, type, id and user of a task.
+fn kind(upid: &str) -> String {
+    let parts: Vec<&str> = upid.split(':').collect();
+    if parts.len() > 7 { [parts[1], parts[5], parts[6], parts[7]].join(":") } else { String::new() }
+}

@@ -1,0 +1,53 @@
+//! Which rows count, and whether they agree.
+
+use std::collections::BTreeMap;
+
+use proxmox_sim::Version;
+
+use crate::compare::differences;
+use crate::player::Played;
+use crate::report::Report;
+use crate::rows::Row;
+use crate::{meant, offered};
+
+pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
+    let mut report = Report::default();
+    // How far each watch has been followed.
+    let mut follow: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (n, row) in rows.iter().enumerate() {
+        if row.held || row.status.is_none() || !offered::counts(row) {
+            continue;
+        }
+        let title = format!("{} {}", row.seq, row.case);
+        let mut found = match (row.watch(), played.replies.get(&n)) {
+            (Some((script, look)), _) => {
+                let at = follow.entry((script.to_owned(), look.to_owned())).or_default();
+                followed(row, played.seen.seen(script, look), at)
+            }
+            (None, Some(reply)) => differences(row, reply),
+            (None, None) => vec!["not sent".to_owned()],
+        };
+        if let Some(reason) = meant::reason(version, row).filter(|_| !found.is_empty()) {
+            println!("  meant: {title}: {reason}");
+            found.clear();
+        }
+        report.count(&row.group(), &found, &title);
+    }
+    report
+}
+
+/// Only the order of distinct answers counts: the next one that agrees is the one that was seen.
+fn followed(row: &Row, seen: &[proxmox_sim::Reply], at: &mut usize) -> Vec<String> {
+    let mut nearest: Option<Vec<String>> = None;
+    for (n, reply) in seen.iter().enumerate().skip(at.saturating_sub(1)) {
+        let found = differences(row, reply);
+        if found.is_empty() {
+            *at = n + 1;
+            return found;
+        }
+        if nearest.as_ref().is_none_or(|nearest| found.len() < nearest.len()) {
+            nearest = Some(found);
+        }
+    }
+    nearest.unwrap_or_else(|| vec!["never seen".to_owned()])
+}
