@@ -71,6 +71,18 @@ impl Refusal {
         Self::Parameters(BTreeMap::from([(name.to_owned(), text.into())]))
     }
 
+    /// What a task ends with when it meets the refusal.
+    pub(crate) fn task_text(&self) -> String {
+        match self {
+            Self::Parameters(errors) => {
+                let lines: String = errors.iter().map(|(key, text)| format!("{key}: {text}\n")).collect();
+                format!("400 Parameter verification failed.\n{lines}")
+            }
+            Self::Forbidden(text) => format!("403 {text}"),
+            Self::Unauthenticated(text) | Self::Login(text) | Self::Die(text) | Self::Bare(_, text) => text.clone(),
+        }
+    }
+
     pub(crate) fn reply(self) -> Reply {
         match self {
             Self::Parameters(errors) => {

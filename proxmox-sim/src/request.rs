@@ -112,7 +112,8 @@ impl Request {
         let kind = self.content_type.as_deref().unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         match kind {
-            "application/x-www-form-urlencoded" => Ok(decode_form(&String::from_utf8_lossy(&self.body))),
+            // A body without a type is a form.
+            "" | "application/x-www-form-urlencoded" => Ok(decode_form(&String::from_utf8_lossy(&self.body))),
             "application/json" => decode_json(&self.body),
             other => Err(Refusal::Bare(506, format!("upload 'Content-Type '{other}' not implemented"))),
         }

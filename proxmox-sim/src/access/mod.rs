@@ -114,6 +114,7 @@ impl Accounts {
     pub(crate) fn forget_machine(&mut self, vmid: u32) {
         let path = format!("/vms/{vmid}");
         self.acl.retain(|entry| entry.path != path);
+        self.grants.retain(|(_, grant)| grant.path != path);
     }
 
     /// Finds out who sends the request. The texts of the two lines differ.

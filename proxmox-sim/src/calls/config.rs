@@ -90,30 +90,32 @@ pub(super) fn change(world: &mut World, call: &Call) -> Answered {
     if world.version == Version::V9_2 && !call.flag("skiplock") && !delete.iter().any(|name| name == "lock") {
         machine.config.need_unlocked()?;
     }
-    let set = config_values::prepare(world, call, &machine)?;
+    let prepared = config_values::prepare(world, call, &machine)?;
     let mut work = Configure::new(call.node(), call.vmid());
     work.digest = call.owned("digest");
     work.skip_lock = call.flag("skiplock");
     work.summary = summary(call);
-    work.set = set;
+    work.set = prepared.set;
+    work.refused = prepared.refused;
     work.delete = delete;
     work.revert = revert;
     work.force = call.flag("force");
-    finish(call, work)
+    finish(world, call, work)
 }
 
-fn finish(call: &Call, work: Configure) -> Answered {
+fn finish(world: &World, call: &Call, work: Configure) -> Answered {
     let node = call.node().to_owned();
+    let work = Box::new(work);
     if call.endpoint.method == "PUT" {
-        return Ok(Outcome::Wait(node, Box::new(work)));
+        return Ok(Outcome::Wait(node, work));
     }
-    Ok(Outcome::Entered {
-        kind: "qmconfig",
-        id: call.vmid().to_string(),
-        node,
-        work: Box::new(work),
-        patience: call.arguments.number("background_delay").map(Duration::from_secs),
-    })
+    let (kind, id) = ("qmconfig", call.vmid().to_string());
+    let patience = call.arguments.number("background_delay").map(Duration::from_secs);
+    // The older line takes the lock within the call, the newer one within the task.
+    match world.version {
+        Version::V8_4 => Ok(Outcome::Entered { kind, id, node, work, patience }),
+        Version::V9_2 => Ok(Outcome::Task { kind, id, node, work, patience }),
+    }
 }
 
 pub(super) fn unlink(world: &World, call: &Call) -> Answered {

@@ -1,5 +1,7 @@
 //! Checking the values of options and bringing them into the form in which they are stored.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::Call;
@@ -15,19 +17,30 @@ pub(super) fn given(call: &Call) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Every option that is set, in stored form. Nothing is changed yet.
-pub(super) fn prepare(
-    world: &mut World,
-    call: &Call,
-    machine: &Machine,
-) -> Result<Vec<(String, String)>, Refusal> {
+///
+/// The right to change a drive is looked at last, so it comes back beside the values.
+pub(super) fn prepare(world: &mut World, call: &Call, machine: &Machine) -> Result<Prepared, Refusal> {
     let mut set = Vec::new();
+    let mut refused = BTreeMap::new();
     for (name, value) in given(call) {
-        need_privilege(call, name)?;
+        match need_privilege(call, name) {
+            Err(refusal) if is_drive(name) => {
+                refused.insert(name.to_owned(), refusal);
+            }
+            other => other?,
+        }
         let stored = stored(world, call, machine, name, value)?;
         set.push((name.to_owned(), stored));
     }
     check_together(machine, &set)?;
-    Ok(set)
+    Ok(Prepared { set, refused })
+}
+
+/// Options in stored form, and what is to be refused when it is their turn.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    pub(super) set: Vec<(String, String)>,
+    pub(super) refused: BTreeMap<String, Refusal>,
 }
 
 fn stored(

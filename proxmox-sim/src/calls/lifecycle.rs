@@ -72,7 +72,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     }
     let mut machine = Machine::new(vmid, call.node());
     machine.config.set("lock", "create");
-    let set = config_values::prepare(world, call, &machine)?;
+    let prepared = config_values::prepare(world, call, &machine)?;
     world.machines.insert(vmid, machine);
     let base = vec![
         ("smbios1".to_owned(), format!("uuid={}", world.random.uuid())),
@@ -80,7 +80,8 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
         ("meta".to_owned(), format!("creation-qemu=10.0.2,ctime={}", world.unix())),
     ];
     let mut configure = Configure::new(call.node(), vmid);
-    configure.set = set;
+    configure.set = prepared.set;
+    configure.refused = prepared.refused;
     configure.sorted = true;
     let mut work = CreateMachine::new(configure, base);
     work.pool = pool;

@@ -50,7 +50,9 @@ pub(super) fn status(world: &World) -> Answered {
         "rootfs": {"total": 128_u64 << 30, "used": 9_u64 << 30, "free": 119_u64 << 30, "avail": 113_u64 << 30},
         "swap": {"total": 0, "used": 0, "free": 0},
         "cpuinfo": {"cpus": 16, "cores": 8, "sockets": 1, "model": "Simulated CPU", "mhz": "3000.000"},
-        "kversion": "Linux 6.14.0-1-pve",
+        "kversion": "Linux 6.14.0-1-pve", "ksm": {"shared": 0},
+        "current-kernel": {"sysname": "Linux", "release": "6.14.0-1-pve", "version": "#1", "machine": "x86_64"},
+        "boot-info": {"mode": "efi", "secureboot": 0},
     }))
 }
 
@@ -62,14 +64,24 @@ pub(super) fn network(world: &World, call: &Call) -> Answered {
     let mut rows = Vec::new();
     if bridges {
         rows.extend(node.bridges.iter().enumerate().map(|(n, bridge)| {
-            json!({"iface": bridge, "type": "bridge", "active": 1, "autostart": 1, "priority": n + 4,
+            let mut row = json!({"iface": bridge, "type": "bridge", "autostart": 1, "priority": n + 4,
                 "method": "manual", "method6": "manual", "families": ["inet"], "bridge_stp": "off",
-                "bridge_fd": "0", "bridge_ports": format!("eno{}", n + 1)})
+                "bridge_fd": "0", "bridge_ports": format!("eno{}", n + 1)});
+            if n == 0 {
+                // The first one has the node's own address.
+                let address = format!("192.0.2.{}", 9 + node.id);
+                row["method"] = json!("static");
+                row["cidr"] = json!(format!("{address}/24"));
+                row["address"] = json!(address);
+                row["netmask"] = json!("24");
+                row["gateway"] = json!("192.0.2.1");
+            }
+            row
         }));
     }
     if kind.is_none_or(|k| k == "eth") {
         rows.extend((0..node.bridges.len()).map(|n| {
-            json!({"iface": format!("eno{}", n + 1), "type": "eth", "active": 1, "exists": 1, "priority": 3,
+            json!({"iface": format!("eno{}", n + 1), "type": "eth", "priority": 3,
                 "method": "manual", "method6": "manual", "families": ["inet"]})
         }));
     }

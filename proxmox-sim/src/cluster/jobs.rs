@@ -189,7 +189,7 @@ impl Cluster {
             let step = job.work.step(&mut bench);
             let (released, next) = (bench.released, bench.next);
             self.give_back(id, &released);
-            if !matches!(step, Step::Failed(_)) {
+            if !matches!(step, Step::Failed(_) | Step::Refused(_)) {
                 self.entered(id);
             }
             match step {
@@ -215,7 +215,7 @@ impl Cluster {
                 }
                 Step::Warned(count) => return self.finish(id, Ok((Value::Null, count))),
                 Step::Failed(text) => return self.finish(id, Err(text)),
-                Step::Faulty(key, text) => return self.finish_faulty(id, &key, &text),
+                Step::Refused(refusal) => return self.finish_refused(id, refusal),
             }
         }
     }
@@ -322,13 +322,14 @@ impl Cluster {
         self.release_all(id, job.held, job.waiting);
     }
 
-    /// Ends a worker with a fault of a parameter: a call is answered with 400, a task has the text.
-    fn finish_faulty(&mut self, id: u64, key: &str, text: &str) {
+    /// Ends a worker with a refusal: a call is answered with it, a task has its text.
+    fn finish_refused(&mut self, id: u64, refusal: Refusal) {
+        let text = refusal.task_text();
         let answered = self.jobs.get_mut(&id).filter(|job| job.task.is_none()).and_then(|job| job.call.take());
         if let Some(call) = answered {
-            self.respond(call, Refusal::parameter(key, text).reply());
+            self.respond(call, refusal.reply());
         }
-        self.finish(id, Err(format!("400 Parameter verification failed.\n{key}: {text}\n")));
+        self.finish(id, Err(text));
     }
 
     fn release_all(&mut self, id: u64, held: Vec<String>, waiting: Option<Flock>) {

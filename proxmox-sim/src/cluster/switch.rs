@@ -98,7 +98,7 @@ pub enum Switch {
         /// For how long.
         seconds: f64,
     },
-    /// Changing an option of a running machine fails from now on, as when its process refuses.
+    /// The next change of an option of a running machine fails, as when its process refuses.
     HotplugFails {
         /// The machine, which must be running.
         vmid: u32,
@@ -106,6 +106,12 @@ pub enum Switch {
         option: String,
         /// Text of the failure.
         text: String,
+    },
+    /// The next change of a configuration writes its options in this order. Otherwise it is random,
+    /// as it is on a server.
+    WriteOrder {
+        /// The options; others come last.
+        options: Vec<String>,
     },
     /// Gives a token more privileges.
     Grant {
@@ -223,6 +229,7 @@ impl Cluster {
                 let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());
                 running.ok_or_else(|| format!("no running machine {vmid}"))?.stuck.insert(option, text);
             }
+            Switch::WriteOrder { options } => world.write_order = options,
             Switch::Grant { token, grant } => world.accounts.grant(&token, grant),
             Switch::RemoveFirewall { vmid } => {
                 world.firewalls.remove(&vmid);

@@ -9,6 +9,16 @@ impl World {
     ///
     /// Returns the option that could not be changed, and why.
     pub(crate) fn apply_pending(&mut self, vmid: u32) -> Option<(String, String)> {
+        self.apply_selected(vmid, None)
+    }
+
+    /// The same for some options only, as far as the machine runs: what an earlier call left
+    /// waiting goes on waiting.
+    pub(crate) fn apply_selected(
+        &mut self,
+        vmid: u32,
+        selected: Option<&[String]>,
+    ) -> Option<(String, String)> {
         let machine = self.machines.get_mut(&vmid)?;
         machine.config.tidy();
         let stuck = machine.running.as_ref().map(|running| running.stuck.clone()).unwrap_or_default();
@@ -18,7 +28,8 @@ impl World {
         let busy = machine.running.as_ref().is_some_and(|running| running.deaf);
         let (deleted, pending) = (machine.config.deleted.clone(), machine.config.pending.clone());
         let current = machine.config.current.clone();
-        for (key, force) in deleted {
+        let left = |key: &String| running && selected.is_some_and(|selected| !selected.contains(key));
+        for (key, force) in deleted.into_iter().filter(|(key, _)| !left(key)) {
             if running && !hot(&key, current.get(&key).map(String::as_str), None) {
                 continue;
             }
@@ -27,7 +38,7 @@ impl World {
                 machine.config.deleted.remove(&key);
             }
         }
-        for (key, value) in pending {
+        for (key, value) in pending.into_iter().filter(|(key, _)| !left(key)) {
             let old = current.get(&key).map(String::as_str);
             if running && !hot(&key, old, Some(&value)) {
                 continue;
@@ -38,6 +49,9 @@ impl World {
                 continue;
             }
             if let Some(text) = stuck.get(&key) {
+                if let Some(running) = self.machines.get_mut(&vmid).and_then(|m| m.running.as_mut()) {
+                    running.stuck.remove(&key);
+                }
                 failure = Some((key, text.clone()));
                 continue;
             }

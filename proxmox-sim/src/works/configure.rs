@@ -1,9 +1,12 @@
 //! Changing the configuration: `PUT` and `POST config`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
 use crate::flock::Flock;
+use crate::reply::Refusal;
 use crate::world::{Drive, World, print_size, transferred};
 
 /// Writes options one after the other, allocating volumes on the way.
@@ -21,6 +24,10 @@ pub(crate) struct Configure {
     pub(crate) sorted: bool,
     /// First line of the task's log.
     pub(crate) summary: String,
+    /// Drives that the caller may not change, which is only found out when it is their turn.
+    pub(crate) refused: BTreeMap<String, Refusal>,
+    /// The options that it changes.
+    changed: Vec<String>,
     progress: Progress,
     /// The storage that is locked at the moment.
     locked: Option<Flock>,
@@ -47,6 +54,8 @@ impl Configure {
             force: false,
             sorted: false,
             summary: String::new(),
+            refused: BTreeMap::new(),
+            changed: Vec::new(),
             progress: Progress::Begin,
             locked: None,
         }
@@ -60,13 +69,20 @@ impl Configure {
             attempt!(machine.config.need_unlocked());
         }
         attempt!(world.need_writable(&self.node, self.vmid));
+        self.changed = self.set.iter().map(|(key, _)| key.clone()).collect();
+        self.changed.extend(self.delete.iter().cloned());
         // A password is written at once, whatever becomes of the rest.
         if let Some(at) = self.set.iter().position(|(key, _)| key == "cipassword") {
             let (key, value) = self.set.swap_remove(at);
             let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
             machine.config.set(&key, value);
         }
-        if self.sorted {
+        let order = std::mem::take(&mut bench.world.write_order);
+        if !order.is_empty() {
+            // The last one is taken first.
+            let place = |key: &String| order.iter().position(|name| name == key).unwrap_or(order.len());
+            self.set.sort_by_key(|(key, _)| std::cmp::Reverse(place(key)));
+        } else if self.sorted {
             self.set.sort_by(|a, b| b.0.cmp(&a.0));
         } else {
             // Which part of a call that fails half-way is written cannot be foretold.
@@ -88,11 +104,21 @@ impl Configure {
             machine.config.pending.remove(&key);
             machine.config.deleted.remove(&key);
         }
+        let mut absent = Vec::new();
         for key in self.delete.drain(..) {
+            if !machine.config.current.contains_key(&key) && !machine.config.pending.contains_key(&key) {
+                absent.push(format!("cannot delete '{key}' - not set in current configuration!"));
+            }
             machine.config.delete_pending(&key, self.force);
+        }
+        for line in absent {
+            bench.log(line);
         }
         while let Some((key, value)) = self.set.pop() {
             let drive = Drive::parse(&key, &value).filter(|_| crate::world::is_drive(&key));
+            if let Some(refusal) = self.refused.get(&key) {
+                return Step::Refused(refusal.clone());
+            }
             let Some(drive) = drive else {
                 let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
                 machine.config.set_pending(&key, &value);
@@ -107,8 +133,10 @@ impl Configure {
             }
             attempt!(self.attach(bench.world, &key, drive));
         }
-        match bench.world.apply_pending(self.vmid) {
-            Some((key, text)) => Step::Faulty(key, format!("hotplug problem - {text}\n")),
+        match bench.world.apply_selected(self.vmid, Some(&self.changed)) {
+            Some((key, text)) => {
+                Step::Refused(Refusal::parameter(&key, format!("hotplug problem - {text}\n")))
+            }
             None => Step::Done(Value::Null),
         }
     }

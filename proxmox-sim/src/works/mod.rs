@@ -42,6 +42,7 @@ pub(crate) use snapshot::{SnapshotAction, SnapshotWork};
 pub(crate) use template::MakeTemplate;
 
 use crate::flock::Flock;
+use crate::reply::Refusal;
 use crate::task::TaskKey;
 use crate::world::World;
 
@@ -58,8 +59,8 @@ pub(crate) enum Step {
     Warned(u32),
     /// Ended with this text.
     Failed(String),
-    /// Ended with a fault of one parameter, after the others were carried out.
-    Faulty(String, String),
+    /// Refused in the middle, as a call would be at its beginning.
+    Refused(Refusal),
 }
 
 /// What a worker works on.

@@ -73,8 +73,12 @@ impl SnapshotWork {
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
         let lock = self.lock();
         let machine = attempt!(bench.world.machine_on(&self.node, self.vmid));
+        if self.action == SnapshotAction::Create && machine.is_template() {
+            return Step::Failed("you can't take a snapshot if it's a template".to_owned());
+        }
         attempt!(machine.config.need_unlocked());
-        if self.action == SnapshotAction::Create {
+        let used = machine.snapshots.iter().any(|s| s.name == self.name);
+        if self.action == SnapshotAction::Create && !used {
             attempt!(self.possible(bench.world));
         }
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));

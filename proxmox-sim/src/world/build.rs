@@ -26,6 +26,7 @@ impl World {
             quorate: true,
             storages: config.storages.iter().map(|s| (s.name.clone(), Storage::build(s))).collect(),
             files: std::collections::BTreeMap::new(),
+            write_order: Vec::new(),
             cluster_firewall: std::collections::BTreeMap::new(),
             machines: std::collections::BTreeMap::new(),
             firewalls: std::collections::BTreeMap::new(),

@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(crate) storages: BTreeMap<String, Storage>,
     /// Sizes of image files outside the storages, by path.
     pub(crate) files: BTreeMap<String, u64>,
+    /// Order in which the next configuration change writes.
+    pub(crate) write_order: Vec<String>,
     /// Options of the cluster's firewall.
     pub(crate) cluster_firewall: BTreeMap<String, String>,
     pub(crate) machines: BTreeMap<u32, Machine>,

@@ -118,6 +118,7 @@ pub(crate) fn cluster(version: Version, lives: bool) -> ClusterConfig {
         node_cpus: 2,
         ha_manager: false,
         firewall: false,
+        bridges: vec!["vmbr0".to_owned()],
         ..ClusterConfig::demo()
     };
     config.durations.jitter = 0.0;

@@ -16,28 +16,39 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// When to send a row, at the earliest `now`.
-    pub(crate) fn moment(&mut self, row: &Row, now: Duration) -> Duration {
+    /// When to send a row, at the earliest a little after `now`.
+    pub(crate) fn moment(&self, row: &Row, now: Duration) -> Duration {
         let now = now + PAUSE;
-        if let Some(time) = row.t_s {
+        match (row.t_s, ticks(row)) {
             // The time begins anew with each script.
-            let (start, base) = match self.script {
-                Some((last, base)) if time + 0.5 >= last => (time.max(last), base),
-                _ => (time, now.saturating_sub(Duration::from_secs_f64(time))),
-            };
-            self.script = Some((start, base));
-            return now.max(base + Duration::from_secs_f64(time));
+            (Some(time), _) => after(self.script, time, now),
+            (None, Some(time)) => after(self.boot, time, now),
+            (None, None) => now,
         }
-        // Elsewhere the start of a task, in hundredths of a second, is the only time there is.
-        let Some(time) = row.upid().and_then(|upid| started(&upid)) else {
-            return now;
-        };
-        let time = time - row.elapsed_s.min(0.2);
-        let (start, base) = *self.boot.get_or_insert((time, now));
-        let passed = Duration::try_from_secs_f64(time - start).unwrap_or_default();
-        // What was long ago in the recording was a break of the people who made it.
-        now.max((base + passed).min(now + Duration::from_secs(40)))
     }
+
+    /// A row was sent at that moment.
+    pub(crate) fn sent(&mut self, row: &Row, moment: Duration) {
+        match (row.t_s, ticks(row)) {
+            (Some(time), _) => self.script = Some((time, moment)),
+            (None, Some(time)) => self.boot = Some((time, moment)),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Where no time was kept, the start of a task, in hundredths of a second, is the only one there is.
+fn ticks(row: &Row) -> Option<f64> {
+    row.upid().and_then(|upid| started(&upid)).map(|time| time - row.elapsed_s.min(0.2))
+}
+
+/// As long after the last moment as in the recording. A long break was one of the people who made it.
+fn after(last: Option<(f64, Duration)>, time: f64, now: Duration) -> Duration {
+    let Some((then, base)) = last else {
+        return now;
+    };
+    let passed = Duration::try_from_secs_f64(time - then).unwrap_or_default();
+    now.max(base + passed.min(Duration::from_secs(40)))
 }
 
 fn started(upid: &str) -> Option<f64> {

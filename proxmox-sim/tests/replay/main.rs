@@ -8,6 +8,7 @@ mod accounts;
 mod clock;
 mod compare;
 mod hands;
+mod luck;
 mod meaning;
 mod meant;
 mod names;

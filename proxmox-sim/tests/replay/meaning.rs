@@ -14,7 +14,7 @@ const VOLATILE: &[&str] = &[
     "proxmox-support", "maxcpu_node", "repoid", "loadavg", "wait", "idle", "memory_node", "rootfs", "swap",
     "cpuinfo", "kversion", "pveversion", "ksm", "current-kernel", "boot-info", "saved", "ip", "disk", "running-qemu",
     "running-machine", "pressurecpusome", "pressurecpufull", "pressureiosome", "pressureiofull",
-    "pressurememorysome", "pressurememoryfull", "cgroup-mode",
+    "pressurememorysome", "pressurememoryfull", "cgroup-mode", "free", "available",
 ];
 
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -126,8 +126,8 @@ fn log(value: &Value) -> Value {
             *line = format!("update VM {}", words.join(" -"));
         }
     }
-    // What the copying tools and the language's own warnings say is not the server's.
-    let noise = ["records in", "records out", " copied, ", " is experimental at ", "Use of uninitialized value"];
+    // How often a storage's lock was waited for is a matter of milliseconds. What the copying tools and the language's own warnings say is not the server's.
+    let noise = ["trying to acquire cfs lock", "records in", "records out", " copied, ", " is experimental at ", "Use of uninitialized value"];
     lines.retain(|line| !noise.iter().any(|noise| line.contains(noise)));
     lines.dedup();
     json!(lines)

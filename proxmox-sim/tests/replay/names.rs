@@ -1,6 +1,6 @@
 //! What the recording calls by names of its own: tasks and digests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
@@ -18,6 +18,10 @@ pub(crate) struct Names {
     tasks: BTreeMap<String, String>,
     /// Digests and file names, simulated ones by recorded ones.
     recorded: BTreeMap<String, String>,
+    /// The same moment on both clocks.
+    clock: Option<(u64, u64)>,
+    /// Simulated tasks, which are nobody else's name.
+    own: BTreeSet<String>,
     /// The latest task of each kind.
     latest: BTreeMap<String, String>,
 }
@@ -33,7 +37,8 @@ impl Names {
         if let Some(upid) = data.as_str().filter(|text| text.starts_with("UPID:")) {
             self.upids.insert(row.case.clone(), upid.to_owned());
             self.meet(reply);
-            if let Some(recorded) = row.upid() {
+            if let (Some(recorded), Some(time)) = (row.upid(), time_of(upid)) {
+                self.clock = time_of(&recorded).zip(Some(time));
                 self.tasks.insert(recorded, upid.to_owned());
             }
         }
@@ -52,6 +57,7 @@ impl Names {
     pub(crate) fn meet(&mut self, reply: &Reply) {
         if let Some(upid) = reply.payload().as_str() {
             self.latest.insert(kind(upid), upid.to_owned());
+            self.own.insert(upid.to_owned());
         }
     }
 
@@ -70,6 +76,14 @@ impl Names {
         }
     }
 
+    /// A Unix time of the recording on the clock of the simulator.
+    pub(crate) fn moment(&self, text: &str) -> String {
+        match (text.parse::<u64>(), self.clock) {
+            (Ok(moment), Some((recorded, own))) => (moment + own).saturating_sub(recorded).to_string(),
+            _ => text.to_owned(),
+        }
+    }
+
     /// Puts the simulator's own names in.
     pub(crate) fn fill(&self, text: &str) -> String {
         let filled = HOLE.replace_all(text, |found: &regex_lite::Captures<'_>| {
@@ -78,11 +92,19 @@ impl Names {
         });
         let tasks = UPID.replace_all(&filled, |found: &regex_lite::Captures<'_>| {
             let recorded = percent_decode_str(&found[0]).decode_utf8_lossy().into_owned();
+            if self.own.contains(&recorded) {
+                return recorded;
+            }
             let known = self.tasks.get(&recorded).or_else(|| self.latest.get(&kind(&recorded)));
             known.cloned().unwrap_or_else(|| found[0].to_owned())
         });
         self.recorded.iter().fold(tasks.into_owned(), |text, (recorded, own)| text.replace(recorded, own))
     }
+}
+
+/// When a task began, in Unix time.
+fn time_of(upid: &str) -> Option<u64> {
+    u64::from_str_radix(upid.split(':').nth(4)?, 16).ok()
 }
 
 /// The digest of an answer, or of the first row of a list.

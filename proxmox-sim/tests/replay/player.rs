@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proxmox_sim::{CallId, Cluster, Handled, Reply, Request, Version};
+use proxmox_sim::{CallId, Cluster, Handled, Reply, Request, Switch, Version};
 
 use crate::accounts::{self, Accounts};
 use crate::clock::Pace;
@@ -11,7 +11,10 @@ use crate::hands::{self, Deed};
 use crate::names::Names;
 use crate::rows::Row;
 use crate::watch::Watches;
-use crate::{raw, rows};
+use crate::{luck, raw, rows};
+
+/// Seconds that a call usually takes.
+const USUAL: f64 = 0.03;
 
 /// How long a task is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -69,8 +72,12 @@ impl Player {
             for deed in hands::before(row, self.version) {
                 self.act(&deed);
             }
+            self.pace.sent(row, self.now);
+            if let Some(options) = luck::order(rows, n) {
+                self.act(&Deed::Switch(Switch::WriteOrder { options }));
+            }
             self.begin_watch(row, rows, &mut scripts);
-            if row.method.is_none() || row.watch().is_some() {
+            if row.method.is_none() || row.watch().is_some() || hands::never_whole(row) {
                 continue;
             }
             if together {
@@ -96,11 +103,16 @@ impl Player {
                 self.watches.begin(&script, look, request);
             }
         }
+        self.watches.sample(&mut self.cluster, self.now);
     }
 
     fn send(&mut self, n: usize, row: &Row) {
         self.wait_for_task(row);
+        let begun = self.now;
         let reply = self.call(self.request(row));
+        // A call takes its time, also where it changes nothing any more.
+        let took = if row.held { USUAL } else { row.elapsed_s.min(0.1) };
+        self.pass_to(self.now.max(begun + Duration::from_secs_f64(took)));
         self.watches.end(row, &mut self.cluster, self.now);
         self.keep(n, row, reply);
     }
@@ -201,7 +213,7 @@ impl Player {
             Deed::Begin(method, path, params) => self.by_hand(method, path, params),
             Deed::Kill(case) => {
                 let upid = self.names.fill(&format!("{{{{upid:{case}}}}}"));
-                if let Err(text) = self.cluster.switch(proxmox_sim::Switch::KillTask { upid }) {
+                if let Err(text) = self.cluster.switch(Switch::KillTask { upid }) {
                     println!("  by hand: {text}");
                 }
             }
@@ -244,7 +256,8 @@ impl Player {
         row.params.iter().fold(request, |request, (name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let value = if value.starts_with("PVE:user@realm:") { self.accounts.ticket().to_owned() } else { value };
-            request.param(name, self.names.fill(&value))
+            let value = if name == "since" { self.names.moment(&value) } else { self.names.fill(&value) };
+            request.param(name, value)
         })
     }
 }

@@ -39,7 +39,8 @@ impl Watches {
         moment.max(now)
     }
 
-    fn sample(&mut self, cluster: &mut Cluster, time: Duration) {
+    /// Looks once.
+    pub(crate) fn sample(&mut self, cluster: &mut Cluster, time: Duration) {
         let looks = self.active.as_ref().and_then(|script| self.all.get_mut(script));
         for (request, seen) in looks.into_iter().flat_map(BTreeMap::values_mut) {
             let Handled::Now(answer) = cluster.handle(time, request.clone()) else {
