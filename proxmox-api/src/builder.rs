@@ -44,6 +44,8 @@ pub enum BuildError {
 impl ClientBuilder {
     /// Adds a server of the cluster, such as `https://pve1.example.com:8006`. Give several: while one cannot be
     /// reached, the next one is asked.
+    ///
+    /// Without a port it is 8006, where PVE listens. A proxy in front of PVE on the port of HTTPS needs `:443`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.urls.push(url.into());
         self
@@ -106,11 +108,14 @@ impl ClientBuilder {
     }
 }
 
+/// Where PVE's API listens.
+const PORT: u16 = 8006;
+
 /// The address with `/api2/json` behind it, however much of that was given.
 fn base(url: &str, plain_http: bool) -> Result<String, BuildError> {
     // Credentials have their own place; an address that holds some is refused, and not repeated in the error.
     let wrong = || BuildError::Url(if url.contains('@') { "(withheld)" } else { url }.to_owned());
-    let parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong())?;
+    let mut parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong())?;
     match parsed.scheme() {
         "https" => {}
         "http" if plain_http => {}
@@ -122,7 +127,18 @@ fn base(url: &str, plain_http: bool) -> Result<String, BuildError> {
     if !bare || !parsed.has_host() || !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(wrong());
     }
+    if parsed.scheme() == "https" && !names_port(url) && parsed.set_port(Some(PORT)).is_err() {
+        return Err(wrong());
+    }
     Ok(format!("{}/api2/json", parsed.origin().ascii_serialization()))
+}
+
+/// True if the address says which port. The parsed one has forgotten a `:443`, which is the default of the scheme.
+fn names_port(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
+    // The colons of an IPv6 address are inside its brackets.
+    let behind_host = authority.and_then(|text| text.rsplit(']').next()).unwrap_or_default();
+    behind_host.rsplit_once(':').is_some_and(|(_, port)| !port.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -152,6 +168,22 @@ mod tests {
             assert!(matches!(error, BuildError::Url(_)), "{url}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_port_is_pves_unless_another_is_named() {
+        for (url, expected) in [
+            ("https://pve1", "https://pve1:8006"),
+            ("https://pve1/", "https://pve1:8006"),
+            (" https://pve1:/api2/json ", "https://pve1:8006"),
+            ("https://[2001:db8::1]/", "https://[2001:db8::1]:8006"),
+            ("https://[2001:db8::1]:9000", "https://[2001:db8::1]:9000"),
+            ("https://pve1:443", "https://pve1"),
+            ("https://pve1:9000/", "https://pve1:9000"),
+        ] {
+            assert_eq!(base(url, false).unwrap(), format!("{expected}/api2/json"), "{url}");
+        }
+        assert_eq!(base("http://pve1", true).unwrap(), "http://pve1/api2/json", "no port of PVE's");
     }
 
     #[test]
