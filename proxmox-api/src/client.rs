@@ -66,12 +66,13 @@ impl Client {
         self.call(Method::GET, ApiPath::parse(path), params, Pace::Read).await
     }
 
-    /// Any `POST`, with the parameters as a form. Time-out: [`Timeouts::short_write`](crate::Timeouts::short_write).
+    /// Any `POST`, with the parameters as a form. Time-out: [`Timeouts::long_write`](crate::Timeouts::long_write), for
+    /// what is not known here may do its work before it answers, and a time-out leaves its outcome unknown.
     ///
     /// # Errors
     /// Every kind of [`ApiError`]; [`ApiError::sent`] says whether it may be repeated.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, ApiError> {
-        self.call(Method::POST, ApiPath::parse(path), params, Pace::ShortWrite).await
+        self.call(Method::POST, ApiPath::parse(path), params, Pace::LongWrite).await
     }
 
     /// Any `PUT`, with the parameters as a form. Time-out: [`Timeouts::long_write`](crate::Timeouts::long_write).
@@ -82,12 +83,13 @@ impl Client {
         self.call(Method::PUT, ApiPath::parse(path), params, Pace::LongWrite).await
     }
 
-    /// Any `DELETE`, with the parameters as the query (PVE refuses a body).
+    /// Any `DELETE`, with the parameters as the query (PVE refuses a body). Time-out:
+    /// [`Timeouts::long_write`](crate::Timeouts::long_write).
     ///
     /// # Errors
     /// Every kind of [`ApiError`]; [`ApiError::sent`] says whether it may be repeated.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, ApiError> {
-        self.call(Method::DELETE, ApiPath::parse(path), params, Pace::ShortWrite).await
+        self.call(Method::DELETE, ApiPath::parse(path), params, Pace::LongWrite).await
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(

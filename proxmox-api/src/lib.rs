@@ -85,7 +85,7 @@ pub use property::{
     decode_ssh_keys, encode_ssh_keys,
 };
 pub use task::{Started, TaskEntry, TaskExit, TaskStatus};
-pub use timeouts::{Pace, Timeouts};
+pub use timeouts::Timeouts;
 pub use tls::{Fingerprint, FingerprintError, FingerprintMismatch, Trust, TrustError};
 pub use upid::{Upid, UpidError};
 pub use vm_config::VmConfig;

@@ -48,7 +48,7 @@ impl Timeouts {
 
 /// Which of the [`Timeouts`] is the right one for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// Changes nothing.
     Read,
     /// Starts a task, or writes a few lines.

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig};
 use deploy_core::{
-    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, OwnerMark, Ownership, Sent, Shown,
-    SmbiosUuid, StopMode, SubmitError, Submitted, Target, Vmid,
+    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, Ownership, Sent, Shown, SmbiosUuid,
+    StopMode, SubmitError, Submitted, Target, Vmid,
 };
 
 /// How long PVE waits for a configuration task before it answers with the task instead of the outcome: long enough for an
@@ -146,9 +146,5 @@ async fn destroy(client: &Client, target: &Target) -> Result<Submitted, SubmitEr
 }
 
 fn shown(config: &VmConfig) -> Shown {
-    Shown {
-        mark: config.description().and_then(OwnerMark::find),
-        smbios: config.smbios_uuid().map(SmbiosUuid),
-        locked: config.lock().is_some(),
-    }
+    Shown::of(config.description().unwrap_or_default(), config.smbios_uuid().map(SmbiosUuid), config.lock())
 }

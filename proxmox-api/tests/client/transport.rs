@@ -50,6 +50,31 @@ async fn a_write_has_a_form_of_known_length() {
     assert!(requests[1].to_lowercase().contains("content-length: 0\r\n"), "{}", requests[1]);
 }
 
+/// What a raw write does is not known, so that it gets the time of the slowest.
+#[tokio::test]
+async fn a_raw_write_has_the_time_of_a_long_one() {
+    const LONG: Duration = Duration::from_millis(150);
+    let server = Canned::start([Act::Hang, Act::Hang, Act::Hang]).await;
+    let timeouts = Timeouts {
+        read: Duration::from_millis(1),
+        short_write: Duration::from_millis(1),
+        long_write: LONG,
+        ..Timeouts::default()
+    };
+    let client = server.builder().timeouts(timeouts).build().unwrap();
+    let params = Params::new();
+    for method in 0..3 {
+        let began = tokio::time::Instant::now();
+        let outcome: Result<(), _> = match method {
+            0 => client.post("/nodes/pve1/execute", &params).await,
+            1 => client.put("/nodes/pve1/apt", &params).await,
+            _ => client.delete("/nodes/pve1/apt", &params).await,
+        };
+        assert!(matches!(outcome.unwrap_err().cause(), Cause::TimedOut));
+        assert!(began.elapsed() >= LONG, "method {method}: {:?}", began.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn a_delete_has_no_body_and_its_volume_in_one_segment() {
     let server = Canned::start([answer("200 OK", r#"{"data":null}"#)]).await;
