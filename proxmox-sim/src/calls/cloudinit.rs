@@ -42,6 +42,12 @@ pub(super) fn dump(world: &World, call: &Call) -> Answered {
     let machine = world.machine_on(call.node(), call.vmid())?;
     let options = machine.config.view();
     let name = machine.name();
+    let mut options = options;
+    // The newer line hides the password from those who may not set it.
+    let may = call.caller.may(&format!("/vms/{}", call.vmid()), "VM.Config.Cloudinit");
+    if world.version == crate::Version::V9_2 && !may && options.contains_key("cipassword") {
+        options.insert("cipassword".to_owned(), "**********".to_owned());
+    }
     let text = match call.arguments.require("type") {
         "user" => user_data(&options, &name),
         "network" => network_data(&options),

@@ -92,8 +92,9 @@ pub(super) fn need_bridge(call: &Call, net: &str) -> Result<(), Refusal> {
         return Ok(());
     };
     let path = format!("/sdn/zones/localnetwork/{bridge}");
-    let tagged = part("tag=").is_some_and(|tag| call.caller.may(&format!("{path}/{tag}"), "SDN.Use"));
-    if tagged { Ok(()) } else { call.caller.need(&path, &["SDN.Use"]) }
+    // With a VLAN the right to it is enough, which the right to the bridge includes.
+    let path = part("tag=").map_or(path.clone(), |tag| format!("{path}/{tag}"));
+    call.caller.need(&path, &["SDN.Use"])
 }
 
 fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str) -> Result<String, Refusal> {

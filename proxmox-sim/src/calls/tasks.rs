@@ -17,11 +17,17 @@ fn visible(call: &Call, task: &Task) -> bool {
 pub(super) fn cluster(world: &World, call: &Call) -> Answered {
     // A token never sees its own tasks here: the comparison is with the user without the token.
     let all = call.caller.may("/", "Sys.Audit");
-    let rows = world
-        .tasks
-        .listed()
-        .filter(|task| all || task.upid.user.split('!').next() == Some(call.caller.name.as_str()));
-    super::list(rows.take(25).map(Task::broadcast).collect())
+    let mut rows = Vec::new();
+    for node in world.nodes.keys() {
+        let here = || world.tasks.listed().filter(|task| task.upid.node == *node);
+        // A node broadcasts what runs and the latest of what is done.
+        let done = here().filter(|task| !task.running()).take(25);
+        let seen = here().filter(|task| task.running()).chain(done).filter(|task| {
+            all || task.upid.user.split('!').next() == Some(call.caller.name.as_str())
+        });
+        rows.extend(seen.map(Task::broadcast));
+    }
+    super::list(rows)
 }
 
 pub(super) fn node(world: &World, call: &Call) -> Answered {

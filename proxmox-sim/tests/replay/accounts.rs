@@ -14,6 +14,8 @@ pub(crate) struct Accounts {
 }
 
 const SECRET: &str = "b6f7c0de-0000-4000-8000-000000000001";
+/// Unix time at which the simulated cluster begins: 2026-11-21 20:11:00 UTC.
+pub(crate) const EPOCH: u64 = 1_795_291_860;
 pub(crate) const PASSWORD: &str = "testpass12";
 
 impl Accounts {
@@ -104,8 +106,7 @@ pub(crate) fn cluster(version: Version, lives: bool) -> ClusterConfig {
     let mut config = ClusterConfig {
         name: if version == Version::V8_4 { "testpve" } else { "testpve9" }.to_owned(),
         version,
-        // 2026-11-21 20:11:00 UTC
-        epoch: 1_795_291_860,
+        epoch: EPOCH,
         nodes: ["pve1", "pve2"].map(str::to_owned).to_vec(),
         storages: vec![
             StorageConfig::new("local", StorageKind::Dir, false, &all),

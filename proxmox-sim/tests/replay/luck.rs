@@ -1,7 +1,7 @@
 //! The order in which a server happened to write the options of a call that failed half-way. It is
 //! that of a hash, so the simulator is told what the dice showed.
 
-use std::collections::BTreeSet;
+use serde_json::Value;
 
 use crate::rows::Row;
 
@@ -10,23 +10,39 @@ pub(crate) fn order(rows: &[Row], n: usize) -> Option<Vec<String>> {
     let row = &rows[n];
     let changes = matches!(row.method.as_deref(), Some("PUT" | "POST")) && row.path.ends_with("/config");
     let script = row.case.rsplit_once('/').filter(|_| changes)?.0;
-    let look = format!("{script}/pending");
-    let later = rows[n + 1..].iter().take(5).find(|later| later.case == look)?;
-    let answer = later.answer()?;
-    let waiting: BTreeSet<&str> = answer["data"]
-        .as_array()?
-        .iter()
-        .filter(|option| !option["pending"].is_null() || !option["delete"].is_null())
-        .filter_map(|option| option["key"].as_str())
-        .collect();
-    if waiting.is_empty() {
+    let look = |name: &str| {
+        let case = format!("{script}/{name}");
+        rows[n + 1..].iter().take(5).find(|later| later.case == case).and_then(Row::answer)
+    };
+    let (waiting, after) = (look("pending"), look("after"));
+    let value = |name: &str| match &waiting {
+        Some(answer) => {
+            let options = answer["data"].as_array().into_iter().flatten();
+            options.filter(|option| option["key"] == name).map(|option| option["pending"].clone()).next()
+        }
+        None => after.as_ref().map(|answer| answer["data"][name].clone()),
+    };
+    let was_written = |name: &str, sent: &Value| {
+        let found = value(name).filter(|value| !value.is_null());
+        // What is brought into another form is not compared.
+        found.is_some_and(|found| text(&found) == text(sent) || text(sent).contains([',', ' ']))
+    };
+    if waiting.is_none() && (after.is_none() || row.status == Some(200)) {
         return None;
     }
-    let named = row.params.iter().map(|(name, _)| name.clone());
-    let (mut written, mut rest): (Vec<String>, Vec<String>) =
-        named.partition(|name| waiting.contains(name.as_str()));
+    let (written, rest): (Vec<&(String, Value)>, Vec<&(String, Value)>) =
+        row.params.iter().partition(|(name, sent)| was_written(name, sent));
+    if written.is_empty() {
+        return None;
+    }
+    let mut written: Vec<String> = written.iter().map(|(name, _)| name.clone()).collect();
+    let mut rest: Vec<String> = rest.iter().map(|(name, _)| name.clone()).collect();
     // What failed came next; only drives can fail.
     rest.sort_by_key(|name| !name.starts_with("scsi"));
     written.extend(rest);
     Some(written)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -64,11 +64,6 @@ fn one(version: Version, name: &str, file: &Path, lives: bool, out: Option<&mut 
         }
     }
     let report = verdict::judge(version, &rows, &played);
-    let (agree, all) = report.totals();
-    let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    println!("{title}: {agree} of {all} rows agree, {:.1} %\n{}", report.share(), report.table());
-    for line in &report.lines {
-        println!("  - {line}");
-    }
+    println!("{}: {report}", file.file_stem().unwrap_or_default().display());
     report.share()
 }

@@ -56,7 +56,7 @@ pub(crate) fn data(path: &str, value: &Value) -> Value {
     if path.ends_with("/cluster/resources") || path.contains("/pools") {
         return plain(&statistics(value), "", false);
     }
-    let ordered = path.contains("/ipset/") || path.ends_with("/rules") || path.ends_with("/tasks");
+    let ordered = path.contains("/ipset/") || path.ends_with("/rules") || (path.ends_with("/tasks") && path.contains("/nodes/"));
     plain(value, "", ordered)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use proxmox_sim::Reply;
@@ -18,8 +19,8 @@ pub(crate) struct Names {
     tasks: BTreeMap<String, String>,
     /// Digests and file names, simulated ones by recorded ones.
     recorded: BTreeMap<String, String>,
-    /// The same moment on both clocks.
-    clock: Option<(u64, u64)>,
+    /// A moment in recorded Unix time and in the time of its script.
+    clock: Option<(u64, f64)>,
     /// Simulated tasks, which are nobody else's name.
     own: BTreeSet<String>,
     /// The latest task of each kind.
@@ -37,8 +38,8 @@ impl Names {
         if let Some(upid) = data.as_str().filter(|text| text.starts_with("UPID:")) {
             self.upids.insert(row.case.clone(), upid.to_owned());
             self.meet(reply);
-            if let (Some(recorded), Some(time)) = (row.upid(), time_of(upid)) {
-                self.clock = time_of(&recorded).zip(Some(time));
+            if let Some(recorded) = row.upid() {
+                self.clock = time_of(&recorded).zip(row.t_s);
                 self.tasks.insert(recorded, upid.to_owned());
             }
         }
@@ -77,11 +78,14 @@ impl Names {
     }
 
     /// A Unix time of the recording on the clock of the simulator.
-    pub(crate) fn moment(&self, text: &str) -> String {
-        match (text.parse::<u64>(), self.clock) {
-            (Ok(moment), Some((recorded, own))) => (moment + own).saturating_sub(recorded).to_string(),
-            _ => text.to_owned(),
-        }
+    pub(crate) fn moment(&self, text: &str, row: &Row, now: u64) -> String {
+        let (Ok(moment), Some((recorded, then))) = (text.parse::<u64>(), self.clock) else {
+            return text.to_owned();
+        };
+        // The row was sent that long after the task whose time is known.
+        let later = Duration::try_from_secs_f64(row.t_s.unwrap_or(then) - then).unwrap_or_default();
+        let recorded_now = recorded + later.as_secs();
+        (now + moment).saturating_sub(recorded_now).to_string()
     }
 
     /// Puts the simulator's own names in.

@@ -77,7 +77,7 @@ impl Player {
                 self.act(&Deed::Switch(Switch::WriteOrder { options }));
             }
             self.begin_watch(row, rows, &mut scripts);
-            if row.method.is_none() || row.watch().is_some() || hands::never_whole(row) {
+            if row.method.is_none() || row.watch().is_some() || hands::never_whole(row, self.version) {
                 continue;
             }
             if together {
@@ -256,7 +256,10 @@ impl Player {
         row.params.iter().fold(request, |request, (name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let value = if value.starts_with("PVE:user@realm:") { self.accounts.ticket().to_owned() } else { value };
-            let value = if name == "since" { self.names.moment(&value) } else { self.names.fill(&value) };
+            let value = match name.as_str() {
+                "since" => self.names.moment(&value, row, accounts::EPOCH + self.now.as_secs()),
+                _ => self.names.fill(&value),
+            };
             request.param(name, value)
         })
     }

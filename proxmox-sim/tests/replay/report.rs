@@ -1,42 +1,58 @@
 //! Counting what agrees.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 
-/// Rows that agree and rows in all, by group.
+use crate::rows::Row;
+
+/// Rows that agree and rows in all, by group; and what does not.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     groups: BTreeMap<String, (usize, usize)>,
-    pub(crate) lines: Vec<String>,
+    meant: Vec<String>,
+    others: Vec<String>,
 }
 
 impl Report {
-    pub(crate) fn count(&mut self, group: &str, differences: &[String], row: &str) {
-        let (agree, all) = self.groups.entry(group.to_owned()).or_default();
+    /// Counts a row. A difference that is meant is a difference.
+    pub(crate) fn count(&mut self, row: &Row, differences: &[String], reason: Option<&str>) {
+        let (agree, all) = self.groups.entry(row.group()).or_default();
         *all += 1;
-        if differences.is_empty() {
-            *agree += 1;
-        } else {
-            self.lines.push(format!("{row}\n      {}", differences.join("\n      ")));
+        let title = format!("{} {}", row.seq, row.case);
+        match (differences, reason) {
+            ([], _) => *agree += 1,
+            (_, Some(reason)) => self.meant.push(format!("{title}: {reason}")),
+            (differences, None) => {
+                self.others.push(format!("{title}\n      {}", differences.join("\n      ")));
+            }
         }
     }
 
-    pub(crate) fn totals(&self) -> (usize, usize) {
+    fn totals(&self) -> (usize, usize) {
         self.groups.values().fold((0, 0), |(a, b), (agree, all)| (a + agree, b + all))
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+    /// Share of the rows that agree, in per cent.
     pub(crate) fn share(&self) -> f64 {
         let (agree, all) = self.totals();
-        100.0 * agree as f64 / all.max(1) as f64
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        100.0 * count(agree) / count(all.max(1))
     }
+}
 
-    /// The share of every group.
-    pub(crate) fn table(&self) -> String {
-        let mut text = String::new();
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (agree, all) = self.totals();
+        writeln!(f, "{agree} of {all} rows agree, {:.1} %", self.share())?;
         for (group, (agree, all)) in &self.groups {
-            let _ = writeln!(text, "  {group:<24} {agree:>4} of {all:>4}");
+            writeln!(f, "  {group:<24} {agree:>4} of {all:>4}")?;
         }
-        text
+        for line in &self.meant {
+            writeln!(f, "  meant: {line}")?;
+        }
+        for line in &self.others {
+            writeln!(f, "  - {line}")?;
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proxmox_sim::Version;
+use proxmox_sim::{Reply, Version};
 
 use crate::compare::differences;
 use crate::player::Played;
@@ -18,8 +18,7 @@ pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
         if row.held || row.status.is_none() || !offered::counts(row) {
             continue;
         }
-        let title = format!("{} {}", row.seq, row.case);
-        let mut found = match (row.watch(), played.replies.get(&n)) {
+        let found = match (row.watch(), played.replies.get(&n)) {
             (Some((script, look)), _) => {
                 let at = follow.entry((script.to_owned(), look.to_owned())).or_default();
                 followed(row, played.seen.seen(script, look), at)
@@ -27,17 +26,13 @@ pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
             (None, Some(reply)) => differences(row, reply),
             (None, None) => vec!["not sent".to_owned()],
         };
-        if let Some(reason) = meant::reason(version, row).filter(|_| !found.is_empty()) {
-            println!("  meant: {title}: {reason}");
-            found.clear();
-        }
-        report.count(&row.group(), &found, &title);
+        report.count(row, &found, meant::reason(version, row));
     }
     report
 }
 
 /// Only the order of distinct answers counts: the next one that agrees is the one that was seen.
-fn followed(row: &Row, seen: &[proxmox_sim::Reply], at: &mut usize) -> Vec<String> {
+fn followed(row: &Row, seen: &[Reply], at: &mut usize) -> Vec<String> {
     let mut nearest: Option<Vec<String>> = None;
     for (n, reply) in seen.iter().enumerate().skip(at.saturating_sub(1)) {
         let found = differences(row, reply);
