@@ -6,6 +6,7 @@ use crate::{
     Vmid,
 };
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -294,6 +295,10 @@ pub struct Backup {
     pub protected: bool,
     /// Its size.
     pub size: Option<Bytes>,
+    /// When it was made, by the hypervisor's clock; `None` where that is not known. A number says nothing about whose
+    /// backup it is: an earlier machine's carries the same.
+    #[serde(default)]
+    pub made_at: Option<Timestamp>,
 }
 
 /// One machine of a cluster's list, for the status of thousands by one call.

@@ -1,6 +1,6 @@
 //! The machine is taken away.
 
-use crate::{Change, Configure, Machine, Power, StopMode, VmRecord, rules::Verdict};
+use crate::{Backup, Change, Configure, Machine, Power, StopMode, VmRecord, rules::Verdict};
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
 pub(crate) fn stopped(_record: &VmRecord, machine: &Machine) -> Verdict {
@@ -13,16 +13,22 @@ pub(crate) fn stopped(_record: &VmRecord, machine: &Machine) -> Verdict {
     }
 }
 
-/// It has no backups but protected ones, which somebody wanted to keep. Before it is destroyed: afterwards the right to
-/// delete them may be gone with it.
-pub(crate) fn backups_deleted(_record: &VmRecord, machine: &Machine) -> Verdict {
+/// It has no backups of its own but protected ones, which somebody wanted to keep. Before it is destroyed: afterwards the
+/// right to delete them may be gone with it.
+pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.backups {
-        Some(backups) => match backups.iter().find(|backup| !backup.protected) {
+        Some(backups) => match backups.iter().find(|backup| !backup.protected && is_ours(record, backup)) {
             Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
             None => Verdict::Met,
         },
         None => Verdict::UnderWay("its backups were not shown".to_owned()),
     }
+}
+
+/// Backups are named after the number alone, which an earlier machine, or one of another cluster on the same storage, may
+/// have had: what is older than the order, or of unknown age, is somebody else's. A wrong guess must keep, not lose.
+fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
+    backup.made_at.is_some_and(|made_at| made_at >= record.created_at)
 }
 
 /// It is destroyed. Only its proven absence ends this step.

@@ -40,27 +40,39 @@ proptest! {
         assert_gone(&bench, &case);
     }
 
-    /// A machine in its customer's hands: running, protected, with backups, one of which somebody wants to keep.
+    /// A machine in its customer's hands: running, protected, with backups, of which somebody wants to keep one, and
+    /// another one was there before it.
     #[test]
     fn a_ready_machine_goes_with_its_backups(case in cases(), trouble in troubles()) {
         let bench = bench(&case);
         bench.run(Trouble::default());
-        let backup = |volume: &str, protected| Backup {
+        let now = bench.clock.now();
+        let before = bench.record().created_at - SignedDuration::from_secs(1);
+        let backup = |volume: &str, protected, made_at| Backup {
             node: case.spec.node.clone(),
             storage: "backup".parse().unwrap(),
             volume: volume.to_owned(),
             protected,
             size: None,
+            made_at: Some(made_at),
         };
         bench.world.with(|cluster| {
             let machine = cluster.machines.get_mut(&bench.record().numbered.vmid).unwrap();
             machine.config.protected = true;
-            machine.backups = vec![backup("old", false), backup("kept", true), backup("new", false)];
+            machine.backups = vec![
+                backup("old", false, now),
+                backup("kept", true, now),
+                backup("stranger's", false, before),
+                backup("new", false, now),
+            ];
         });
         bench.ledger.command(Command::Terminate).unwrap();
         let run = bench.run(Trouble { refusals: 0, ..trouble });
         assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
+        let left = bench.world.with(|cluster| cluster.counters.backups_left.clone());
+        let left: Vec<_> = left.iter().map(|backup| backup.volume.as_str()).collect();
+        assert_eq!(left, ["stranger's"]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
-    Change, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted, Target, Vmid,
+    Backup, Change, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted, Target, Vmid,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub struct Counters {
     /// Clones to a number while it was a machine's.
     pub clones_over: u32,
     /// Backups without protection that outlived their machine.
-    pub backups_left: usize,
+    pub backups_left: Vec<Backup>,
 }
 
 /// How long things take.

@@ -164,8 +164,8 @@ impl Cluster {
             }
             Change::Configure(configure) => return self.write(vmid, configure),
             Change::Destroy => {
-                let left = machine.backups.iter().filter(|backup| !backup.protected).count();
-                self.counters.backups_left += left;
+                let left = machine.backups.iter().filter(|backup| !backup.protected);
+                self.counters.backups_left.extend(left.cloned());
                 self.machines.remove(&vmid);
                 self.volumes.retain(|_, volume| volume.vmid != vmid);
             }

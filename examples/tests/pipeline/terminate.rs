@@ -2,27 +2,33 @@
 
 use super::bench::{Bench, small, spec, vmid};
 use deploy_core::{Command, Family, LogEvent, Progress, Step};
-use proxmox_sim::{BackupConfig, ClusterConfig};
+use jiff::{SignedDuration, Timestamp};
+use proxmox_sim::{BackupConfig, ClusterConfig, Switch};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_ready_machine_is_taken_away_with_all_it_had() {
     let mut config = ClusterConfig::quick();
-    for (number, protected) in [(1000, false), (1000, true), (1050, false)] {
-        let backup = BackupConfig {
-            vmid: number,
-            storage: "shared".to_owned(),
-            node: String::new(),
-            size: 1,
-            protected,
-        };
-        config.backups.push(backup);
-    }
+    // Of another machine that had the number before.
+    config.backups.push(backup(1000, false));
     let bench = Bench::with(config).await;
     let free = bench.free(Family::V4).await;
     let key = bench.order("gone", spec(small())).await;
     let record = bench.run(key).await;
     assert_eq!(record.numbered.vmid, vmid(1000));
     assert_eq!(bench.free(Family::V4).await, free - 1);
+    // The cluster counts whole seconds, from a whole second on: it may be two behind.
+    let ripe = || Timestamp::now() > record.created_at + SignedDuration::from_secs(2);
+    let ripens = async {
+        while !ripe() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ripens).await.expect("a clock that goes");
+    for (number, protected) in [(1000, false), (1000, true), (1050, false)] {
+        let backup = backup(number, protected);
+        bench.sim.switch(Switch::AddBackup { backup }).expect("a storage");
+    }
 
     let record = bench.terminate(key).await;
     assert_eq!(record.step, Step::Terminated, "{}", bench.log_text(key).await);
@@ -32,12 +38,16 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     assert_eq!(left, None);
     let content = bench.ask("/nodes/pve1/storage/shared/content").await;
     let of = |number: u32| content.as_array().expect("a list").iter().filter(|v| v["vmid"] == number).count();
-    assert_eq!(of(1000), 1, "only the protected backup stays: {content}");
+    assert_eq!(of(1000), 2, "only the protected backup and the earlier machine's stay: {content}");
     assert_eq!(of(1050), 1, "a stranger's backup is left alone: {content}");
     // The address rests: it is neither held nor free.
     assert_eq!(bench.free(Family::V4).await, free - 1);
     let usage = bench.pools.usage(&"v4".parse().expect("name")).await.expect("usage").expect("a pool");
     assert_eq!((usage.held, usage.resting), (0, 1));
+}
+
+fn backup(vmid: u32, protected: bool) -> BackupConfig {
+    BackupConfig { vmid, storage: "shared".to_owned(), node: String::new(), size: 1, protected }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is tests")]
 
+mod backups;
 mod canned;
 mod contract;
+mod looks;
 mod recorded;
 mod transport;

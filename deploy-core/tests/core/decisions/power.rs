@@ -88,23 +88,35 @@ fn a_guest_is_asked_once_and_then_stopped() {
 }
 
 #[test]
-fn protection_goes_before_the_machine_and_protected_backups_stay() {
+fn protection_goes_before_the_machine() {
     let record = leaving(Step::Removing);
     let mut machine = plain_machine(&record);
     machine.config.protected = true;
     assert_eq!(settings(seen(&record, &machine)).protected, Some(false));
     machine.config.protected = false;
     assert_eq!(change(seen(&record, &machine)), Change::Destroy);
-    let record = leaving(Step::DeletingBackups);
-    let backup = |volume: &str, protected| Backup {
+}
+
+#[test]
+fn only_its_own_backups_go_and_of_them_not_the_protected() {
+    let created_at = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let record = VmRecord { created_at, ..leaving(Step::DeletingBackups) };
+    let mut machine = plain_machine(&record);
+    let backup = |protected, made_at| Backup {
         node: p("n1"),
         storage: p("backup"),
-        volume: volume.to_owned(),
+        volume: "backup:dump".to_owned(),
         protected,
         size: None,
+        made_at,
     };
-    machine.backups = Some(vec![backup("kept", true), backup("old", false)]);
-    assert_eq!(change(seen(&record, &machine)), Change::DeleteBackup(backup("old", false)));
-    machine.backups = Some(vec![backup("kept", true)]);
+    let after = |seconds| Some(created_at + jiff::SignedDuration::from_secs(seconds));
+    let kept = [backup(true, after(60)), backup(false, after(-1)), backup(false, None)];
+    for made_at in [after(0), after(60)] {
+        let ours = backup(false, made_at);
+        machine.backups = Some(kept.iter().cloned().chain([ours.clone()]).collect());
+        assert_eq!(change(seen(&record, &machine)), Change::DeleteBackup(ours));
+    }
+    machine.backups = Some(kept.into());
     assert!(is_done(&seen(&record, &machine)));
 }
