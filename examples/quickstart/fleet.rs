@@ -67,8 +67,7 @@ fn is_going(record: &VmRecord) -> bool {
 pub(crate) async fn order(engine: &Engine, orders: &Orders) -> anyhow::Result<Vec<VmKey>> {
     let mut keys = Vec::new();
     for order in &orders.machines {
-        let spec = order.spec(|password| engine.deployments.hash_password(password))?;
-        let reference = order.reference.clone();
+        let (reference, spec) = (order.reference.clone(), order.spec.clone());
         let created = engine.deployments.create(reference, spec, serde_json::Value::Null).await;
         keys.push(created.with_context(|| order.reference.to_string())?.record().key);
     }

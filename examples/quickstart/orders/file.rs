@@ -164,7 +164,7 @@ pub(super) struct Nic {
 pub(super) struct CloudInit {
     pub(super) user: Option<UserName>,
     #[serde(default, deserialize_with = "password")]
-    pub(super) password: Option<SecretString>,
+    pub(super) password: Option<Spanned<SecretString>>,
     #[serde(default)]
     pub(super) ssh_keys: Vec<SshKey>,
     #[serde(default)]
@@ -173,6 +173,7 @@ pub(super) struct CloudInit {
     pub(super) drive_storage: Option<StorageId>,
 }
 
-fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    String::deserialize(deserializer).map(|text| Some(text.into()))
+fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Spanned<SecretString>>, D::Error> {
+    let text = Spanned::<String>::deserialize(deserializer)?;
+    Ok(Some(Spanned::new(text.span(), text.into_inner().into())))
 }

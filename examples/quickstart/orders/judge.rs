@@ -7,8 +7,10 @@ use super::{
     problem::Problem,
     spec,
 };
-use deploy_core::{ClusterSettings, NameParts, Pool, VmidRange};
+use deploy_core::{ClusterSettings, Entropy, Invalid, NameParts, PasswordHash, Pool, VmidRange};
+use deploy_worker::SystemEntropy;
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use std::collections::BTreeSet;
 use toml::Spanned;
 
@@ -73,7 +75,7 @@ fn order(
     let name = &file.cluster.get_ref().name;
     let wishes = machine.get_ref().over(&package(file, machine.get_ref())?);
     let reference = machine.get_ref().reference.get_ref().clone();
-    let spec = spec::spec(name, machine.span(), &wishes)?;
+    let mut spec = spec::spec(name, machine.span(), &wishes)?;
     pools::check_requests(&spec, &wishes, pools)?;
     spec.check().map_err(|invalid| Problem::new(machine.span(), invalid))?;
     // With the longest number: what a name pattern gives for this machine must be a DNS name with any.
@@ -81,12 +83,26 @@ fn order(
     let parts = NameParts { vmid, reference: &reference, cluster: name, node: &spec.node };
     for (key, pattern) in [("domain", &wishes.domain), ("pve_name", &wishes.pve_name)] {
         if let Some(pattern) = pattern {
-            let wrong = |invalid: deploy_core::Invalid| Problem::new(pattern.span(), invalid.at(key));
+            let wrong =
+                |invalid: Invalid| Problem::new(pattern.span(), Invalid { field: key.to_owned(), ..invalid });
             pattern.get_ref().resolve(parts).map_err(wrong)?;
         }
     }
-    let password = wishes.cloud_init.and_then(|cloud_init| cloud_init.password);
-    Ok(Order { reference, spec, password })
+    if let Some(cloud_init) = &mut spec.cloud_init {
+        cloud_init.password = password(&wishes)?;
+    }
+    Ok(Order { reference, spec })
+}
+
+/// The hash of the password, with a salt of its own for each machine.
+fn password(wishes: &Package) -> Result<Option<PasswordHash>, Problem> {
+    let password = wishes.cloud_init.as_ref().and_then(|cloud_init| cloud_init.password.as_ref());
+    let entropy: &dyn Entropy = &SystemEntropy;
+    let hash = |password: &Spanned<SecretString>| {
+        PasswordHash::of(password.get_ref(), entropy.bytes())
+            .map_err(|invalid| Problem::new(password.span(), invalid.at("cloud_init")))
+    };
+    password.map(hash).transpose()
 }
 
 fn package(file: &File, machine: &Machine) -> Result<Package, Problem> {

@@ -15,9 +15,8 @@ mod tests;
 pub(crate) use problem::Rejected;
 
 use anyhow::Context as _;
-use deploy_core::{ClusterSettings, ExternalRef, PasswordHash, VmSpec};
+use deploy_core::{ClusterSettings, ExternalRef, VmSpec};
 use ip_pool::PoolDefinition;
-use secrecy::SecretString;
 use std::{fs, path::Path};
 
 /// The file that is deployed where none is named.
@@ -39,24 +38,8 @@ pub(crate) struct Orders {
 pub(crate) struct Order {
     /// The reference it is known by.
     pub(crate) reference: ExternalRef,
-    /// What is ordered, but for the password.
-    spec: VmSpec,
-    /// The password, in plain text: it is hashed when the machine is ordered, and only the hash is stored.
-    password: Option<SecretString>,
-}
-
-impl Order {
-    /// The complete order; `hash` makes the hash of its password.
-    pub(crate) fn spec<E>(
-        &self,
-        hash: impl FnOnce(&SecretString) -> Result<PasswordHash, E>,
-    ) -> Result<VmSpec, E> {
-        let mut spec = self.spec.clone();
-        if let (Some(password), Some(cloud_init)) = (&self.password, &mut spec.cloud_init) {
-            cloud_init.password = Some(hash(password)?);
-        }
-        Ok(spec)
-    }
+    /// What is ordered. Its password is hashed already: the plain text does not outlive the reading of the file.
+    pub(crate) spec: VmSpec,
 }
 
 /// Reads and judges a file, or the demonstration where none is named.

@@ -114,7 +114,7 @@ fn nic(nic: &Spanned<Nic>) -> Result<NicSpec, Problem> {
     })
 }
 
-/// Without the password, which is not hashed yet.
+/// Without the password, which is hashed when all else is right.
 fn cloud_init(table: CloudInit) -> core::CloudInit {
     let CloudInit { user, password: _, ssh_keys, resolvers, search_domain, drive_storage } = table;
     core::CloudInit { user, password: None, ssh_keys, resolvers, search_domain, drive_storage }

@@ -25,20 +25,45 @@ fn demo() -> Orders {
 fn the_demonstration_orders_four_different_machines() {
     let Orders { cluster, pools, machines } = demo();
     assert_eq!((cluster.vmids.first().get(), pools.len(), machines.len()), (1000, 3, 4));
-    let spec = |at: usize| machines[at].spec(|_| Err("hashed")).or_else(|_| machines[at].spec(hash)).unwrap();
+    let spec = |at: usize| machines[at].spec.clone();
     let (web, store, mail, lab) = (spec(0), spec(1), spec(2), spec(3));
     assert_eq!((web.clone, web.node.as_str()), (CloneMode::Linked, "pve1"));
     assert!(web.cloud_init.unwrap().password.is_some());
     assert_eq!((store.node.as_str(), store.additional_disks.len(), store.sockets.get()), ("pve3", 1, 2));
     assert_eq!(store.system_disk.limits.write, Limit::At(MiBps::from_thousandths(100_500).unwrap()));
-    assert_eq!(store.pve_name.as_str(), "{reference}-{vmid}");
+    assert_eq!(store.pve_name.as_str(), "{reference}");
     assert_eq!((mail.memory.get(), mail.firewall.unwrap().rules.len()), (2048, 3));
     assert_eq!(mail.cloud_init.unwrap().ssh_keys.len(), 2);
     assert_eq!(lab.nics[0].addressing, Addressing::Dhcp);
+    // What a guest with addresses from pools is told, it is told by cloud-init.
+    assert!(store.cloud_init.is_some() && store.nics[0].addressing != Addressing::Unmanaged);
 }
 
-fn hash(password: &secrecy::SecretString) -> Result<deploy_core::PasswordHash, &'static str> {
-    deploy_core::PasswordHash::of(password, [7; 12]).map_err(|_| "hash")
+#[test]
+fn each_machine_has_a_hash_with_a_salt_of_its_own() {
+    let text = DEMO.replace("template = { vmid = 9001, node = \"pve2\" }", "");
+    let hashes: Vec<_> = parse("orders.toml", &text)
+        .unwrap()
+        .machines
+        .into_iter()
+        .filter_map(|order| order.spec.cloud_init?.password)
+        .map(|hash| hash.expose().to_owned())
+        .collect();
+    assert!(hashes.len() >= 2 && hashes[0] != hashes[1]);
+}
+
+#[test]
+fn a_password_that_no_guest_takes_is_shown_where_it_is_and_not_repeated() {
+    let too_long = format!("\"\"\"s3cret{}\"\"\"", "x".repeat(256));
+    for password in ["\"\"", "\"s3cret\\nmore\"", &too_long] {
+        let message = spoilt("\"change me at once\"", password);
+        let line = 1 + DEMO.lines().position(|line| line.starts_with("password = ")).unwrap();
+        let expected = format!(
+            "orders.toml:{line}:12: machines[0] (web-1): cloud_init.password: \"(hidden)\" is not valid: 1 to 256 bytes"
+        );
+        assert!(message.contains(&expected), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
 }
 
 #[test]

@@ -54,4 +54,17 @@ fn an_order_file_with_a_mistake_creates_nothing() {
         &["orders.toml:", "vlan: \"5000\" is not valid: a VLAN tag from 1 to 4094", "vlan = 5000\n"],
     );
     assert!(!database.exists() && desk.simulator().is_none());
+
+    // The last machine's: those before it are not ordered either.
+    let late = "nics = [{ bridge = \"vmbr0\", dhcp = true }]";
+    let orders =
+        desk.file("orders.toml", &demo.replace(late, &format!("{late}\ncloud_init = {{ password = \"\" }}")));
+    refused(
+        &["--orders", orders.to_str().unwrap(), "--db", database.to_str().unwrap()],
+        &[
+            "orders.toml:",
+            "machines[3] (lab-1): cloud_init.password: \"(hidden)\" is not valid: 1 to 256 bytes",
+        ],
+    );
+    assert!(!database.exists() && desk.simulator().is_none());
 }
