@@ -10,7 +10,7 @@ use store_sqlite::SqliteStore;
 pub(crate) enum Phase {
     /// Machines are to be ordered, or to become ready.
     Deploy,
-    /// An earlier run was already taking them away.
+    /// They are to be taken away, and were ordered by an earlier run.
     TakeAway,
 }
 
@@ -28,33 +28,27 @@ pub(crate) async fn living(store: &SqliteStore) -> anyhow::Result<usize> {
     }
 }
 
-/// What to do first. `resumed` says that the simulated cluster of an earlier run lives: it ends when everything was taken
-/// away, so where all machines are terminated and it still lives, that run was killed just before its end.
-pub(crate) async fn phase(
-    store: &SqliteStore,
-    orders: &Orders,
-    terminate: bool,
-    resumed: bool,
-) -> anyhow::Result<Phase> {
+/// What to do first. To take away what was ordered never orders anything: not what an earlier run took away already, and not
+/// what an earlier run did not come to.
+pub(crate) async fn phase(store: &SqliteStore, orders: &Orders, terminate: bool) -> anyhow::Result<Phase> {
     let mut records = Vec::new();
     for order in &orders.machines {
-        records.push(store.by_reference(&order.reference).await?);
+        records.extend(store.by_reference(&order.reference).await?);
     }
-    let going = records.iter().flatten().find(|record| is_going(record));
-    match going {
-        Some(_) if terminate => Ok(Phase::TakeAway),
+    if terminate {
+        return Ok(if records.is_empty() { Phase::Deploy } else { Phase::TakeAway });
+    }
+    match records.iter().find(|record| is_going(record)) {
         Some(record) => bail!(
             "{} is being terminated since an earlier run; run this again with --terminate to finish that",
             record.external_ref
         ),
-        None if terminate && resumed && records.iter().all(|record| record.as_ref().is_some_and(is_gone)) => {
-            Ok(Phase::TakeAway)
-        }
         None => Ok(Phase::Deploy),
     }
 }
 
-fn is_gone(record: &VmRecord) -> bool {
+/// Whether all of a machine was taken away.
+pub(crate) fn is_gone(record: &VmRecord) -> bool {
     record.step == Step::Terminated
 }
 
@@ -81,6 +75,15 @@ pub(crate) async fn existing(engine: &Engine, orders: &Orders) -> anyhow::Result
         keys.extend(engine.deployments.by_reference(&order.reference).await?.map(|record| record.key));
     }
     Ok(keys)
+}
+
+/// How many of these machines are not gone.
+pub(crate) async fn terminable(engine: &Engine, keys: &[VmKey]) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for key in keys {
+        count += usize::from(engine.deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)));
+    }
+    Ok(count)
 }
 
 /// Asks for the end of every machine; those that are gone already stay so.

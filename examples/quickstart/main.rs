@@ -5,6 +5,7 @@
 
 mod access;
 mod cli;
+mod difference;
 mod engine;
 mod fleet;
 mod orders;

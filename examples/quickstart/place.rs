@@ -5,14 +5,11 @@ use anyhow::Context as _;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// The name of a database whose name nobody chose.
-pub(crate) const DATABASE: &str = "quickstart.db";
-
 /// Where the database is.
 pub(crate) enum Place {
     /// In a file that was named, and stays.
     Named(PathBuf),
-    /// In a temporary directory, which goes with this run unless machines of a real cluster are known to it alone.
+    /// In a temporary directory, which goes with this run as its simulated cluster does.
     Temporary(TempDir),
 }
 
@@ -29,7 +26,7 @@ impl Place {
     pub(crate) fn database(&self) -> PathBuf {
         match self {
             Self::Named(path) => path.clone(),
-            Self::Temporary(directory) => directory.path().join(DATABASE),
+            Self::Temporary(directory) => directory.path().join("quickstart.db"),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! One run, from the command line to the verdict.
 
 use crate::{
-    access,
+    Input, access,
     cli::Cli,
+    difference,
     engine::{self, Engine},
     fleet::{self, Phase},
     orders::{self, Orders},
-    place::{self, Place},
+    place::Place,
     progress::{self, Display},
     proof::{self, Left},
     report,
@@ -42,6 +43,7 @@ pub(crate) enum Verdict {
 impl Prepared {
     /// Reads and judges all input.
     pub(crate) fn new(cli: Cli) -> anyhow::Result<Self> {
+        cli.check()?;
         let cluster = if cli.url.is_empty() { None } else { Some(access::of_cluster(&cli)?) };
         let orders = orders::load(cli.orders.as_deref())?;
         if let (Some(_), Some(database)) = (&cluster, &cli.db)
@@ -63,7 +65,8 @@ impl Prepared {
         let database = store.path().to_owned();
         // Asked before a new one is started in its place.
         let resumed = self.cli.db.is_some() && self.cluster.is_none() && Simulator::is_alive(&database)?;
-        let phase = fleet::phase(&store, &self.orders, self.cli.terminate, resumed).await?;
+        let phase = fleet::phase(&store, &self.orders, self.cli.terminate).await?;
+        difference::refuse(&store, &self.orders, phase).await.context(Input("--orders"))?;
         let (client, simulator) = self.cluster(&store, &database).await?;
         let engine = Engine::start(store, client.clone(), simulator.is_some(), &self.orders).await?;
         let mut run = Run {
@@ -75,7 +78,7 @@ impl Prepared {
             display: progress::display(),
             place,
         };
-        run.introduce(resumed);
+        run.introduce(phase, resumed);
         let outcome = run.all(phase).await;
         run.finish(outcome).await
     }
@@ -117,7 +120,7 @@ struct Outcome {
 }
 
 impl Run<'_> {
-    fn introduce(&mut self, resumed: bool) {
+    fn introduce(&mut self, phase: Phase, resumed: bool) {
         let (name, count) = (&self.orders.cluster.name, self.orders.machines.len());
         let place = match &self.simulator {
             Some(simulator) if resumed => {
@@ -126,7 +129,10 @@ impl Run<'_> {
             Some(simulator) => format!("the simulated cluster {name}, {}", simulator.address().url),
             None => format!("cluster {name}, {}", self.cli.url.join(", ")),
         };
-        self.display.say(&format!("Deploying {count} machines on {place}"));
+        self.display.say(&match phase {
+            Phase::Deploy => format!("Deploying {count} machines on {place}"),
+            Phase::TakeAway => format!("{count} machines, ordered by an earlier run, on {place}"),
+        });
     }
 
     async fn all(&mut self, phase: Phase) -> anyhow::Result<Outcome> {
@@ -143,7 +149,10 @@ impl Run<'_> {
         let mut seen = self.look(&records).await?;
         let mut left = None;
         if self.cli.terminate && ended != Ended::Interrupted {
-            self.display.say(&format!("Taking {} machines away again", keys.len()));
+            self.display.say(&match fleet::terminable(&self.engine, &keys).await? {
+                0 => "All of them are gone already".to_owned(),
+                count => format!("Taking {count} machines away again"),
+            });
             since = Watch::latest(&self.engine).await?;
             fleet::terminate(&self.engine, &keys).await?;
             let deployed = ended;
@@ -197,19 +206,10 @@ impl Run<'_> {
         if verdict == Verdict::Interrupted {
             self.display.say(match self.place {
                 Place::Named(_) => "Interrupted. The same command goes on where this one stopped.",
-                Place::Temporary(_) if self.simulator.is_some() => {
+                Place::Temporary(_) => {
                     "Interrupted. The simulated cluster was in this process and is gone; with --db FILE it could go on."
                 }
-                Place::Temporary(_) => "Interrupted.",
             });
-        }
-        let kept = self.simulator.is_none() && fleet::living(&store).await? > 0;
-        if let (true, Place::Temporary(directory)) = (kept, self.place) {
-            let database = directory.keep().join(place::DATABASE);
-            self.display.say(&format!(
-                "These machines are known to {}; give it as --db to go on with them",
-                database.display()
-            ));
         }
         if let Some(simulator) = self.simulator {
             let over =

@@ -20,7 +20,7 @@ use ip_pool::PoolDefinition;
 use std::{fs, path::Path};
 
 /// The file that is deployed where none is named.
-const DEMO: &str = include_str!("../../orders.toml");
+pub(crate) const DEMO: &str = include_str!("../../orders.toml");
 
 /// Everything that an order file says.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Orders> {
     Ok(parse(&path.display().to_string(), &text)?)
 }
 
-fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
     let file = toml::from_str(text).map_err(|error| Rejected::unreadable(name, text, &error))?;
     judge::judge(&file).map_err(|problems| Rejected::new(name, text, &problems))
 }

@@ -18,38 +18,28 @@ async fn during(command: Command) -> crate::program::Ended {
 async fn machines_are_made_where_the_url_leads() {
     let (desk, cluster) = (Desk::new(), cluster().await);
     let token = desk.file("token", &format!("{}\n", cluster.token()));
+    let orders = desk.file("orders.toml", include_str!("../../orders.toml"));
+    let on_cluster = |args: &[&str]| {
+        let command = and(and(quickstart(args), "--token-file"), token.clone());
+        and(and(and(and(command, "--orders"), orders.clone()), "--db"), desk.database())
+    };
     let urls = format!("https://127.0.0.1:1,{}", cluster.url());
-    let command =
-        quickstart(["--json", "--url", &urls, "--fingerprint", cluster.fingerprint(), "--token-file"]);
-    let database = desk.database();
-    let ended = during(and(and(and(command, token.clone()), "--db"), database.clone())).await;
+    let ended = during(on_cluster(&["--json", "--url", &urls, "--fingerprint", cluster.fingerprint()])).await;
     let document = ended.document();
     assert_eq!((&document["status"], &document["simulated"]), (&"ready".into(), &false.into()));
     assert_eq!(cluster.counters().clones.into_values().collect::<Vec<_>>(), [1, 1, 1, 1]);
 
     // The same trust, said in another way.
     let ca = desk.file("ca.pem", cluster.ca_pem());
-    let command = quickstart(["--json", "--terminate", "--url", cluster.url(), "--token-file"]);
-    let ended = during(and(and(and(and(and(command, token), "--ca"), ca), "--db"), database)).await;
-    let document = ended.document();
-    assert_eq!(document["left"]["volumes"], serde_json::json!([]));
-    assert_eq!(cluster.counters().destroyed.len(), 4);
-    assert_eq!(cluster.counters().clones.len(), 4, "something was made again");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_database_of_real_machines_is_kept() {
-    let (desk, cluster) = (Desk::new(), cluster().await);
-    let token = desk.file("token", cluster.token());
-    let command =
-        quickstart(["--url", cluster.url(), "--fingerprint", cluster.fingerprint(), "--token-file"]);
-    let ended = during(and(command, token)).await;
-    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let line = ended.stderr.lines().find(|line| line.contains("These machines are known to ")).unwrap();
-    let path = line.split("known to ").nth(1).unwrap().split(';').next().unwrap();
-    let path = std::path::Path::new(path);
-    assert!(path.exists(), "{}", path.display());
-    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    let terminate = ["--json", "--terminate", "--url", cluster.url(), "--ca", ca.to_str().unwrap()];
+    // The second time there is nothing to do.
+    for _ in 0..2 {
+        let document = during(on_cluster(&terminate)).await.document();
+        assert_eq!(document["status"], "terminated");
+        assert_eq!(document["left"]["volumes"], serde_json::json!([]));
+        assert_eq!(cluster.counters().destroyed.len(), 4);
+        assert_eq!(cluster.counters().clones.len(), 4, "something was made again");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

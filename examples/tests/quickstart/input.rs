@@ -15,6 +15,7 @@ fn refused(args: &[&str], expected: &[&str]) {
 #[test]
 fn options_that_make_no_sense() {
     refused(&["--faults", "1.5"], &["a share from 0 to 0.9"]);
+    refused(&["--faults", "-0.1"], &["'-0.1'", "a share from 0 to 0.9"]);
     refused(&["--url", "https://pve1:8006"], &["--token-file"]);
     refused(&["--frobnicate"], &["unexpected argument"]);
     refused(&["--orders", "/nowhere/orders.toml"], &["--orders: /nowhere/orders.toml cannot be read"]);
@@ -26,7 +27,9 @@ fn access_that_cannot_be() {
     let desk = Desk::new();
     let path = |name: &str, text: &str| desk.file(name, text).to_str().unwrap().to_owned();
     let (good, bad) = (path("good", "deploy@pve!panel=3f0c\n"), path("bad", "swordfish"));
-    let url = ["--url", "https://pve1:8006", "--token-file"];
+    let (orders, database) = (path("orders.toml", include_str!("../../orders.toml")), desk.database());
+    let own = ["--orders", &orders, "--db", database.to_str().unwrap()];
+    let url = [&own[..], &["--url", "https://pve1:8006", "--token-file"]].concat();
     let with = |more: &[&str], expected: &[&str]| refused(&[&url, more].concat(), expected);
     with(&["/nowhere/token"], &["--token-file: /nowhere/token cannot be read"]);
     with(&[&bad], &["--token-file: ", "USER@REALM!TOKENID=SECRET"]);
@@ -36,11 +39,32 @@ fn access_that_cannot_be() {
     );
     with(&[&good, "--ca", "/nowhere/ca.pem"], &["--ca: /nowhere/ca.pem cannot be read"]);
     with(&[&good, "--ca", &bad], &["no usable CA certificate"]);
-    refused(&["--url", "http://pve1:8006", "--token-file", &good], &["not encrypted"]);
-    refused(&["--url", "pve1:8006", "--token-file", &good], &["is not the address of a server"]);
+    let at = |url: &str, expected: &str| {
+        refused(&[&own[..], &["--url", url, "--token-file", &good]].concat(), &[expected]);
+    };
+    at("http://pve1:8006", "not encrypted");
+    at("pve1:8006", "is not the address of a server");
 
     let secret = run(quickstart([&url[..], &[&bad]].concat()));
     assert!(!secret.stderr.contains("swordfish"), "{}", secret.stderr);
+    assert!(!database.exists());
+}
+
+#[test]
+fn a_real_cluster_needs_orders_and_a_database_of_ones_own() {
+    let desk = Desk::new();
+    let path = |name: &str, text: &str| desk.file(name, text).to_str().unwrap().to_owned();
+    let (token, orders) =
+        (path("token", "deploy@pve!panel=3f0c"), path("orders.toml", include_str!("../../orders.toml")));
+    let url = ["--url", "https://pve1:8006", "--token-file", &token];
+    let database = desk.database();
+    let own = ["--db", database.to_str().unwrap()];
+    refused(
+        &[&url[..], &own].concat(),
+        &["--url needs --orders FILE", "a demonstration with made-up addresses"],
+    );
+    refused(&[&url[..], &["--orders", &orders]].concat(), &["--url needs --db FILE", "knows which machines"]);
+    assert!(!database.exists());
 }
 
 #[test]

@@ -54,6 +54,48 @@ fn killed_while_taking_away_it_takes_the_rest_away() {
 }
 
 #[test]
+fn what_was_taken_away_is_not_ordered_anew_to_be_taken_away() {
+    let desk = Desk::new();
+    assert_gone(&run(with_database(&desk, &["--terminate", "--json"])).document());
+    let ended = run(with_database(&desk, &["--terminate"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("All of them are gone already"), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("Nothing is left: ") && ended.stdout.contains(" 0 clones made"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(desk.simulator(), None);
+    // Without --terminate it is a new order.
+    assert_ready_once(&run(with_database(&desk, &["--json"])).document());
+}
+
+#[test]
+fn an_order_file_that_was_changed_is_refused_before_anything_is_done() {
+    let desk = Desk::new();
+    assert_ready_once(&run(with_database(&desk, &["--json"])).document());
+    let demo = include_str!("../../orders.toml");
+    let changed =
+        demo.replace("memory_mib = 1024", "memory_mib = 3072").replace("size_gib = 50", "size_gib = 60");
+    let changed = desk.file("changed.toml", &changed);
+    let changed = ["--orders", changed.to_str().unwrap()];
+    let ended = run(with_database(&desk, &changed));
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+    for part in [
+        "web-1: memory_mib (ordered 1024, in the file 3072)\n",
+        "store-1: additional_disks differs\n",
+        "lab-1: memory_mib",
+        "another reference",
+        "--terminate",
+    ] {
+        assert!(ended.stderr.contains(part), "{part:?} is not in:\n{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("mail-1"), "its own memory was not changed:\n{}", ended.stderr);
+    // To take them away needs no other file.
+    assert_gone(&run(with_database(&desk, &[&changed[..], &["--terminate", "--json"]].concat())).document());
+}
+
+#[test]
 fn interrupted_it_says_how_to_go_on() {
     let desk = Desk::new();
     assert_eq!(interrupted(with_database(&desk, &[]), 6, interrupt), Some(130));
