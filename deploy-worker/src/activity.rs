@@ -26,7 +26,7 @@ pub enum Doing {
     Slot(Slot),
     /// There is nothing to do before this time.
     Until(Timestamp),
-    /// The store failed, or its turn panicked; it is tried again.
+    /// The store failed; it is tried again.
     Trouble,
     /// Its lease is being ended.
     Releasing,

@@ -4,12 +4,11 @@ use deploy_core::{ClusterName, TaskId, TaskState, VmKey};
 use std::{collections::HashMap, time::Duration};
 use tokio::time::Instant;
 
-/// A task that nobody can tell about is asked about less and less, down to once in this time: its node may be down for
-/// hours, and each question costs the time of a connection that is not answered.
-const LONGEST_UNKNOWN: Duration = Duration::from_secs(30);
-
 /// So many times as long as an answer took, a cluster is left in peace.
 const PEACE: u32 = 4;
+
+/// But never longer than this.
+const LONGEST_PEACE: Duration = Duration::from_secs(30);
 
 /// How often a task is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +22,10 @@ pub(crate) struct Pace {
 /// The tasks that machines wait for. It does not ask itself, so that it needs neither a runtime nor a hypervisor.
 pub(crate) struct TaskWatch {
     pace: Pace,
+    /// So long a machine is left waiting for a task that nobody can tell about. Then it is told so, for it to write down,
+    /// and the watch over the task ends: when it begins again is for the machine's backoff to say, since a node may be
+    /// down for hours, and each question costs the time of a connection that is not answered.
+    patience: Duration,
     clusters: HashMap<ClusterName, Watched>,
 }
 
@@ -40,8 +43,8 @@ struct Waited {
     key: VmKey,
     since: Instant,
     at: Instant,
-    /// Answers in a row that told nothing.
-    unknown: u32,
+    /// Since when the answers tell nothing, if they do.
+    blind_since: Option<Instant>,
 }
 
 /// A question to a cluster.
@@ -51,9 +54,16 @@ pub(crate) struct Question {
     pub(crate) tasks: Vec<TaskId>,
 }
 
+impl Question {
+    /// What is known where it was not answered, and why.
+    pub(crate) fn unanswered(&self, why: &str) -> Vec<TaskState> {
+        vec![TaskState::Unknown(why.to_owned()); self.tasks.len()]
+    }
+}
+
 impl TaskWatch {
-    pub(crate) fn new(pace: Pace) -> Self {
-        Self { pace, clusters: HashMap::new() }
+    pub(crate) fn new(pace: Pace, patience: Duration) -> Self {
+        Self { pace, patience, clusters: HashMap::new() }
     }
 
     /// A machine waits for a task from now on.
@@ -66,7 +76,7 @@ impl TaskWatch {
             peace_until: now,
         });
         watched.next = watched.next.min(at);
-        watched.tasks.insert(task, Waited { key, since: now, at, unknown: 0 });
+        watched.tasks.insert(task, Waited { key, since: now, at, blind_since: None });
     }
 
     /// Nobody waits for this task any more.
@@ -101,7 +111,7 @@ impl TaskWatch {
             let tasks: Vec<TaskId> = watched
                 .tasks
                 .iter()
-                .filter(|(_, waited)| waited.at <= now || waited.unknown == 0)
+                .filter(|(_, waited)| waited.at <= now || waited.blind_since.is_none())
                 .map(|(task, _)| task.clone())
                 .collect();
             watched.asking = true;
@@ -110,8 +120,8 @@ impl TaskWatch {
         questions
     }
 
-    /// Takes in an answer that took so long, and says whose task ended. Tasks that the answer leaves out, all of them
-    /// where there was none, count as unknown.
+    /// Takes in an answer that took so long, and says whose task ended, or has been unknown for so long that its machine
+    /// is to be told; those are not watched any more. Tasks that the answer leaves out count as unknown.
     pub(crate) fn answer(
         &mut self,
         question: Question,
@@ -122,32 +132,38 @@ impl TaskWatch {
         let Question { cluster, tasks } = question;
         let Some(watched) = self.clusters.get_mut(&cluster) else { return Vec::new() };
         watched.asking = false;
-        watched.peace_until = now + self.pace.first.max(took * PEACE).min(LONGEST_UNKNOWN);
-        let mut ended = Vec::new();
+        watched.peace_until = now + self.pace.first.max(took * PEACE).min(LONGEST_PEACE);
+        let mut told = Vec::new();
         let mut states = states.into_iter();
         for task in tasks {
-            let state = states.next();
+            let left_out = || TaskState::Unknown("the cluster's answer left the task out".to_owned());
+            let state = states.next().unwrap_or_else(left_out);
             let Some(waited) = watched.tasks.get_mut(&task) else { continue };
             match state {
-                Some(state @ TaskState::Ended(_)) => {
-                    ended.push((waited.key, state));
+                TaskState::Ended(_) => {
+                    told.push((waited.key, state));
                     watched.tasks.remove(&task);
                 }
-                Some(TaskState::Running) => {
-                    waited.unknown = 0;
+                TaskState::Running => {
+                    waited.blind_since = None;
                     // As long again as it has worked: quick tasks are noticed quickly, long ones cost few questions.
                     waited.at = now + (now - waited.since).clamp(self.pace.first, self.pace.longest);
                 }
-                Some(TaskState::Unknown(_)) | None => {
-                    let doubled = self.pace.longest * (1_u32 << waited.unknown.min(10));
-                    waited.unknown += 1;
-                    waited.at = now + doubled.min(LONGEST_UNKNOWN.max(self.pace.longest));
+                TaskState::Unknown(_) => {
+                    // Since the question went out: one that hung for a minute has been patience enough.
+                    let since = *waited.blind_since.get_or_insert(now.checked_sub(took).unwrap_or(now));
+                    if now - since >= self.patience {
+                        told.push((waited.key, state));
+                        watched.tasks.remove(&task);
+                    } else {
+                        waited.at = now + self.pace.longest.min(self.patience);
+                    }
                 }
             }
         }
         watched.next = watched.earliest(now + self.pace.longest);
         self.drop_if_idle(&cluster);
-        ended
+        told
     }
 
     fn drop_if_idle(&mut self, cluster: &ClusterName) {

@@ -1,6 +1,6 @@
 use super::alarms::AlarmId;
 use crate::{Doing, MachineActivity};
-use deploy_core::{ClusterName, Known, Lease, Leased, Slot, Step, TaskId};
+use deploy_core::{ClusterName, Known, Lease, Leased, Progress, Slot, Step, TaskId};
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
@@ -83,6 +83,14 @@ impl Held {
             | State::OnTask(_)
             | State::OnSlot(_)
             | State::Releasing => false,
+        }
+    }
+
+    /// The task that works for it, as far as its record in hand says.
+    pub(super) fn task(&self) -> Option<TaskId> {
+        match &self.leased.as_deref()?.record.progress {
+            Progress::Submitted { task, .. } => Some(task.clone()),
+            Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => None,
         }
     }
 

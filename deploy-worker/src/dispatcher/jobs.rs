@@ -4,12 +4,15 @@ use crate::{
 };
 use deploy_core::{CommitError, Lease, Leased, StoreError, StoreOutcome, TaskState, Turned, WorkerId};
 use jiff::Timestamp;
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{any::Any, collections::HashMap, future::Future, time::Duration};
 use tokio::{
-    task::{AbortHandle, Id, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::Instant,
 };
 use tracing::error;
+
+/// Characters of a panic's message that are kept.
+const LONGEST_WORDS: usize = 500;
 
 /// Everything that waits for somebody else runs as a job, so that the dispatcher itself never waits.
 #[derive(Default)]
@@ -21,6 +24,8 @@ pub(super) struct Jobs {
 /// What a job is for: all that is known where it ends by a panic.
 pub(super) enum Job {
     Turn(Lease),
+    /// Writes down that a turn panicked.
+    Confess(Lease),
     Release(Lease),
     Claim(WorkerId),
     Beat(WorkerId),
@@ -52,7 +57,9 @@ pub(super) struct Claimed {
 /// A turn that came to nothing.
 pub(super) enum TurnError {
     Commit(CommitError),
-    /// It panicked or was aborted.
+    /// It panicked, with these words.
+    Panicked(String),
+    /// It was aborted, or to write down its panic panicked too.
     Broken,
 }
 
@@ -84,7 +91,7 @@ impl Jobs {
                     if !error.is_cancelled() {
                         error!(%error, "a job of the worker panicked");
                     }
-                    return Some(job.broken());
+                    return Some(job.broken(error));
                 }
                 // Every job has its kind; were one without, there would be nobody to tell.
                 (None, Err(_)) => {}
@@ -101,18 +108,38 @@ impl Jobs {
 
 impl Job {
     /// What comes of a job that ended without a word.
-    fn broken(self) -> Done {
+    fn broken(self, error: JoinError) -> Done {
         let lost = || StoreError { message: "the call broke off".to_owned(), outcome: StoreOutcome::Unknown };
+        let words = error.try_into_panic().ok().map(|panic| words(&*panic));
         match self {
-            Self::Turn(lease) => Done::Turn(lease, None, Err(TurnError::Broken)),
+            Self::Turn(lease) => {
+                Done::Turn(lease, None, Err(words.map_or(TurnError::Broken, TurnError::Panicked)))
+            }
+            Self::Confess(lease) => Done::Turn(lease, None, Err(TurnError::Broken)),
             Self::Release(lease) => Done::Release(lease, Err(CommitError::Store(lost()))),
             Self::Claim(worker) => Done::Claim(worker, Err(lost())),
             Self::Beat(worker) => Done::Beat(worker, Err(CommitError::Store(lost()))),
             Self::Sweep => Done::Sweep,
-            Self::Tasks(question) => Done::Tasks(question, Vec::new(), Duration::ZERO),
+            Self::Tasks(question) => {
+                let why = words.map_or("the call broke off".to_owned(), |words| panicked(&words));
+                let states = question.unanswered(&why);
+                Done::Tasks(question, states, Duration::ZERO)
+            }
             Self::Post => Done::Post(None, Err(lost())),
         }
     }
+}
+
+/// What is written down where a call panicked.
+pub(super) fn panicked(words: &str) -> String {
+    format!("a backend panicked: {words}")
+}
+
+/// What a panic says; the beginning of it, since it ends up in records.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without words").chars().take(LONGEST_WORDS).collect()
 }
 
 /// Runs a call and says how long it took.

@@ -35,6 +35,12 @@ use tokio::time::{Instant, sleep_until};
 /// ever; they are asked about again.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
+/// So long a task that nobody can tell about is only asked about, in case its node just restarts its API daemon or lost a
+/// packet. Then its machine has a turn with that, so that people find it in the log.
+///
+/// A pass does not wait for that: it may be over before, every time, and then nobody would ever be told.
+const BLIND_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a dispatcher works with.
 pub(crate) struct Parts {
     pub(crate) driver: Arc<dyn Driver>,
@@ -75,6 +81,7 @@ impl Dispatcher {
     /// A dispatcher that works until it is drained; with a deadline, one that makes one pass and ends at the latest then.
     pub(crate) fn new(parts: Parts, deadline: Option<Instant>) -> Self {
         let now = Instant::now();
+        let patience = if deadline.is_some() { Duration::ZERO } else { BLIND_PATIENCE };
         Self {
             jobs: Jobs::default(),
             life: Life::begin(&*parts.entropy, now),
@@ -84,7 +91,7 @@ impl Dispatcher {
             working: 0,
             doomed: 0,
             alarms: Alarms::default(),
-            watch: TaskWatch::new(parts.settings.pace),
+            watch: TaskWatch::new(parts.settings.pace, patience),
             post: Post::new(&parts, now),
             draining: false,
             pass: deadline.map(Pass::new),
@@ -169,7 +176,7 @@ impl Dispatcher {
             Done::Sweep => self.life.swept(),
             Done::Tasks(question, states, took) => {
                 for (key, state) in self.watch.answer(question, states, took, Instant::now()) {
-                    self.task_ended(key, state);
+                    self.task_told(key, state);
                 }
             }
             Done::Post(outbox, result) => self.posted(outbox, result),
@@ -183,16 +190,19 @@ impl Dispatcher {
             self.jobs.start(Job::Tasks(question), async move {
                 let call = hypervisor.tasks(&asked.cluster, &asked.tasks);
                 let (answer, took) = timed(tokio::time::timeout(ANSWER_PATIENCE, call)).await;
-                Done::Tasks(asked, answer.unwrap_or_default(), took)
+                let states = answer.unwrap_or_else(|_| {
+                    asked.unanswered(&format!("no answer within {} s", ANSWER_PATIENCE.as_secs()))
+                });
+                Done::Tasks(asked, states, took)
             });
         }
     }
 
-    /// The task that a machine waits for ended.
-    fn task_ended(&mut self, key: VmKey, state: TaskState) {
+    /// The task that a machine waits for ended, or nobody can tell about it. It is not watched any more.
+    fn task_told(&mut self, key: VmKey, state: TaskState) {
         let Some(held) = self.machines.get_mut(&key) else { return };
         held.watched = None;
-        // In a turn for another reason, it will come back to the task, and the watch to its end.
+        // In a turn for another reason, it will come back to the task, and the watch to what it told now.
         if let State::OnTask(_) = held.state {
             held.known.task = Some(state);
             self.queue(key);

@@ -3,11 +3,12 @@
 use super::{
     Dispatcher,
     held::{News, State},
-    jobs::{Done, Job, TurnError},
+    jobs::{Done, Job, TurnError, panicked},
 };
 use crate::driver::Driver;
 use deploy_core::{
-    CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, TaskId, Turned, VmKey,
+    Clock, CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Obscured, Outcome, Progress,
+    Report, RetryPolicy, TaskId, Turned, VmKey, VmRecord, settle,
 };
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -76,8 +77,26 @@ impl Dispatcher {
                 warn!(vm = %key, %error, "the store failed during a turn; reading the record again");
                 self.trouble(key, ErrorClass::Unreachable);
             }
+            Err(TurnError::Panicked(words)) => self.confess(lease, words),
             Err(TurnError::Broken) => self.trouble(key, ErrorClass::Failed),
         }
+    }
+
+    /// Has it written into the record that a turn panicked, as a failure like any other: with a backoff, and with a call
+    /// for attention where it does not end. What comes of that counts as the turn's own result.
+    fn confess(&mut self, lease: Lease, words: String) {
+        let Some(held) = self.machines.get_mut(&lease.key) else { return };
+        let span = info_span!("confess", vm = %lease.key, step = %held.step);
+        let (store, clock) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.clock));
+        let policy = self.parts.policy.clone();
+        let work = async move {
+            match write_down(&*store, &*clock, &policy, lease, &words).await {
+                Ok((leased, turned)) => Done::Turn(lease, Some(Box::new(leased)), Ok(turned)),
+                Err(error) => Done::Turn(lease, None, Err(TurnError::Commit(error))),
+            }
+        };
+        held.state = State::Working(self.jobs.start(Job::Confess(lease), work.instrument(span)));
+        self.working += 1;
     }
 
     /// Goes where the turn leads.
@@ -140,10 +159,14 @@ impl Dispatcher {
         let moment = self.moment(at);
         let keep_until = self.deadline().unwrap_or_else(|| Instant::now() + self.parts.settings.keep);
         let Some(held) = self.machines.get(&key) else { return };
-        let due = held.leased.as_deref().map(|leased| leased.record.due);
-        // Where the store has an earlier time, it would be claimed again at once.
-        let is_stored = matches!(due, Some(Due::At(due)) if self.moment(due) > keep_until);
-        if moment > keep_until && is_stored {
+        // Where the store has an earlier time, it would be claimed again at once. And while its task works it keeps its
+        // slots, which are only known here.
+        let is_stored = |record: &VmRecord| {
+            record.pending.is_empty()
+                && !matches!(record.progress, Progress::Submitted { .. })
+                && matches!(record.due, Due::At(due) if self.moment(due) > keep_until)
+        };
+        if moment > keep_until && held.leased.as_deref().is_some_and(|leased| is_stored(&leased.record)) {
             self.release(key);
         } else {
             let alarm = self.alarms.set(moment, key);
@@ -174,8 +197,10 @@ impl Dispatcher {
     pub(super) fn ring_alarms(&mut self, now: Instant) {
         while let Some((key, alarm)) = self.alarms.ringing(now) {
             let Some(held) = self.machines.get(&key).filter(|held| held.waits_for(alarm)) else { continue };
-            match held.state {
-                State::Unreleased(_) => self.release(key),
+            match (&held.state, held.task()) {
+                (State::Unreleased(_), _) => self.release(key),
+                // Together with all others, instead of asking for it alone.
+                (State::Until(..), Some(task)) if !held.stale => self.park_on_task(key, task),
                 _ => self.queue(key),
             }
         }
@@ -227,6 +252,29 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// Writes down that a turn panicked, into the record as it is now, since nobody knows how far the turn came.
+async fn write_down(
+    store: &dyn LeaseStore,
+    clock: &dyn Clock,
+    policy: &RetryPolicy,
+    lease: Lease,
+    words: &str,
+) -> Result<(Leased, Turned), CommitError> {
+    let mut record = store.reload(&lease).await?;
+    let failed = Obscured { class: ErrorClass::Failed, message: panicked(words) };
+    let now = clock.now();
+    let mut commit = settle(&record, Report { outcome: Outcome::Failed(failed), seen_on: None }, now, policy);
+    let at = match commit.due {
+        Some(Due::At(at)) => at,
+        Some(Due::OnCommand) | None => now,
+    };
+    // A record at rest is due by its commands alone; with a time it would be due for ever, with nothing to do.
+    commit.due = commit.due.filter(|_| !record.step.is_rest());
+    store.commit(&lease, commit.clone()).await?;
+    commit.apply(&mut record);
+    Ok((Leased::new(lease, record), Turned::Until(at)))
 }
 
 /// Takes one turn, on a record read anew where that is needed. The record comes back with the result.

@@ -6,7 +6,8 @@ use crate::{
     running::RunningWorker,
     settings::Settings,
 };
-use deploy_core::{Known, Leased, Notifier, RetryPolicy, Step};
+use deploy_core::{Known, Leased, Notifier, RetryPolicy, Seams, Step};
+use deploy_testkit::mocks::MockIpPool;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -64,10 +65,27 @@ impl Bench {
         &self,
         script: impl Fn(&Turnstile, &Leased, &Known) -> Act + Send + Sync + 'static,
     ) -> RunningWorker {
-        let parts = self.parts(script);
+        Self::run(self.parts(script))
+    }
+
+    pub(crate) fn run(parts: Parts) -> RunningWorker {
         let mailbox = Arc::clone(&parts.mailbox);
         let dispatcher = tokio::spawn(Dispatcher::new(parts, None).run());
         RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher))
+    }
+
+    /// With the turns of the core instead of scripted ones.
+    pub(crate) fn core_parts(&self) -> Parts {
+        let parts = self.parts(|_, _, _| Act::Hang);
+        let seams = Seams {
+            hypervisor: Arc::clone(&parts.hypervisor),
+            pool: Arc::new(MockIpPool::new()),
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            gate: Arc::clone(&parts.turnstile) as _,
+            policy: parts.policy.clone(),
+        };
+        Parts { driver: Arc::new(seams), ..parts }
     }
 
     /// What was seen of turns so far.

@@ -8,7 +8,7 @@ mod tasks;
 pub(crate) use bench::Bench;
 pub(crate) use script::{Act, Busy, Script, advance};
 pub(crate) use store::{FakeStore, Row, State};
-pub(crate) use tasks::FakeTasks;
+pub(crate) use tasks::{FakeTasks, Mood};
 
 use deploy_core::{Change, Clock, CloneMode, NewRecord, Progress, Sending, TaskId, VmKey, VmRecord, Vmid};
 use jiff::{SignedDuration, Timestamp};

@@ -24,6 +24,7 @@ pub(crate) struct State {
     pub(crate) workers: HashMap<WorkerId, Timestamp>,
     pub(crate) notices: Vec<QueuedNotice>,
     pub(crate) delivered: Vec<NoticeId>,
+    pub(crate) log: Vec<LogEntry>,
     /// The next calls of this name fail so.
     pub(crate) faults: HashMap<&'static str, VecDeque<CommitError>>,
     /// How often each call came.
@@ -110,6 +111,17 @@ fn owned<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row, CommitE
     }
 }
 
+fn write_log(log: &mut Vec<LogEntry>, key: VmKey, line: LogLine) {
+    if let Some(entry) = log.iter_mut().rfind(|entry| entry.key == key)
+        && entry.folds(&line)
+    {
+        (entry.times, entry.last_at) = (entry.times + 1, line.at);
+        return;
+    }
+    let id = LogId(log.len().try_into().unwrap());
+    log.push(LogEntry { id, key, last_at: line.at, line, times: 1 });
+}
+
 fn claim(state: &mut State, worker: WorkerId, limit: usize, now: Timestamp) -> Vec<Leased> {
     if state.workers.get(&worker).is_none_or(|until| *until < now) {
         return Vec::new();
@@ -156,6 +168,9 @@ impl LeaseStore for FakeStore {
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
         let mut state = self.call("commit").await?;
         commit.apply(&mut owned(&mut state, lease)?.record);
+        if let Some(line) = commit.log.clone() {
+            write_log(&mut state.log, lease.key, line);
+        }
         drop(state);
         if commit.notice.is_some() {
             let number = lease.key.0.as_u128().try_into().unwrap();

@@ -8,8 +8,18 @@ use tokio::time::Instant;
 pub(crate) struct FakeTasks {
     /// When tasks end, by tokio's time; tasks that are not here are unknown.
     pub(crate) ends: Mutex<HashMap<TaskId, Instant>>,
+    /// Whether questions are answered at all.
+    pub(crate) mood: Mutex<Mood>,
     /// The size of each question.
     pub(crate) questions: Mutex<Vec<usize>>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Mood {
+    #[default]
+    Answers,
+    Hangs,
+    Panics,
 }
 
 #[async_trait]
@@ -20,6 +30,12 @@ impl Hypervisor for FakeTasks {
 
     async fn tasks(&self, _cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {
         self.questions.lock().unwrap().push(tasks.len());
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Answers => {}
+            Mood::Hangs => std::future::pending().await,
+            Mood::Panics => panic!("a node without a name"),
+        }
         let ends = self.ends.lock().unwrap();
         let state = |task| match ends.get(task) {
             Some(end) if *end <= Instant::now() => TaskState::Ended(Ended::Ok),

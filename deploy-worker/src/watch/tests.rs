@@ -3,6 +3,7 @@ use deploy_core::Ended;
 use uuid::Uuid;
 
 const PACE: Pace = Pace { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn cluster(name: &str) -> ClusterName {
     name.parse().unwrap()
@@ -40,7 +41,7 @@ fn unknown(_: &TaskId) -> TaskState {
 #[test]
 fn a_task_is_asked_about_quickly_then_slowly() {
     let start = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), start);
     let mut asked = Vec::new();
     while asked.len() < 9 {
@@ -54,7 +55,7 @@ fn a_task_is_asked_about_quickly_then_slowly() {
 #[test]
 fn one_question_carries_all_tasks_of_a_cluster() {
     let start = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     for number in 0..100 {
         watch.watch(&cluster("c1"), task(number), key(number), start + ms(number.into()));
     }
@@ -70,7 +71,7 @@ fn one_question_carries_all_tasks_of_a_cluster() {
 #[test]
 fn who_waits_is_told_once_when_the_task_ends() {
     let now = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), now);
     watch.watch(&cluster("c1"), task(2), key(2), now);
     let ended = |id: &TaskId| if *id == task(2) { TaskState::Ended(Ended::Ok) } else { TaskState::Running };
@@ -79,28 +80,50 @@ fn who_waits_is_told_once_when_the_task_ends() {
 }
 
 #[test]
-fn what_nobody_knows_is_asked_less_and_less_and_never_given_up() {
+fn who_waits_is_told_when_nobody_has_known_for_a_while() {
     let start = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), start);
-    let mut pauses = Vec::new();
-    let mut before = start;
-    for _ in 0..8 {
+    let mut asked = Vec::new();
+    loop {
         let now = watch.next().unwrap();
-        pauses.push((now - before).as_millis());
-        before = now;
-        assert_eq!(answer(&mut watch, now, unknown), []);
+        asked.push((now - start).as_millis());
+        // What is known again in between begins a new while.
+        let state = if asked.len() == 3 { running } else { unknown };
+        let told = answer(&mut watch, now, state);
+        if !told.is_empty() {
+            assert_eq!(told, [key(1)]);
+            break;
+        }
     }
-    assert_eq!(pauses, [50, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
-    let now = watch.next().unwrap();
-    assert_eq!(answer(&mut watch, now, |_| TaskState::Ended(Ended::Ok)), [key(1)]);
-    assert_eq!(watch.next(), None);
+    assert_eq!(asked, [50, 2050, 4050, 6050, 8050, 10_050, 12_050]);
+    assert_eq!(watch.next(), None, "it is not watched any more");
+}
+
+#[test]
+fn a_question_that_hung_was_patience_enough() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    let question = watch.due(now + ms(50)).remove(0);
+    let why = TaskState::Unknown("no answer within 60 s".to_owned());
+    let told = watch.answer(question, vec![why.clone()], ms(60_000), now + ms(60_050));
+    assert_eq!(told, [(key(1), why)]);
+}
+
+#[test]
+fn without_patience_the_first_answer_is_told() {
+    let now = Instant::now();
+    let mut watch = TaskWatch::new(PACE, Duration::ZERO);
+    watch.watch(&cluster("c1"), task(1), key(1), now);
+    assert_eq!(answer(&mut watch, now + ms(50), running), []);
+    assert_eq!(answer(&mut watch, now + ms(100), unknown), [key(1)]);
 }
 
 #[test]
 fn a_task_of_a_node_that_is_away_does_not_slow_the_others() {
     let start = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), start);
     answer(&mut watch, start + ms(50), unknown);
     watch.watch(&cluster("c1"), task(2), key(2), start + ms(50));
@@ -110,7 +133,7 @@ fn a_task_of_a_node_that_is_away_does_not_slow_the_others() {
 #[test]
 fn an_answer_that_leaves_tasks_out_says_nothing_about_them() {
     let now = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), now);
     let question = watch.due(now + ms(50)).remove(0);
     assert_eq!(watch.answer(question, Vec::new(), Duration::ZERO, now + ms(50)), []);
@@ -120,7 +143,7 @@ fn an_answer_that_leaves_tasks_out_says_nothing_about_them() {
 #[test]
 fn a_slow_cluster_is_left_in_peace() {
     let now = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), now);
     let question = watch.due(now + ms(50)).remove(0);
     watch.answer(question, vec![TaskState::Running], ms(500), now + ms(550));
@@ -131,7 +154,7 @@ fn a_slow_cluster_is_left_in_peace() {
 #[test]
 fn what_is_forgotten_is_not_asked_about() {
     let now = Instant::now();
-    let mut watch = TaskWatch::new(PACE);
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
     watch.watch(&cluster("c1"), task(1), key(1), now);
     watch.watch(&cluster("c1"), task(2), key(2), now + ms(1000));
     watch.forget(&cluster("c1"), &task(1));

@@ -128,6 +128,8 @@ async fn after_a_restart_a_task_in_flight_is_waited_for_with_its_slots_taken() {
 async fn a_worker_that_the_store_gave_up_comes_back_under_a_new_id() {
     let bench = Bench::new(5);
     let started = Instant::now();
+    let tomorrow = started + Duration::from_secs(86_400);
+    bench.tasks.ends.lock().unwrap().insert("UPID:1".parse().unwrap(), tomorrow);
     let go = Arc::new(AtomicBool::new(false));
     let going = Arc::clone(&go);
     let worker = bench.start(move |_, leased, _| {

@@ -104,28 +104,6 @@ async fn a_short_task_is_noticed_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_nobody_knows_is_waited_for() {
-    let bench = Bench::new(1);
-    let script = clone_by_task(&bench, 0);
-    let tasks = Arc::clone(&bench.tasks);
-    let worker = bench.start(move |_, leased, known| {
-        let act = script(leased, known);
-        tasks.ends.lock().unwrap().clear();
-        act
-    });
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!(bench.store.step(0), Step::Clone);
-    let turns = bench.seen().turns;
-    let asked = bench.tasks.questions.lock().unwrap().len();
-    assert_eq!((turns, bench.store.state().calls.get("reload")), (3, None), "nothing but questions");
-    assert!((100..200).contains(&asked), "{asked} questions in an hour");
-    let task = format!("UPID:{}", key(0)).parse().unwrap();
-    bench.tasks.ends.lock().unwrap().insert(task, Instant::now());
-    bench.until_all_ready().await;
-    worker.drain().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
 async fn slots_are_kept_under_load() {
     let mut bench = Bench::new(60);
     bench.limits = Limits { template: 4, ..Limits::default() };
