@@ -5,7 +5,8 @@
 //! waits for:
 //!
 //! - **a task of the hypervisor**: all tasks of a cluster are asked about in one question, soon after they began and then
-//!   less and less often, and a machine is woken when its task ends;
+//!   less and less often, and a machine is woken when its task ends. Where nobody can tell about a task for 5 s (in a
+//!   [pass](Worker::tick): once), that is a failure in the machine's log, and it is asked about again after a delay;
 //! - **a slot**: [`Limits`] say how much may run at once on a node, a storage, a template, a cluster; the [`Turnstile`] lets
 //!   machines in by them, first come, first served;
 //! - **a time**: a retry, a poll; near ones in hand, far ones in the store, where any worker can take the machine up;
@@ -16,7 +17,7 @@
 //!
 //! Nothing of this is needed to be safe. A worker may be killed at any moment: whatever matters is in the store, and leases
 //! with fencing tokens keep two workers from ever acting on one machine. What goes wrong with one machine (a panic, a lost
-//! lease, a store that fails) is that machine's alone.
+//! lease, a store that fails) is that machine's alone. A panic of a backend is a failure in the machine's log.
 //!
 //! ```
 //! use deploy_core::{Hypervisor, IpPool, LeaseStore};

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod claims;
+mod confess;
 mod held;
 mod jobs;
 mod life;

@@ -3,12 +3,12 @@
 use super::{
     Dispatcher,
     held::{News, State},
-    jobs::{Done, Job, TurnError, panicked},
+    jobs::{Done, Job, TurnError},
 };
 use crate::driver::Driver;
 use deploy_core::{
-    Clock, CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Obscured, Outcome, Progress,
-    Report, RetryPolicy, TaskId, Turned, VmKey, VmRecord, settle,
+    CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Progress, TaskId, Turned, VmKey,
+    VmRecord,
 };
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -80,23 +80,6 @@ impl Dispatcher {
             Err(TurnError::Panicked(words)) => self.confess(lease, words),
             Err(TurnError::Broken) => self.trouble(key, ErrorClass::Failed),
         }
-    }
-
-    /// Has it written into the record that a turn panicked, as a failure like any other: with a backoff, and with a call
-    /// for attention where it does not end. What comes of that counts as the turn's own result.
-    fn confess(&mut self, lease: Lease, words: String) {
-        let Some(held) = self.machines.get_mut(&lease.key) else { return };
-        let span = info_span!("confess", vm = %lease.key, step = %held.step);
-        let (store, clock) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.clock));
-        let policy = self.parts.policy.clone();
-        let work = async move {
-            match write_down(&*store, &*clock, &policy, lease, &words).await {
-                Ok((leased, turned)) => Done::Turn(lease, Some(Box::new(leased)), Ok(turned)),
-                Err(error) => Done::Turn(lease, None, Err(TurnError::Commit(error))),
-            }
-        };
-        held.state = State::Working(self.jobs.start(Job::Confess(lease), work.instrument(span)));
-        self.working += 1;
     }
 
     /// Goes where the turn leads.
@@ -252,29 +235,6 @@ impl Dispatcher {
             }
         }
     }
-}
-
-/// Writes down that a turn panicked, into the record as it is now, since nobody knows how far the turn came.
-async fn write_down(
-    store: &dyn LeaseStore,
-    clock: &dyn Clock,
-    policy: &RetryPolicy,
-    lease: Lease,
-    words: &str,
-) -> Result<(Leased, Turned), CommitError> {
-    let mut record = store.reload(&lease).await?;
-    let failed = Obscured { class: ErrorClass::Failed, message: panicked(words) };
-    let now = clock.now();
-    let mut commit = settle(&record, Report { outcome: Outcome::Failed(failed), seen_on: None }, now, policy);
-    let at = match commit.due {
-        Some(Due::At(at)) => at,
-        Some(Due::OnCommand) | None => now,
-    };
-    // A record at rest is due by its commands alone; with a time it would be due for ever, with nothing to do.
-    commit.due = commit.due.filter(|_| !record.step.is_rest());
-    store.commit(&lease, commit.clone()).await?;
-    commit.apply(&mut record);
-    Ok((Leased::new(lease, record), Turned::Until(at)))
 }
 
 /// Takes one turn, on a record read anew where that is needed. The record comes back with the result.

@@ -1,9 +1,13 @@
 //! Turns that panic, and how people get to know.
 
-use crate::fake::{Bench, advance, key};
+use crate::fake::{Bench, advance, key, start_time};
 use deploy_core::*;
+use jiff::SignedDuration;
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -73,4 +77,22 @@ async fn a_panic_over_a_command_keeps_its_delay_though_the_store_calls_the_recor
         assert_eq!(due == Due::OnCommand, step.is_rest(), "{due:?} at {step}");
         worker.drain().await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_does_not_cut_short_what_its_turn_wrote_down_before() {
+    let bench = Bench::new(1);
+    let arrives = start_time() + SignedDuration::from_secs(60);
+    let store = Arc::clone(&bench.store);
+    let worker = bench.start(move |_, leased, _| {
+        if leased.record.due == Due::At(arrives) {
+            return advance(leased);
+        }
+        store.state().rows.get_mut(&key(0)).unwrap().record.due = Due::At(arrives);
+        panic!("after it was written")
+    });
+    bench.until("it is written down", |state| state.rows[&key(0)].record.failures == 1).await;
+    assert_eq!(bench.store.state().rows[&key(0)].record.due, Due::At(arrives));
+    bench.until_all_ready().await;
+    worker.drain().await.unwrap();
 }
