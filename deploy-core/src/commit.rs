@@ -2,7 +2,7 @@
 
 use crate::{
     Assignment, Attention, CommandId, DiskSlot, Due, LogLine, NodeName, Notice, Numbered, Operation,
-    Progress, Remembered, SmbiosUuid, Step, VmRecord,
+    Progress, Remembered, SmbiosUuid, Step, VmRecord, Waiting,
 };
 use std::collections::BTreeSet;
 
@@ -23,6 +23,8 @@ pub struct Commit {
     pub due: Option<Due>,
     /// What a human has to see to; `Some(None)` clears it.
     pub attention: Option<Option<Attention>>,
+    /// What it waits for; `Some(None)` says that it does no more.
+    pub waiting: Option<Option<Waiting>>,
     /// Another number, already reserved for this machine, with its names.
     pub numbered: Option<Numbered>,
     /// Where it was seen.
@@ -57,6 +59,7 @@ impl Commit {
         set(&mut record.failures, self.failures.as_ref());
         set(&mut record.due, self.due.as_ref());
         set(&mut record.attention, self.attention.as_ref());
+        set(&mut record.waiting, self.waiting.as_ref());
         set(&mut record.numbered, self.numbered.as_ref());
         set(&mut record.node, self.node.as_ref());
         set(&mut record.slots, self.slots.as_ref());

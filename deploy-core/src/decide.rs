@@ -113,7 +113,10 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         return match &observation.task {
             Some(TaskState::Ended(ended)) => Decision::TaskEnded(ended.clone()),
             Some(TaskState::Running) => Decision::Wait("the task is running".to_owned()),
-            Some(TaskState::Unknown(why)) => Decision::Wait(format!("the task's state is not known: {why}")),
+            Some(TaskState::Unknown(why)) => Decision::Blind(Obscured {
+                class: ErrorClass::Unreachable,
+                message: format!("the task's state is not known: {why}"),
+            }),
             None => Decision::Wait("the task was not asked for".to_owned()),
         };
     }
@@ -182,7 +185,11 @@ fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
         Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
-            Decision::Wait(format!("the machine is busy and does not yet show whose it is (lock: {lock})"))
+            let (vmid, node) = (record.numbered.vmid, &machine.node);
+            Decision::Wait(format!(
+                "the machine is busy and does not yet show whose it is (lock: {lock}); if nothing works on it any more, \
+                 remove it on {node} as root: qm destroy {vmid} --skiplock --purge"
+            ))
         }
         Ownership::Stranger => match rule.stranger {
             WhenStranger::Renumber if record.smbios.is_none() => match made_without_mark(record) {
@@ -228,8 +235,13 @@ fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
         Verdict::Impossible(why) => return Decision::Impossible(why),
         Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
     };
-    if let Some(lock) = &machine.lock {
-        return Decision::Wait(format!("the machine is locked ({lock})"));
+    // PVE destroys a machine that was suspended to disk, and that lock stays until somebody resumes it.
+    let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy));
+    if let Some(lock) = machine.lock.as_ref().filter(hinders) {
+        let (vmid, node) = (record.numbered.vmid, &machine.node);
+        return Decision::Wait(format!(
+            "the machine is locked ({lock}); if nothing works on it any more, release it on {node} as root: qm unlock {vmid}"
+        ));
     }
     let change = match change {
         Change::Configure(mut configure) if record.failures == 0 => {

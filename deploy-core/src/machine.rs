@@ -2,8 +2,7 @@
 
 use crate::{
     Autostart, Bytes, CpuCount, Disk, DiskSlot, DnsName, ErrorClass, MacAddr, MiB, Nic, NicSlot, NodeName,
-    OwnerMark, PacketPolicy, PvePool, Revision, RuleKey, Shown, SmbiosUuid, SshKey, StorageId, Tag, UserName,
-    Vmid,
+    PacketPolicy, PvePool, Revision, RuleKey, Shown, SmbiosUuid, SshKey, StorageId, Tag, UserName, Vmid,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -94,11 +93,7 @@ pub struct Machine {
 impl Machine {
     /// What it shows of its identity.
     pub fn shown(&self) -> Shown {
-        Shown {
-            mark: OwnerMark::find(&self.config.description),
-            smbios: self.config.smbios,
-            locked: self.lock.is_some(),
-        }
+        Shown::of(&self.config.description, self.config.smbios, self.lock.as_deref())
     }
 }
 

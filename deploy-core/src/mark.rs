@@ -58,8 +58,16 @@ pub struct Shown {
     pub mark: Option<OwnerMark>,
     /// Its SMBIOS UUID.
     pub smbios: Option<SmbiosUuid>,
-    /// Whether a lock says that an operation is under way.
-    pub locked: bool,
+    /// Whether its lock says that it is only being made or destroyed, so that it need not show all of itself.
+    pub unfinished: bool,
+}
+
+impl Shown {
+    /// What a machine with this description, UUID and lock shows.
+    pub fn of(description: &str, smbios: Option<SmbiosUuid>, lock: Option<&str>) -> Self {
+        let unfinished = matches!(lock, Some("clone" | "create" | "import" | "destroyed"));
+        Self { mark: OwnerMark::find(description), smbios, unfinished }
+    }
 }
 
 impl Ownership {
@@ -74,9 +82,9 @@ impl Ownership {
                 }
             }
             // A restore or a migration under way shows a partial configuration.
-            Some(_) if shown.smbios.is_none() && shown.locked => Self::TooEarly,
+            Some(_) if shown.smbios.is_none() && shown.unfinished => Self::TooEarly,
             None if shown.mark == Some(ours) => Self::Ours,
-            None if shown.mark.is_none() && shown.locked => Self::TooEarly,
+            None if shown.mark.is_none() && shown.unfinished => Self::TooEarly,
             Some(_) | None => Self::Stranger,
         }
     }

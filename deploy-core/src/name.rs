@@ -15,6 +15,16 @@ impl DnsName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The first label.
+    pub fn host(&self) -> &str {
+        self.0.split('.').next().unwrap_or(&self.0)
+    }
+
+    /// What follows the first label, if anything does.
+    pub fn parent(&self) -> Option<Self> {
+        self.0.split_once('.').map(|(_, parent)| Self(parent.to_owned()))
+    }
 }
 
 fn is_label(label: &str) -> bool {

@@ -46,6 +46,7 @@ impl NewRecord {
             failures: 0,
             due: Due::At(self.created_at),
             attention: None,
+            waiting: None,
             node: self.spec.template.node.clone(),
             smbios: None,
             slots: Vec::new(),
@@ -71,14 +72,20 @@ impl Numbered {
     /// The names that `spec` gives a machine with this number.
     ///
     /// # Errors
-    /// [`Invalid`] where a pattern gives no DNS name.
+    /// [`Invalid`] where a pattern gives no DNS name, and where cloud-init would call the guest otherwise than `domain`.
     pub fn resolve(spec: &VmSpec, reference: &ExternalRef, vmid: Vmid) -> Result<Self, Invalid> {
         let parts = NameParts { vmid, reference, cluster: &spec.cluster, node: &spec.node };
-        Ok(Self {
-            vmid,
-            fqdn: spec.domain.resolve(parts).map_err(|e| e.at("domain"))?,
-            pve_name: spec.pve_name.resolve(parts).map_err(|e| e.at("pve_name"))?,
-        })
+        let fqdn = spec.domain.resolve(parts).map_err(|e| e.at("domain"))?;
+        let pve_name = spec.pve_name.resolve(parts).map_err(|e| e.at("pve_name"))?;
+        // The guest would be called otherwise than it was sold as.
+        if spec.cloud_init.is_some() && pve_name != fqdn && pve_name.as_str() != fqdn.host() {
+            let expected = format!(
+                "the domain ({fqdn}) or its first label ({}): PVE gives cloud-init the machine's name as the guest's",
+                fqdn.host()
+            );
+            return Err(Invalid::new("pve_name", &pve_name, expected));
+        }
+        Ok(Self { vmid, fqdn, pve_name })
     }
 }
 
@@ -111,6 +118,8 @@ pub struct VmRecord {
     pub due: Due,
     /// What a human has to see to, if anything.
     pub attention: Option<Attention>,
+    /// What it waits for, if its last turn found something under way.
+    pub waiting: Option<Waiting>,
     /// The node it was last seen on; before the clone, the template's.
     pub node: NodeName,
     /// The identity of the incarnation that we made, recorded after the clone.
@@ -224,6 +233,15 @@ pub struct Attention {
     pub step: Step,
     /// What it is, in words.
     pub message: String,
+}
+
+/// Something that is under way and is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Since when; kept for as long as it is the same.
+    pub since: Timestamp,
+    /// For what, in words.
+    pub why: String,
 }
 
 /// A command that waits for its turn.

@@ -22,8 +22,12 @@ pub struct RetryPolicy {
     pub exhausted: Backoff,
     /// Refused: the order or the cluster's configuration must change.
     pub refused: Backoff,
-    /// How often to look at something that is under way and announces itself by nothing else (a lock, a booting guest).
-    pub poll: SignedDuration,
+    /// How often to look at something that is under way and announces itself by nothing else (a lock, a booting guest):
+    /// at first after `poll.first`, then ever more rarely the longer it lasts, up to `poll.longest`. A silent guest agent
+    /// blocks one of a node's three API workers for 3 s each time it is asked.
+    pub poll: Backoff,
+    /// After so long a wait for one and the same thing a human is told. It is waited for all the same.
+    pub patience: SignedDuration,
     /// How long a request whose answer was lost may still arrive: two of PVE's own proxy time-outs of 30 s. Absence is
     /// not believed before.
     pub late_arrival: SignedDuration,
@@ -60,7 +64,8 @@ impl Default for RetryPolicy {
             failed: Backoff::millis(2_000, 120_000),
             exhausted: Backoff::millis(10_000, 300_000),
             refused: Backoff::millis(10_000, 300_000),
-            poll: SignedDuration::from_secs(2),
+            poll: Backoff::millis(2_000, 30_000),
+            patience: SignedDuration::from_mins(10),
             late_arrival: SignedDuration::from_secs(60),
             attention_after: 10,
             shutdown_patience: 30,
@@ -84,6 +89,24 @@ impl RetryPolicy {
         let delay = doubled.min(backoff.longest.as_millis().max(first));
         let spread = i128::from(jitter(key, failures) % 256) * delay / 1024;
         SignedDuration::from_millis(i64::try_from(delay + spread).unwrap_or(i64::MAX))
+    }
+}
+
+impl RetryPolicy {
+    /// The delay before the next look at something that has been under way for so long.
+    pub fn poll_after(&self, waited: SignedDuration) -> SignedDuration {
+        let first = self.poll.first.max(SignedDuration::from_millis(1));
+        (waited / 4).clamp(first, self.poll.longest.max(first))
+    }
+
+    /// No delay is longer. A record that is due later than that was written before the clock was set back.
+    pub(crate) fn longest(&self) -> SignedDuration {
+        let classes =
+            [self.unreachable, self.busy, self.unknown, self.failed, self.exhausted, self.refused, self.poll];
+        let longest =
+            classes.iter().map(|backoff| backoff.longest.max(backoff.first)).max().unwrap_or_default();
+        // With the spread of a quarter.
+        longest.saturating_add(longest / 4).max(self.late_arrival)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Assignment, Attention, Change, ChangeKind, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine,
     NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord, retry::later,
+    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord, Waiting, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -74,6 +74,13 @@ pub fn settle(record: &VmRecord, report: Report<'_>, now: Timestamp, policy: &Re
     if let Some(node) = report.seen_on.filter(|node| *node != record.node) {
         commit.node = Some(node);
     }
+    // What is waited for ends with whatever moves the machine; a look that failed in between does not end it.
+    if commit.waiting.is_none()
+        && record.waiting.is_some()
+        && (commit.step.is_some() || commit.progress.is_some())
+    {
+        commit.waiting = Some(None);
+    }
     commit
 }
 
@@ -135,7 +142,7 @@ impl Settling<'_> {
                 remembered: self.awaited(Remembered::CloneInDoubt, Remembered::Renumbered),
                 ..Commit::default()
             },
-            Outcome::Waiting(why) => self.waiting(why),
+            Outcome::Waiting(why) => self.waiting(&why),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
             Outcome::Impossible(message) => self.impossible(message),
         }
@@ -328,12 +335,24 @@ impl Settling<'_> {
         }
     }
 
-    fn waiting(&self, why: String) -> Commit {
-        Commit {
-            due: Some(Due::At(later(self.now, self.policy.poll))),
-            log: Some(self.line(LogEvent::Waiting { why })),
+    /// Waiting is no failure. It is logged when it begins, looked at ever more rarely, and when it has lasted longer than
+    /// anybody expects a human is told.
+    fn waiting(&self, why: &str) -> Commit {
+        let same = self.record.waiting.as_ref().filter(|waiting| waiting.why == why);
+        let since = same.map_or(self.now, |waiting| waiting.since);
+        let waited = self.now.duration_since(since);
+        let mut commit = Commit {
+            due: Some(Due::At(later(self.now, self.policy.poll_after(waited)))),
+            waiting: same.is_none().then(|| Some(Waiting { since, why: why.to_owned() })),
+            log: same.is_none().then(|| self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
+        };
+        if waited >= self.policy.patience && self.record.attention.is_none() {
+            let message = format!("waited for since {} min: {why}", waited.as_mins());
+            commit.log = Some(self.line(LogEvent::Attention { message: message.clone() }));
+            self.raise(message, &mut commit);
         }
+        commit
     }
 
     /// A failure stays at its step and is tried again. Busy is waiting: it is logged so, but counted, so that a lock

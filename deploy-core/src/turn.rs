@@ -60,7 +60,10 @@ pub enum Turned {
 /// A dropped turn is like a crash: whatever had been sent has its intent written down, and the next turn looks before it
 /// acts. Slots of the gate are given back.
 pub async fn turn(seams: &Seams, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
-    if let Some(at) = not_before(&leased.record).filter(|at| *at > seams.clock.now()) {
+    let now = seams.clock.now();
+    // Later than any delay means that the clock was set back since.
+    let plausible = later(now, seams.policy.longest());
+    if let Some(at) = not_before(&leased.record).filter(|at| *at > now && *at <= plausible) {
         return Ok(Turned::Until(at));
     }
     let observation = observe(seams, leased, known).await;
@@ -153,7 +156,6 @@ impl Turn<'_> {
         let commit = settle(&self.leased.record, report, self.seams.clock.now(), &self.seams.policy);
         self.seams.store.commit(&self.leased.lease, commit.clone()).await?;
         commit.apply(&mut self.leased.record);
-        self.leased.waits_for = None;
         Ok(())
     }
 
@@ -167,7 +169,10 @@ impl Turn<'_> {
     }
 
     async fn pause(&mut self, outcome: Outcome<'_>) -> Result<Turned, CommitError> {
-        self.seams.gate.leave(self.leased.lease.key);
+        // A task that cannot be asked about goes on all the same, with its slots.
+        if !matches!(self.leased.record.progress, Progress::Submitted { .. }) {
+            self.seams.gate.leave(self.leased.lease.key);
+        }
         self.commit(outcome).await?;
         Ok(self.next(None))
     }
@@ -177,6 +182,7 @@ impl Turn<'_> {
         let record = &self.leased.record;
         match (record.due, &record.progress) {
             (Due::OnCommand, _) if record.pending.is_empty() => Turned::Rest,
+            (Due::At(at), Progress::Submitted { .. }) if at > self.seams.clock.now() => Turned::Until(at),
             (_, Progress::Submitted { task, .. }) => Turned::Task(task.clone()),
             (Due::At(at), _) if at > self.seams.clock.now() && record.pending.is_empty() => Turned::Until(at),
             _ => Turned::Again(machine),
@@ -188,11 +194,21 @@ impl Turn<'_> {
         if let Progress::Submitted { task, .. } = &self.leased.record.progress {
             return Ok(Turned::Task(task.clone()));
         }
-        if self.leased.waits_for.as_ref() != Some(&why) {
-            self.commit(Outcome::Waiting(why.clone())).await?;
-            self.leased.waits_for = Some(why);
+        let (now, policy) = (self.seams.clock.now(), &self.seams.policy);
+        let waited = match &self.leased.record.waiting {
+            Some(waiting) if waiting.why == why => Some(now.duration_since(waiting.since)),
+            _ => None,
+        };
+        let told = self.leased.record.attention.is_some();
+        match waited {
+            Some(waited) if told || waited < policy.patience => {
+                Ok(Turned::Until(later(now, policy.poll_after(waited))))
+            }
+            _ => {
+                self.commit(Outcome::Waiting(why)).await?;
+                Ok(self.next(None))
+            }
         }
-        Ok(Turned::Until(later(self.seams.clock.now(), self.seams.policy.poll)))
     }
 
     async fn submit(&mut self, target: &Target, change: &Change) -> Result<Turned, CommitError> {

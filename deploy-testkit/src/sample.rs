@@ -99,7 +99,7 @@ pub fn spec() -> VmSpec {
 pub fn full_spec() -> VmSpec {
     VmSpec {
         cluster: cluster_name(),
-        domain: parsed("{reference}.{cluster}.example.net"),
+        domain: parsed("{reference}-{vmid}-{node}.{cluster}.example.net"),
         pve_name: parsed("{reference}-{vmid}-{node}"),
         contact: Some(parsed("ann@example.org")),
         node: parsed("node2"),

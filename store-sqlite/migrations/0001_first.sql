@@ -36,6 +36,7 @@ CREATE TABLE vm (
     failures     INTEGER NOT NULL,
     due_at       INTEGER,       -- null: on command
     attention    TEXT,          -- JSON
+    waiting      TEXT,          -- JSON
     node         TEXT NOT NULL,
     smbios       TEXT,
     slots        TEXT NOT NULL, -- JSON

@@ -15,7 +15,12 @@ pub(crate) fn clone_change(record: &VmRecord) -> Change {
 /// The clone is complete, its identity recorded, and it is in its PVE pool.
 pub(crate) fn cloned(record: &VmRecord, machine: &Machine) -> Verdict {
     if let Some(lock) = &machine.lock {
-        return Verdict::UnderWay(format!("the clone is under way (lock: {lock})"));
+        // Half a clone is worth nothing: unlocked, it would look like a whole one.
+        let (vmid, node) = (record.numbered.vmid, &machine.node);
+        return Verdict::UnderWay(format!(
+            "the clone is under way (lock: {lock}); if no task works on it any more, remove it on {node} as root, and it is \
+             made anew: qm destroy {vmid} --skiplock --purge"
+        ));
     }
     if record.smbios.is_none() {
         return match machine.config.smbios {

@@ -2,8 +2,8 @@
 
 use super::configured;
 use crate::{
-    Addressing, Assignment, Change, CloudInit, CloudInitGoal, Configure, DiskSlot, GuestNetwork, GuestV4,
-    GuestV6, Machine, MachineConfig, NicSlot, Remembered, StorageId, VmRecord, rules::Verdict,
+    Addressing, Assignment, Change, CloudInit, CloudInitGoal, Configure, DiskSlot, DnsName, GuestNetwork,
+    GuestV4, GuestV6, Machine, MachineConfig, NicSlot, Remembered, StorageId, VmRecord, rules::Verdict,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::{
@@ -55,10 +55,18 @@ fn visible(record: &VmRecord, spec: &CloudInit, config: &MachineConfig) -> Resul
             .filter(|(nic, network)| seen.networks.get(nic) != Some(network))
             .collect(),
         resolvers: Some(resolvers).filter(|resolvers| !resolvers.is_empty() && *resolvers != seen.resolvers),
-        search_domain: spec.search_domain.clone().filter(|_| seen.search_domain != spec.search_domain),
+        search_domain: search_domain(record, spec)
+            .filter(|domain| seen.search_domain.as_ref() != Some(domain)),
         // PVE's default upgrades every package at the first boot, which takes minutes.
         upgrade: Some(false).filter(|_| seen.upgrade != Some(false)),
     })
+}
+
+/// The search domain of the order. Where the machine is called by its first label alone, PVE puts the guest's domain name
+/// together from that and the search domain.
+fn search_domain(record: &VmRecord, spec: &CloudInit) -> Option<DnsName> {
+    let by_label = record.numbered.pve_name != record.numbered.fqdn;
+    spec.search_domain.clone().or_else(|| record.numbered.fqdn.parent().filter(|_| by_label))
 }
 
 /// Where a drive is made that the template lacks.

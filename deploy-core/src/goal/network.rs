@@ -10,7 +10,9 @@ pub(crate) fn network(record: &VmRecord, machine: &Machine) -> Verdict {
     let wanted: BTreeMap<NicSlot, Nic> = wanted(record)
         .map(|(slot, mut nic)| {
             // Options that we do not order (queues, MTU) stay: PVE replaces the whole string.
+            // Not those that would let a customer into networks that were not ordered, or keep him from his own.
             nic.options = seen.get(&slot).map(|nic| nic.options.clone()).unwrap_or_default();
+            nic.options.retain(|name, _| !["trunks", "link_down"].contains(&name.as_str()));
             (slot, nic)
         })
         .collect();

@@ -6,6 +6,9 @@ use crate::{
     rules::{CONFIGURED_TOGETHER, Verdict},
 };
 
+const NO_AGENT: &str =
+    "ready_when: the template has no guest agent switched on (PVE: Options, QEMU Guest Agent)";
+
 /// The machine runs as ordered and shows it.
 pub(crate) fn started(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.power {
@@ -40,10 +43,12 @@ fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
         return Verdict::Note(NoteDown::AwaitRules);
     }
     match &machine.pending {
-        Some(pending) if !pending.is_empty() => Verdict::UnderWay(format!(
-            "changes wait to be applied: {}",
-            pending.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        )),
+        // What waits on a stopped machine is left of a call that was cut off, and is shown as if it were set. Any further
+        // call applies all of it; if that does not help it counts as a change without effect.
+        Some(pending) if !pending.is_empty() => {
+            let name = Some(record.numbered.pve_name.clone());
+            configured(Configure { name, ..Configure::default() })
+        }
         _ => Verdict::Unmet(Change::Start),
     }
 }
@@ -84,10 +89,7 @@ fn ready(record: &VmRecord, machine: &Machine) -> Verdict {
         ReadyWhen::Running => Verdict::Met,
         ReadyWhen::Auto if !machine.config.agent || answers(machine) => Verdict::Met,
         ReadyWhen::AgentAnswers if answers(machine) => Verdict::Met,
-        ReadyWhen::AgentAnswers if !machine.config.agent => Verdict::Impossible(
-            "ready_when: the template has no guest agent switched on (PVE: Options, QEMU Guest Agent)"
-                .to_owned(),
-        ),
+        ReadyWhen::AgentAnswers if !machine.config.agent => Verdict::Impossible(NO_AGENT.to_owned()),
         ReadyWhen::Auto | ReadyWhen::AgentAnswers => {
             Verdict::UnderWay("the guest agent does not answer yet".to_owned())
         }
@@ -96,6 +98,9 @@ fn ready(record: &VmRecord, machine: &Machine) -> Verdict {
 }
 
 fn address_seen(record: &VmRecord, machine: &Machine) -> Verdict {
+    if !machine.config.agent {
+        return Verdict::Impossible(NO_AGENT.to_owned());
+    }
     let Some(Agent::Answers(shown)) = &machine.agent else {
         return Verdict::UnderWay("the guest agent does not answer yet".to_owned());
     };

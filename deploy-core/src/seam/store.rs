@@ -195,14 +195,12 @@ pub struct Leased {
     pub lease: Lease,
     /// The record.
     pub record: VmRecord,
-    /// What its last turn waited for, so that waiting for the same again is not written down again. Not stored.
-    pub waits_for: Option<String>,
 }
 
 impl Leased {
     /// A record as it was just leased.
     pub fn new(lease: Lease, record: VmRecord) -> Self {
-        Self { lease, record, waits_for: None }
+        Self { lease, record }
     }
 }
 

@@ -114,7 +114,12 @@ impl FirewallRule {
     pub fn key(&self) -> RuleKey {
         let optional =
             [&self.macro_name, &self.protocol, &self.source, &self.dest, &self.source_port, &self.dest_port];
-        let mut text = format!("{:?}|{}", self.direction, self.action.as_str());
+        // Spelled out, and never to change: live rules are found again by it.
+        let direction = match self.direction {
+            Direction::In => "In",
+            Direction::Out => "Out",
+        };
+        let mut text = format!("{direction}|{}", self.action.as_str());
         for part in optional {
             text.push('|');
             text.push_str(part.as_deref().unwrap_or(""));

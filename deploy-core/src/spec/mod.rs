@@ -3,6 +3,7 @@
 mod address;
 mod cloud_init;
 mod firewall;
+mod firewall_check;
 
 pub use address::{Addressing, Draw, Family, FromPools};
 pub use cloud_init::{CloudInit, SshKey};
@@ -31,7 +32,8 @@ pub struct VmSpec {
     pub cluster: ClusterName,
     /// The guest's fully qualified domain name.
     pub domain: NamePattern,
-    /// The machine's name in PVE. PVE hands it to cloud-init as the host name as well.
+    /// The machine's name in PVE. PVE hands it to cloud-init as the guest's name: with cloud-init it is the domain, or the
+    /// domain's first label, and then the rest becomes the search domain unless another one is ordered.
     pub pve_name: NamePattern,
     /// Whom notices about this machine go to.
     #[serde(default)]
@@ -179,8 +181,9 @@ impl VmSpec {
     /// Judges what can only be judged together.
     ///
     /// # Errors
-    /// [`Invalid`], naming the field: more than 32 NICs or 30 additional disks, two disks or addresses that contradict
-    /// each other, a readiness that waits for an address where none is assigned.
+    /// [`Invalid`], naming the field: more than 32 NICs or 30 additional disks; another storage for a linked clone; a NIC
+    /// that is to get addresses and none; a firewall that filters no NIC, and rules that PVE would not take; a readiness
+    /// that waits for an address where none is assigned.
     pub fn check(&self) -> Result<(), Invalid> {
         if self.nics.len() > 32 {
             return Err(Invalid::new("nics", self.nics.len(), "at most 32 NICs"));
@@ -191,6 +194,21 @@ impl VmSpec {
                 self.additional_disks.len(),
                 "at most 30 additional disks",
             ));
+        }
+        if let (CloneMode::Linked, Some(storage)) = (&self.clone, &self.migration_storage) {
+            let expected =
+                "no other storage: a linked clone stays beside its template's disks (or order a full clone)";
+            return Err(Invalid::new("migration_storage", storage, expected));
+        }
+        if let Some(firewall) = &self.firewall {
+            if !self.nics.iter().any(|nic| nic.filtering == Filtering::On) {
+                let expected =
+                    "at least one NIC that is filtered; as it is, the firewall would have no effect";
+                return Err(Invalid::new("firewall", "no NIC filtered", expected));
+            }
+            for (index, rule) in firewall.rules.iter().enumerate() {
+                firewall_check::check(rule).map_err(|e| e.at(&format!("firewall.rules[{index}]")))?;
+            }
         }
         let assigned = self.nics.iter().any(|nic| matches!(nic.addressing, Addressing::Pools(_)));
         if self.ready_when == ReadyWhen::AddressSeen && !assigned {

@@ -150,7 +150,7 @@ fn assert_as_ordered(bench: &Bench, case: &Case, record: &VmRecord) {
     assert_eq!(ready, 1, "notices that it is ready");
     let number = record.numbered.vmid;
     assert_eq!(case.stranger, number != vmid(NUMBER), "a stranger's number is not ours");
-    assert_eq!(record.numbered.pve_name, p(&format!("vm{number}")), "names follow the number");
+    assert_eq!(record.numbered.pve_name, p(&format!("vps-{number}.example.net")), "names follow the number");
     assert_eq!(record.numbered.fqdn, p(&format!("vps-{number}.example.net")));
     bench.world.with(|cluster| {
         assert_eq!(cluster.marked(record.mark()), [number], "machines of the order");

@@ -39,7 +39,7 @@ pub(crate) fn plain() -> VmSpec {
     VmSpec {
         cluster: p("main"),
         domain: p("vps-{vmid}.example.net"),
-        pve_name: p("vm{vmid}"),
+        pve_name: p("vps-{vmid}.example.net"),
         contact: None,
         node: p("n1"),
         template: Template { vmid: vmid(TEMPLATE), node: p("n1") },
@@ -259,6 +259,8 @@ pub(crate) fn specs() -> impl Strategy<Value = VmSpec> {
         .prop_map(|((node, clone, [pool, tag, autostart, contact], ready_when), hardware, parts)| {
             let (sockets, cores, memory, size, limits) = hardware;
             let (additional_disks, nics, firewall, cloud_init) = parts;
+            let filtered = nics.iter().any(|nic: &NicSpec| nic.filtering == Filtering::On);
+            let firewall = firewall.filter(|_| filtered);
             VmSpec {
                 node: p(node),
                 clone,

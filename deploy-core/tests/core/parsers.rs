@@ -311,3 +311,82 @@ fn orders_are_judged_by_field() {
     let unknown = serde_json::from_value::<VmSpec>(json).unwrap_err();
     assert!(unknown.to_string().contains("colour"));
 }
+
+fn judged(change: impl FnOnce(&mut VmSpec)) -> String {
+    let nic = crate::orders::nic(Addressing::Dhcp);
+    let mut spec = VmSpec { nics: vec![nic], ..crate::orders::plain() };
+    change(&mut spec);
+    spec.check().map_or_else(|invalid| invalid.to_string(), |()| "fine".to_owned())
+}
+
+#[test]
+fn a_firewall_is_judged_before_anything_is_made() {
+    let rule = |value: serde_json::Value| -> FirewallRule { serde_json::from_value(value).unwrap() };
+    let with = |value: serde_json::Value| {
+        let rules = vec![rule(value)];
+        judged(|spec| {
+            spec.nics[0].filtering = Filtering::On;
+            spec.firewall = Some(crate::orders::firewall(rules));
+        })
+    };
+    let base = serde_json::json!({ "direction": "in", "action": "ACCEPT" });
+    let rule_of = |extra: serde_json::Value| {
+        let mut rule = base.clone();
+        rule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        with(rule)
+    };
+    for fine in [
+        serde_json::json!({ "protocol": "tcp", "dest_port": "22,80,8000:8010,https" }),
+        serde_json::json!({ "macro": "SSH", "source": "198.51.100.0/24,203.0.113.5-203.0.113.9,2001:db8::/32" }),
+        serde_json::json!({ "protocol": "icmp", "source": "+office", "dest": "mailhost" }),
+        serde_json::json!({}),
+    ] {
+        assert_eq!(rule_of(fine.clone()), "fine", "{fine}");
+    }
+    for (wrong, field) in [
+        (serde_json::json!({ "source": "198.51.100.0/33" }), "firewall.rules[0].source"),
+        (serde_json::json!({ "dest": "203.0.113.9-203.0.113.5" }), "firewall.rules[0].dest"),
+        (serde_json::json!({ "protocol": "tcp", "dest_port": "99999" }), "firewall.rules[0].dest_port"),
+        (serde_json::json!({ "protocol": "tcp", "source_port": "90:80" }), "firewall.rules[0].source_port"),
+        (serde_json::json!({ "dest_port": "80" }), "firewall.rules[0].protocol"),
+        (serde_json::json!({ "protocol": "icmp", "dest_port": "80" }), "firewall.rules[0].protocol"),
+        (serde_json::json!({ "macro": "SSH", "protocol": "tcp" }), "firewall.rules[0].macro"),
+    ] {
+        let told = rule_of(wrong.clone());
+        assert!(told.starts_with(&format!("{field}: ")), "{wrong}: {told}");
+    }
+    let idle = judged(|spec| {
+        spec.nics[0].filtering = Filtering::Off;
+        spec.firewall = Some(crate::orders::firewall(vec![]));
+    });
+    assert!(idle.contains("no effect"), "{idle}");
+}
+
+#[test]
+fn a_linked_clone_has_no_other_storage_and_a_guest_no_other_name() {
+    let told = judged(|spec| {
+        spec.clone = CloneMode::Linked;
+        spec.migration_storage = Some(p("tank"));
+    });
+    assert!(told.starts_with("migration_storage: \"tank\""), "{told}");
+    let mut spec = crate::orders::plain();
+    spec.cloud_init = Some(CloudInit::default());
+    spec.pve_name = p("customer-{vmid}");
+    let vmid = Vmid::try_from(1001).unwrap();
+    let told = Numbered::resolve(&spec, &p("order-1"), vmid).unwrap_err().to_string();
+    assert!(
+        told.starts_with("pve_name: \"customer-1001\"") && told.contains("vps-1001.example.net"),
+        "{told}"
+    );
+    spec.pve_name = p("vps-{vmid}");
+    Numbered::resolve(&spec, &p("order-1"), vmid).unwrap();
+}
+
+#[test]
+fn the_keys_of_rules_that_are_live_never_change() {
+    let rule: FirewallRule = serde_json::from_value(
+        serde_json::json!({ "direction": "in", "action": "ACCEPT", "protocol": "tcp", "dest_port": "22" }),
+    )
+    .unwrap();
+    assert_eq!(rule.key().to_string(), "pvd:06e80cd1929a22cd");
+}

@@ -119,7 +119,7 @@ fn a_policy_beyond_all_times_is_no_reason_to_fail() {
     let for_ever = Backoff::millis(i64::MAX, i64::MAX);
     let policy = RetryPolicy {
         refused: for_ever,
-        poll: SignedDuration::MAX,
+        poll: Backoff { first: SignedDuration::MAX, longest: SignedDuration::MAX },
         late_arrival: SignedDuration::MAX,
         ..RetryPolicy::default()
     };
@@ -136,4 +136,55 @@ fn a_policy_beyond_all_times_is_no_reason_to_fail() {
         );
         assert!(matches!(commit.due, Some(Due::At(_))));
     }
+}
+
+/// Waits for the guest agent as often as the policy says, and tells what became of it.
+fn wait_for(span: SignedDuration) -> (VmRecord, Vec<Commit>, u32) {
+    let policy = RetryPolicy::default();
+    let mut record = at(Step::Starting, plain());
+    let start = Timestamp::UNIX_EPOCH;
+    let (mut now, mut looks, mut commits) = (start, 0, Vec::new());
+    while now.duration_since(start) < span {
+        let why = "the guest agent does not answer yet".to_owned();
+        let report = Report { outcome: Outcome::Waiting(why), seen_on: None };
+        let commit = settle(&record, report, now, &policy);
+        commit.apply(&mut record);
+        let Due::At(due) = record.due else { panic!("waiting ends by itself only") };
+        assert!(due > now, "never without a pause");
+        (now, looks) = (due, looks + 1);
+        commits.push(commit);
+    }
+    (record, commits, looks)
+}
+
+#[test]
+fn a_long_wait_is_looked_at_ever_more_rarely_and_told_once() {
+    let (record, commits, looks) = wait_for(SignedDuration::from_mins(5));
+    assert_eq!((record.attention, record.failures), (None, 0), "waiting is no failure");
+    assert!(looks < 30, "{looks} looks in five minutes");
+    let logged = commits.iter().filter(|commit| commit.log.is_some()).count();
+    assert_eq!(logged, 1, "once, when it begins");
+
+    let (record, commits, _) = wait_for(SignedDuration::from_hours(3));
+    let message = record.attention.expect("a human is told").message;
+    assert!(
+        message.contains("10 min") && message.contains("the guest agent does not answer yet"),
+        "{message}"
+    );
+    assert_eq!(commits.iter().filter(|commit| commit.notice.is_some()).count(), 1);
+    assert_eq!(record.waiting.map(|waiting| waiting.since), Some(Timestamp::UNIX_EPOCH));
+}
+
+#[test]
+fn what_is_waited_for_ends_with_what_moves_the_machine() {
+    let (record, ..) = wait_for(SignedDuration::from_mins(1));
+    let after = |outcome| {
+        settle(&record, Report { outcome, seen_on: None }, Timestamp::UNIX_EPOCH, &RetryPolicy::default())
+            .waiting
+    };
+    let lost = Obscured { class: ErrorClass::Unknown, message: "lost".to_owned() };
+    assert_eq!(after(Outcome::Failed(lost)), None, "a failed look says nothing about it");
+    assert_eq!(after(Outcome::Done("ready".to_owned())), Some(None));
+    let other = after(Outcome::Waiting("locked".to_owned())).expect("another wait").expect("a wait");
+    assert_eq!((other.since, other.why.as_str()), (Timestamp::UNIX_EPOCH, "locked"));
 }

@@ -215,12 +215,25 @@ fn a_task_s_state_that_is_known_is_not_asked_for() {
 
 #[test]
 fn a_task_that_runs_is_waited_for_and_nothing_is_written() {
-    for state in [TaskState::Running, TaskState::Unknown("no route".to_owned())] {
-        let mut mocks = Mocks::new().open();
-        mocks.hypervisor.expect_tasks().times(1).return_once(move |_, _| vec![state]);
-        let mut leased = leased(submitted(vec![]));
-        assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:1"))));
-    }
+    let mut mocks = Mocks::new().open();
+    mocks.hypervisor.expect_tasks().times(1).return_once(|_, _| vec![TaskState::Running]);
+    let mut leased = leased(submitted(vec![]));
+    assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:1"))));
+}
+
+#[test]
+fn a_task_that_nobody_can_ask_about_is_told_and_keeps_its_slots() {
+    // No expectation on the gate: it is not left.
+    let mut mocks = Mocks::new();
+    mocks.commits(vec![|commit| {
+        let told = matches!(&commit.log.as_ref().unwrap().event, LogEvent::Failed { message, .. } if message.contains("no route"));
+        told && commit.failures == Some(1) && commit.progress.is_none()
+    }]);
+    let mut leased = leased(submitted(vec![]));
+    let known = Known { task: Some(TaskState::Unknown("no route".to_owned())), machine: None };
+    let Ok(Turned::Until(at)) = mocks.turn(&mut leased, known) else { panic!("it does not pause") };
+    assert_eq!(leased.record.due, Due::At(at));
+    assert!(matches!(leased.record.progress, Progress::Submitted { .. }), "the task is still waited for");
 }
 
 #[test]
@@ -314,7 +327,7 @@ fn a_fenced_pool_stops_everything() {
 fn waiting_for_the_same_again_is_not_written_again() {
     let (record, mut machine) = unmet();
     machine.lock = Some("backup".to_owned());
-    let poll = RetryPolicy::default().poll;
+    let poll = RetryPolicy::default().poll.first;
     let mut leased = leased(record);
     let mut mocks = Mocks::new();
     mocks.sees(machine.clone());
@@ -353,7 +366,7 @@ fn a_stranger_s_number_is_exchanged_and_the_names_with_it() {
     assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Again(None)));
     assert_eq!(leased.record.numbered.vmid, vmid(1002));
     assert_eq!(leased.record.numbered.fqdn, p("vps-1002.example.net"));
-    assert_eq!(leased.record.numbered.pve_name, p("vm1002"));
+    assert_eq!(leased.record.numbered.pve_name, p("vps-1002.example.net"));
 }
 
 #[test]

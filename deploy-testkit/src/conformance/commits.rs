@@ -5,10 +5,14 @@ use crate::sample;
 use deploy_core::{
     AddressStore, Assignment, Attention, Change, ChangeKind, Command, CommandId, Commit, CommitError, Due,
     Family, LeaseStore, LogEvent, Notice, Numbered, Operation, Progress, RecordStore, Remembered, Sending,
-    SmbiosUuid, Step, VmRecord,
+    SmbiosUuid, Step, VmRecord, Waiting,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
+
+fn waiting() -> Waiting {
+    Waiting { since: sample::epoch(), why: "the guest agent does not answer yet".to_owned() }
+}
 
 fn attention() -> Attention {
     Attention { since: sample::epoch(), step: Step::Clone, message: "no permission: VM.Clone".to_owned() }
@@ -39,6 +43,7 @@ pub(crate) fn one_field_each(record: &VmRecord) -> Vec<Commit> {
         Commit { failures: Some(7), ..Commit::default() },
         Commit { due: Some(Due::At(later)), ..Commit::default() },
         Commit { attention: Some(Some(attention())), ..Commit::default() },
+        Commit { waiting: Some(Some(waiting())), ..Commit::default() },
         Commit { numbered: Some(numbered), ..Commit::default() },
         Commit { node: Some(sample::parsed("node7")), ..Commit::default() },
         Commit { smbios: Some(SmbiosUuid(sample::key(9).0)), ..Commit::default() },
@@ -104,6 +109,11 @@ pub async fn attention_is_raised_and_cleared<F: StoreFactory>(factory: &F) {
     assert_eq!(rig.record(lease.key).await.attention, Some(attention()));
     rig.commit(&lease, Commit { attention: Some(None), ..Commit::default() }).await;
     assert_eq!(rig.record(lease.key).await.attention, None);
+    rig.commit(&lease, Commit { waiting: Some(Some(waiting())), ..Commit::default() }).await;
+    rig.commit(&lease, Commit { failures: Some(1), ..Commit::default() }).await;
+    assert_eq!(rig.record(lease.key).await.waiting, Some(waiting()));
+    rig.commit(&lease, Commit { waiting: Some(None), ..Commit::default() }).await;
+    assert_eq!(rig.record(lease.key).await.waiting, None);
 }
 
 /// More than share one transaction, several for each machine.

@@ -11,7 +11,7 @@ pub async fn an_order_gets_a_number_and_the_names_made_from_it<F: StoreFactory>(
     let order = sample::order_of(1, sample::full_spec());
     let Created::New(record) = rig.store.create(&order).await.expect("order") else { panic!("it is new") };
     assert_eq!(record, order.numbered(sample::vmid(100)).expect("names"));
-    assert_eq!(record.numbered.fqdn.as_str(), "order-1.pve.example.net");
+    assert_eq!(record.numbered.fqdn.as_str(), "order-1-100-node2.pve.example.net");
     assert_eq!(record.numbered.pve_name.as_str(), "order-1-100-node2");
     assert_eq!(rig.record(order.key).await, record);
 }

@@ -204,7 +204,7 @@ fn quick_policy() -> RetryPolicy {
         failed: quick,
         exhausted: quick,
         refused: quick,
-        poll: SignedDuration::from_millis(20),
+        poll: deploy_core::Backoff::millis(20, 200),
         late_arrival: SignedDuration::from_millis(100),
         ..RetryPolicy::default()
     }

@@ -30,7 +30,7 @@ fn everything() -> Value {
     json!({
         "cluster": "demo",
         "domain": "web-{reference}.example.net",
-        "pve_name": "web-{reference}-{vmid}",
+        "pve_name": "web-{reference}",
         "contact": "ann@example.net",
         "node": "pve3",
         "template": { "vmid": 9002, "node": "pve1" },
@@ -72,7 +72,7 @@ async fn everything_that_can_be_ordered_is_there_in_the_end() {
     let vmid = record.numbered.vmid;
     let config = bench.config(&record).await;
     let mac = record.macs[0];
-    assert_eq!(config["name"], format!("web-a-1-{vmid}"));
+    assert_eq!(config["name"], "web-a-1");
     assert_eq!(record.numbered.fqdn.as_str(), "web-a-1.example.net");
     assert_eq!(config["tags"], "gold;web");
     assert_eq!((&config["sockets"], &config["cores"]), (&json!(2), &json!(3)));

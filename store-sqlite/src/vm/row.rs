@@ -9,8 +9,8 @@ use rusqlite::{Connection, Row, params};
 
 /// Every column of a record, and its waiting commands, so that one statement reads one consistent record.
 pub(crate) const COLUMNS: &str = "key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata,
-    created_at, operation, step, progress, failures, due_at, attention, node, smbios, slots, addresses, remembered,
-    owner, epoch,
+    created_at, operation, step, progress, failures, due_at, attention, waiting, node, smbios, slots, addresses,
+    remembered, owner, epoch,
     (SELECT coalesce(json_group_array(json_object('id', id, 'command', json(command)) ORDER BY seq), '[]')
      FROM command WHERE command.vm = vm.key) AS pending";
 
@@ -50,6 +50,7 @@ pub(crate) fn decode(row: &Row<'_>) -> Result<VmRecord, Unreadable> {
         failures: columns.number("failures")?,
         due: due.map_or(Due::OnCommand, |at| Due::At(crate::column::timestamp(at))),
         attention: columns.json_if_any("attention")?,
+        waiting: columns.json_if_any("waiting")?,
         node: columns.parsed("node")?,
         smbios: columns.parsed_if_any("smbios")?,
         slots: columns.json("slots")?,
@@ -76,9 +77,9 @@ pub(crate) fn due_at(due: Due) -> Option<i64> {
 pub(crate) fn insert<E>(conn: &Connection, record: &VmRecord) -> Result<(), Failure<E>> {
     let mut statement = conn.prepare_cached(
         "INSERT INTO vm (key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata,
-             created_at, operation, step, progress, failures, due_at, attention, node, smbios, slots, addresses,
+             created_at, operation, step, progress, failures, due_at, attention, waiting, node, smbios, slots, addresses,
              remembered)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     statement.execute(params![
         record.key.to_string(),
@@ -98,6 +99,7 @@ pub(crate) fn insert<E>(conn: &Connection, record: &VmRecord) -> Result<(), Fail
         record.failures,
         due_at(record.due),
         record.attention.as_ref().map(json).transpose()?,
+        record.waiting.as_ref().map(json).transpose()?,
         record.node.as_str(),
         record.smbios.map(|uuid| uuid.to_string()),
         json(&record.slots)?,

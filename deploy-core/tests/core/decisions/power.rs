@@ -3,12 +3,10 @@
 use super::*;
 
 #[test]
-fn it_starts_only_as_ordered_and_with_nothing_pending() {
+fn it_starts_only_as_ordered() {
     let record = at(Step::Starting, plain());
     let mut machine = plain_machine(&record);
     assert_eq!(change(seen(&record, &machine)), Change::Start);
-    machine.pending = Some(["memory".to_owned()].into());
-    assert!(waits(seen(&record, &machine)).contains("memory"));
     machine.config.cores = None;
     assert!(settings(seen(&record, &machine)).cores.is_some(), "drift is repaired first");
     machine.power = Some(Power::Suspended("io-error".to_owned()));
@@ -119,4 +117,21 @@ fn only_its_own_backups_go_and_of_them_not_the_protected() {
     }
     machine.backups = Some(kept.into());
     assert!(is_done(&seen(&record, &machine)));
+}
+
+#[test]
+fn settings_that_wait_on_a_stopped_machine_are_applied_by_another_call_and_not_waited_for() {
+    let record = at(Step::Starting, plain());
+    let mut machine = plain_machine(&record);
+    machine.power = Some(Power::Stopped);
+    machine.pending = Some(["memory".to_owned()].into());
+    let rewritten = settings(seen(&record, &machine));
+    assert_eq!(rewritten.name, Some(record.numbered.pve_name.clone()));
+    // Where that does not help it counts as a failure.
+    let Decision::Submit(_, change) = seen(&record, &machine) else { panic!("nothing is sent") };
+    let applied =
+        VmRecord { progress: Progress::Applied { fingerprint: change.fingerprint() }, ..record.clone() };
+    assert!(matches!(seen(&applied, &machine), Decision::Ineffective(_)));
+    machine.pending = Some([].into());
+    assert!(matches!(seen(&record, &machine), Decision::Submit(_, change) if *change == Change::Start));
 }
