@@ -12,7 +12,8 @@ pub(crate) fn of_demonstration() -> RetryPolicy {
         failed: Backoff::millis(200, 2_000),
         exhausted: Backoff::millis(1_000, 5_000),
         refused: Backoff::millis(1_000, 5_000),
-        poll: SignedDuration::from_millis(250),
+        poll: Backoff::millis(250, 1_000),
+        patience: SignedDuration::from_secs(60),
         // The simulator delivers nothing later than half a second after it was sent.
         late_arrival: SignedDuration::from_secs(2),
         attention_after: 30,
