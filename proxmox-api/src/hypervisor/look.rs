@@ -1,18 +1,19 @@
 //! Looking for a machine.
 
 use super::{
-    backups,
+    Cluster, backups,
     meaning::{obscured, read},
     read_config, read_firewall,
 };
-use crate::{AgentInterface, ApiError, Client, Failure, RunState, VmConfig, VmStatus, VmidState};
+use crate::{ApiError, Cause, Client, Failure, RunState, VmConfig, VmStatus, VmidState};
 use deploy_core::{
     Agent, ErrorClass, Look, Machine, MachineConfig, MachineId, NodeName, Obscured, Power, PvePool, Sighting,
 };
 
 /// Looks at a machine, first where it was last seen. PVE answers for a machine only on its own node; whether it exists at
 /// all is answered by `nextid`, which neither permissions nor caches falsify.
-pub(super) async fn machine(client: &Client, id: &MachineId, look: Look) -> Sighting {
+pub(super) async fn machine(cluster: &Cluster, id: &MachineId, look: Look) -> Sighting {
+    let client = &cluster.client;
     let vmid = id.vmid.get();
     let found = match read(|| client.vm_config(id.node.as_str(), vmid)).await {
         Ok(config) => Found { node: id.node.clone(), config },
@@ -27,9 +28,9 @@ pub(super) async fn machine(client: &Client, id: &MachineId, look: Look) -> Sigh
             None => return Sighting::Unknown(obscured(&error)),
         },
     };
-    match aspects(client, id, found, look).await {
+    match aspects(cluster, id, found, look).await {
         Ok(machine) => Sighting::Seen(Box::new(machine)),
-        Err(error) => Sighting::Unknown(obscured(&error)),
+        Err(obscured) => Sighting::Unknown(obscured),
     }
 }
 
@@ -67,9 +68,12 @@ async fn locate(client: &Client, id: &MachineId, first: ApiError) -> Result<Foun
     Ok(Found { node, config })
 }
 
-/// Where a machine is whose last node does not answer: it may have been moved or recovered elsewhere.
+/// Where a machine is whose last node does not answer: it may have been moved or recovered elsewhere. A dead node shows
+/// as 595 or 596 or not at all before the time-out, depending on how it died; only where no server of the cluster could be
+/// reached there is nobody to ask.
 async fn moved_away(client: &Client, id: &MachineId, error: &ApiError) -> Option<Found> {
-    if error.status() != Some(595) {
+    let is_lost = matches!(error.class(), Failure::Transient | Failure::UnknownOutcome);
+    if !is_lost || matches!(error.cause(), Cause::Connect(_)) {
         return None;
     }
     let resources = client.vm_resources().await.ok()?;
@@ -97,38 +101,40 @@ fn stranger(node: NodeName) -> Machine {
     }
 }
 
-async fn aspects(client: &Client, id: &MachineId, found: Found, wanted: Look) -> Result<Machine, ApiError> {
+async fn aspects(cluster: &Cluster, id: &MachineId, found: Found, wanted: Look) -> Result<Machine, Obscured> {
+    let client = &cluster.client;
+    let failed = |error: ApiError| obscured(&error);
     let (node, vmid) = (found.node.as_str(), id.vmid.get());
     let config = read_config::machine_config(&found.config);
     let lock = found.config.lock().map(str::to_owned);
     let power = if wanted.covers(Look::POWER) || wanted.covers(Look::AGENT) {
-        power(&read(|| client.vm_status(node, vmid)).await?)
+        power(&read(|| client.vm_status(node, vmid)).await.map_err(failed)?)
     } else {
         None
     };
     let pending = if wanted.covers(Look::PENDING) {
-        let entries = read(|| client.vm_pending(node, vmid)).await?;
+        let entries = read(|| client.vm_pending(node, vmid)).await.map_err(failed)?;
         Some(entries.into_iter().filter(crate::PendingEntry::is_waiting).map(|entry| entry.key).collect())
     } else {
         None
     };
     let firewall = if wanted.covers(Look::FIREWALL) {
-        Some(read_firewall::firewall(client, node, vmid).await?)
+        Some(read_firewall::firewall(client, node, vmid).await.map_err(failed)?)
     } else {
         None
     };
-    let agent = if wanted.covers(Look::AGENT) {
-        // Asked only where it can answer: each call of a silent agent blocks one of the node's three API workers for 3 s.
-        Some(if config.agent && power == Some(Power::Running) {
-            agent(client, node, vmid).await
-        } else {
-            Agent::Silent
-        })
+    let agent = match power {
+        _ if !wanted.covers(Look::AGENT) => None,
+        // Asked only where it can answer.
+        Some(Power::Running) if config.agent => Some(cluster.probes.ask(client, &found.node, vmid).await?),
+        _ => Some(Agent::Silent),
+    };
+    let backups = if wanted.covers(Look::BACKUPS) {
+        Some(backups::of(client, vmid).await.map_err(failed)?)
     } else {
         None
     };
-    let backups = if wanted.covers(Look::BACKUPS) { Some(backups::of(client, vmid).await?) } else { None };
-    let pool = if wanted.covers(Look::POOL) { Some(pool(client, vmid).await?) } else { None };
+    let pool = if wanted.covers(Look::POOL) { Some(pool(client, vmid).await.map_err(failed)?) } else { None };
     Ok(Machine {
         node: found.node,
         look: wanted,
@@ -157,16 +163,6 @@ fn power(status: &VmStatus) -> Option<Power> {
         ) => Some(Power::Suspended(word.to_owned())),
         (RunState::Running, _) => Some(Power::Running),
     }
-}
-
-/// An agent that does not answer, for whatever reason, is silent: it is asked again.
-async fn agent(client: &Client, node: &str, vmid: u32) -> Agent {
-    let Ok(interfaces) = client.agent_interfaces(node, vmid).await else { return Agent::Silent };
-    let addresses = |interface: AgentInterface| {
-        let mac = interface.mac.and_then(|mac| mac.to_string().parse().ok());
-        interface.addresses.into_iter().filter_map(move |(address, _)| Some((mac?, address)))
-    };
-    Agent::Answers(interfaces.into_iter().flat_map(addresses).collect())
 }
 
 async fn pool(client: &Client, vmid: u32) -> Result<Option<PvePool>, ApiError> {

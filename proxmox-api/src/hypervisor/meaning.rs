@@ -78,6 +78,12 @@ where
 }
 
 fn is_lost(error: &ApiError) -> bool {
-    matches!(error.cause(), Cause::Broken(_) | Cause::Connect(_))
-        || matches!(error.status(), Some(status) if (595..=599).contains(&status))
+    match error.cause() {
+        Cause::Broken(_) | Cause::Connect(_) => true,
+        // A node that does not answer another one is given up after 30 s, in the words of the system.
+        Cause::Answer(answer) => {
+            (595..=599).contains(&answer.status) && !answer.message.to_lowercase().contains("timed out")
+        }
+        _ => false,
+    }
 }

@@ -3,6 +3,7 @@
 mod backups;
 mod look;
 mod meaning;
+mod probe;
 mod read_config;
 mod read_firewall;
 mod submit;
@@ -16,7 +17,8 @@ use deploy_core::{
     Change, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent, Sighting,
     SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
-use std::collections::BTreeMap;
+use probe::Probes;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Proxmox VE clusters, each with its client: `impl Hypervisor` for the deployment engine.
 ///
@@ -37,7 +39,14 @@ use std::collections::BTreeMap;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Proxmox {
-    clusters: BTreeMap<ClusterName, Client>,
+    clusters: BTreeMap<ClusterName, Cluster>,
+}
+
+/// A cluster's client, and what its looks have to share.
+#[derive(Debug, Clone)]
+struct Cluster {
+    client: Client,
+    probes: Arc<Probes>,
 }
 
 impl Proxmox {
@@ -49,12 +58,16 @@ impl Proxmox {
     /// Adds a cluster, or replaces the one of this name.
     #[must_use]
     pub fn with_cluster(mut self, name: ClusterName, client: Client) -> Self {
-        self.clusters.insert(name, client);
+        self.clusters.insert(name, Cluster { client, probes: Arc::default() });
         self
     }
 
     /// A client of the cluster, or why there is none, in words.
     fn client(&self, cluster: &ClusterName) -> Result<&Client, String> {
+        self.cluster(cluster).map(|cluster| &cluster.client)
+    }
+
+    fn cluster(&self, cluster: &ClusterName) -> Result<&Cluster, String> {
         self.clusters.get(cluster).ok_or_else(|| format!("cluster {cluster} is not configured here"))
     }
 }
@@ -62,8 +75,8 @@ impl Proxmox {
 #[async_trait]
 impl Hypervisor for Proxmox {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
-        match self.client(&id.cluster) {
-            Ok(client) => look::machine(client, id, look).await,
+        match self.cluster(&id.cluster) {
+            Ok(cluster) => look::machine(cluster, id, look).await,
             Err(message) => Sighting::Unknown(Obscured { class: ErrorClass::Refused, message }),
         }
     }
