@@ -78,6 +78,8 @@ impl PoolDefinition {
     /// # Errors
     /// [`Invalid`], which names the field (`ranges[1]`), the value and what would be right.
     pub fn plan(&self) -> Result<PoolPlan, Invalid> {
+        // First of all: networks of two lengths are in doubt about the prefix as well, but that is not their mistake.
+        self.check_overlaps()?;
         let network = Network::find(&self.ranges, self.prefix_len)?;
         self.check_ranges(network)?;
         self.check_exclusions(network.family())?;
@@ -116,11 +118,19 @@ impl PoolDefinition {
                     "addresses inside {network}, the network of the first range; for another network make another pool"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn check_overlaps(&self) -> Result<(), Invalid> {
+        for (at, range) in self.ranges.iter().enumerate() {
             let mine = Interval::of(range.addresses());
-            let earlier =
-                self.ranges[..at].iter().find(|other| mine.overlaps(Interval::of(other.addresses())));
-            if let Some(other) = earlier {
-                return invalid(format!("a range that does not overlap {other}"));
+            let overlaps = |other: &&PoolRange| {
+                other.family() == range.family() && mine.overlaps(Interval::of(other.addresses()))
+            };
+            if let Some(other) = self.ranges[..at].iter().find(overlaps) {
+                let expected = format!("a range that does not overlap {other}");
+                return Err(Invalid::new(format!("ranges[{at}]"), range, expected));
             }
         }
         Ok(())

@@ -81,6 +81,12 @@ fn ranges_lie_in_one_network_and_apart_from_one_another() {
         "ranges[1]",
         "a range that does not overlap 203.0.113.10-203.0.113.20",
     );
+    // Their lengths differ as well, but with another prefix length they would overlap all the same.
+    refused(
+        &pool(&["203.0.113.0/24", "203.0.113.128/25"]),
+        "ranges[1]",
+        "a range that does not overlap 203.0.113.0/24",
+    );
     refused(
         &pool(&["203.0.113.0/24", "2001:db8::1"]),
         "ranges[1]",
