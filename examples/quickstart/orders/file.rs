@@ -2,9 +2,9 @@
 //! can be read as something else.
 
 use deploy_core::{
-    BridgeName, ClusterName, CpuCount, DnsName, Draw, EmailAddress, ExternalRef, FirewallSpec, GiB, Iops,
-    MiB, MiBps, NamePattern, NicModel, NodeName, PoolName, PvePool, ReadyWhen, SshKey, StorageId, Tag,
-    Template, UserName, VlanId, Vmid,
+    BridgeName, ClusterName, CpuCount, DnsName, EmailAddress, ExternalRef, FirewallSpec, GiB, Iops, MiB,
+    MiBps, NamePattern, NicModel, NodeName, PoolName, PvePool, ReadyWhen, SshKey, StorageId, Tag, Template,
+    UserName, VlanId, Vmid,
 };
 use ip_pool::PoolRange;
 use secrecy::SecretString;
@@ -155,8 +155,16 @@ pub(super) struct Nic {
     pub(super) model: NicModel,
     #[serde(default)]
     pub(super) dhcp: bool,
-    pub(super) v4: Option<Draw>,
-    pub(super) v6: Option<Draw>,
+    pub(super) v4: Option<Spanned<Draw>>,
+    pub(super) v6: Option<Spanned<Draw>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Draw {
+    pub(super) count: u8,
+    #[serde(default)]
+    pub(super) pools: Vec<Spanned<PoolName>>,
 }
 
 #[derive(Clone, Deserialize)]

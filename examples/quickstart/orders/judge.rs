@@ -7,7 +7,7 @@ use super::{
     problem::Problem,
     spec,
 };
-use deploy_core::{ClusterSettings, Entropy, Invalid, NameParts, PasswordHash, Pool, VmidRange};
+use deploy_core::{ClusterSettings, Entropy, Invalid, NameParts, PasswordHash, VmidRange};
 use deploy_worker::SystemEntropy;
 use jiff::SignedDuration;
 use secrecy::SecretString;
@@ -19,13 +19,12 @@ pub(super) fn judge(file: &File) -> Result<Orders, Vec<Problem>> {
     let mut problems = Vec::new();
     let cluster = keep(cluster(file.cluster.get_ref(), file.machines.len()), &mut problems);
     let pools = pools::definitions(file, &mut problems);
-    // Judged above, so what is left out here was already complained about.
-    let plans: Vec<Pool> = pools.iter().filter_map(|pool| pool.plan().ok()).map(|plan| plan.pool).collect();
+    let known = pools::Known::new(&pools);
     let references = references(&file.machines);
     let mut machines = Vec::new();
     for (at, (machine, reference)) in file.machines.iter().zip(references).enumerate() {
         let name = format!("machines[{at}] ({})", machine.get_ref().reference.get_ref());
-        let order = reference.and_then(|()| order(file, machine, cluster.as_ref(), &plans));
+        let order = reference.and_then(|()| order(file, machine, cluster.as_ref(), &known));
         machines.extend(keep(order.map_err(|problem| problem.under(&name)), &mut problems));
     }
     match cluster {
@@ -70,14 +69,17 @@ fn order(
     file: &File,
     machine: &Spanned<Machine>,
     cluster: Option<&ClusterSettings>,
-    pools: &[Pool],
+    pools: &pools::Known<'_>,
 ) -> Result<Order, Problem> {
     let name = &file.cluster.get_ref().name;
     let wishes = machine.get_ref().over(&package(file, machine.get_ref())?);
     let reference = machine.get_ref().reference.get_ref().clone();
     let mut spec = spec::spec(name, machine.span(), &wishes)?;
-    pools::check_requests(&spec, &wishes, pools)?;
-    spec.check().map_err(|invalid| Problem::new(machine.span(), invalid))?;
+    pools.check(name, &wishes)?;
+    spec.check().map_err(|invalid| {
+        let field = invalid.field.replace(".addressing.", ".");
+        Problem::new(machine.span(), Invalid { field, ..invalid })
+    })?;
     // With the longest number: what a name pattern gives for this machine must be a DNS name with any.
     let vmid = cluster.map_or(deploy_core::Vmid::MAX, |cluster| cluster.vmids.last());
     let parts = NameParts { vmid, reference: &reference, cluster: name, node: &spec.node };

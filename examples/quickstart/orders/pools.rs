@@ -1,10 +1,10 @@
 //! Address pools of the file, and whether the machines can draw from them.
 
 use super::{
-    file::{File, Package, Pool as Table},
+    file::{Draw, File, Package, Pool as Table},
     problem::Problem,
 };
-use deploy_core::{AddressRequest, Addressing, ClusterName, Family, FromPools, NicSlot, Pool, VmSpec};
+use deploy_core::{AddressRequest, ClusterName, Family, NicSlot, Pool, PoolName};
 use ip_pool::PoolDefinition;
 use jiff::SignedDuration;
 use toml::Spanned;
@@ -64,24 +64,70 @@ fn collision(earlier: &[PoolDefinition], pool: &PoolDefinition, table: &Spanned<
     None
 }
 
-/// Whether every NIC can have its addresses: the pools it names exist and fit, or some pool fits.
-pub(super) fn check_requests(spec: &VmSpec, wishes: &Package, pools: &[Pool]) -> Result<(), Problem> {
-    let places = wishes.nics.iter().flatten().map(Spanned::span);
-    for ((slot, nic), place) in NicSlot::in_order().zip(&spec.nics).zip(places) {
-        let Addressing::Pools(FromPools { v4, v6 }) = &nic.addressing else { continue };
-        for (family, draw) in [(Family::V4, v4), (Family::V6, v6)] {
-            let Some(draw) = draw else { continue };
-            let request = AddressRequest {
-                nic: slot,
-                cluster: spec.cluster.clone(),
-                bridge: nic.bridge.clone(),
-                vlan: nic.vlan,
-                family,
-                count: draw.count,
-                pools: draw.pools.clone(),
-            };
-            ip_pool::fitting(&request, pools).map_err(|error| Problem::new(place.clone(), error))?;
-        }
+/// The pools that machines can draw from.
+pub(super) struct Known<'a> {
+    defined: &'a [PoolDefinition],
+    /// Without those that something is wrong with, which was complained about already.
+    sound: Vec<Pool>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(defined: &'a [PoolDefinition]) -> Self {
+        let sound = defined.iter().filter_map(|pool| pool.plan().ok()).map(|plan| plan.pool).collect();
+        Self { defined, sound }
     }
-    Ok(())
+
+    /// Whether every NIC can have its addresses: the pools it names exist and fit, or some pool fits.
+    pub(super) fn check(&self, cluster: &ClusterName, wishes: &Package) -> Result<(), Problem> {
+        let nics = wishes.nics.iter().flatten().map(Spanned::get_ref);
+        for ((at, slot), nic) in NicSlot::in_order().enumerate().zip(nics) {
+            for (key, family, draw) in [("v4", Family::V4, &nic.v4), ("v6", Family::V6, &nic.v6)] {
+                let Some(draw) = draw else { continue };
+                let request = AddressRequest {
+                    nic: slot,
+                    cluster: cluster.clone(),
+                    bridge: nic.bridge.clone(),
+                    vlan: nic.vlan,
+                    family,
+                    count: draw.get_ref().count,
+                    pools: draw.get_ref().pools.iter().map(|name| name.get_ref().clone()).collect(),
+                };
+                let key = format!("nics[{at}].{key}");
+                self.check_names(draw.get_ref()).map_err(|problem| problem.under(&format!("{key}.pools")))?;
+                if self.is_undecided(&request) {
+                    continue;
+                }
+                ip_pool::fitting(&request, &self.sound).map_err(|error| {
+                    let why = error.to_string();
+                    let why = why.strip_prefix(&format!("{slot}: ")).unwrap_or(&why);
+                    Problem::new(draw.span(), format!("{key}: {why}"))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self, draw: &Draw) -> Result<(), Problem> {
+        let unknown =
+            |name: &&Spanned<PoolName>| !self.defined.iter().any(|pool| pool.name == *name.get_ref());
+        let Some(name) = draw.pools.iter().find(unknown) else { return Ok(()) };
+        let known: Vec<_> = self.defined.iter().map(|pool| pool.name.as_str()).collect();
+        let known = if known.is_empty() {
+            "the file has none".to_owned()
+        } else {
+            format!("known are {}", known.join(", "))
+        };
+        Err(Problem::new(name.span(), format!("there is no pool {:?}; {known}", name.get_ref().as_str())))
+    }
+
+    /// Whether a pool that this would draw from must be mended first.
+    fn is_undecided(&self, request: &AddressRequest) -> bool {
+        self.defined.iter().filter(|pool| pool.plan().is_err()).any(|pool| {
+            if request.pools.is_empty() {
+                pool.bridge == request.bridge && pool.vlan == request.vlan
+            } else {
+                request.pools.contains(&pool.name)
+            }
+        })
+    }
 }

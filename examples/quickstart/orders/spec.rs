@@ -1,7 +1,7 @@
 //! From a file's tables to an order.
 
 use super::{
-    file::{AdditionalDisk, CloneKind, CloudInit, Nic, Package, SystemDisk},
+    file::{AdditionalDisk, CloneKind, CloudInit, Draw, Nic, Package, SystemDisk},
     problem::Problem,
 };
 use deploy_core::{
@@ -95,7 +95,7 @@ fn limits(
 fn nic(nic: &Spanned<Nic>) -> Result<NicSpec, Problem> {
     let place = nic.span();
     let nic = nic.get_ref();
-    let addressing = match (nic.dhcp, nic.v4.clone(), nic.v6.clone()) {
+    let addressing = match (nic.dhcp, nic.v4.as_ref().map(draw), nic.v6.as_ref().map(draw)) {
         (false, None, None) => Addressing::Unmanaged,
         (true, None, None) => Addressing::Dhcp,
         (false, v4, v6) => Addressing::Pools(FromPools { v4, v6 }),
@@ -112,6 +112,11 @@ fn nic(nic: &Spanned<Nic>) -> Result<NicSpec, Problem> {
         model: nic.model,
         addressing,
     })
+}
+
+fn draw(table: &Spanned<Draw>) -> core::Draw {
+    let Draw { count, pools } = table.get_ref();
+    core::Draw { count: *count, pools: pools.iter().map(|name| name.get_ref().clone()).collect() }
 }
 
 /// Without the password, which is hashed when all else is right.

@@ -125,12 +125,90 @@ fn values_say_what_would_be_right() {
     );
     refused("domain = \"{reference}", "domain = \"{name}", &["only the placeholders {vmid}, {reference}"]);
     refused("ssh-ed25519 AAAA", "ssh-ed25519 BAAA", &["one OpenSSH public key on one line"]);
-    refused("mode = \"linked\"", "mode = \"copy\"", &["unknown variant `copy`", "`linked` or `full`"]);
+    refused(
+        "mode = \"linked\"",
+        "mode = \"copy\"",
+        &["mode: \"copy\" is not valid: write \"linked\" or \"full\""],
+    );
     refused("contact = \"ann@example.net\"", "contact = \"ann\"", &["an e-mail address such as"]);
     refused("template = { vmid = 9000", "template = { vmid = 99", &["a number from 100 to 999999999"]);
     refused("count = 2, pools = [\"public-v4\"]", "count = 0", &["v4.count", "a count from 1 to 64"]);
     refused("[\"203.0.113.0/24\"]", "[\"203.0.113.0/240\"]", &["a network such as \"203.0.113.0/24\""]);
     refused("name = \"demo\"", "name =", &["orders.toml:10:7"]);
+}
+
+#[test]
+fn the_key_is_named_as_it_stands_in_the_file() {
+    refused(
+        "memory_mib = 1024",
+        "memory_mib = -5",
+        &["memory_mib: \"-5\" is not valid: memory in MiB from 16 to"],
+    );
+    refused(
+        "count = 2, pools = [\"public-v4\"]",
+        "count = 300",
+        &["count: \"300\" is not valid: a count from 1 to 64"],
+    );
+    refused("cores = 1\n", "cores = 1.5\n", &["cores: invalid type: floating point"]);
+    refused(
+        "rest_minutes = 60",
+        "rest_minutes = -1",
+        &["rest_minutes: \"-1\" is not valid: a whole number from 0 to 4294967295"],
+    );
+    refused(
+        "prefix_len = 24",
+        "prefix_len = 300",
+        &["prefix_len: \"300\" is not valid: a prefix length from 1"],
+    );
+    refused(
+        "{ size_gib = 8 }",
+        "{ size_gib = -8 }",
+        &["size_gib: \"-8\" is not valid: a size in GiB from 1"],
+    );
+    refused("vmid = 9000", "vmid = -1", &["vmid: \"-1\" is not valid: a number from 100 to"]);
+    refused("policy_in = \"DROP\"", "policy_in = \"drop\"", &["policy_in: \"drop\" is not valid: ", "DROP"]);
+    refused(
+        "mode = \"linked\"",
+        "mode = \"fast\"",
+        &["mode: \"fast\" is not valid: write \"linked\" or \"full\""],
+    );
+    refused("domain = \"{reference}", "domain = \"my_vm.{reference}", &[":10: domain: \"my_vm"]);
+    refused(
+        "search_domain = \"example.net\"",
+        "search_domain = \"a b\"",
+        &["search_domain: \"a b\" is not valid"],
+    );
+    refused(
+        "\"203.0.113.200\"]",
+        "\"203.0.113.300\"]",
+        &["exclusions: \"203.0.113.300\" is not valid: a network"],
+    );
+    refused(
+        "autostart = true",
+        "autostart = 1",
+        &["autostart: invalid type: integer `1`, expected a boolean"],
+    );
+    let long = format!("reference = \"{}\"", "a".repeat(64));
+    refused("reference = \"web-1\"", &long, &["): domain: \"{reference}.example.net\" is not valid"]);
+    let message = spoilt("password = \"change me at once\"", "password = 90210");
+    assert!(
+        message.contains("password: \"(hidden)\" is not valid: text") && !message.contains("90210"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_pool_is_told_once() {
+    for (from, to) in [
+        ("gateway = \"203.0.113.1\"", "gateway = \"203.0.114.1\""),
+        ("[\"192.0.2.53\", \"192.0.2.54\"]", "[\"192.0.2.53\", \"192.0.2.54\", \"192.0.2.55\"]"),
+        // Of a pool that nobody names.
+        ("gateway = \"10.120.0.1\"", "gateway = \"10.121.0.1\""),
+    ] {
+        let message = spoilt(from, to);
+        assert_eq!(message.matches("orders.toml:").count(), 1, "{message}");
+        assert!(message.contains(": pools["), "{message}");
+    }
 }
 
 #[test]
@@ -151,6 +229,11 @@ fn pools_must_make_sense() {
         "[\"10.120.0.10-10.120.0.250\"]",
         "[\"203.0.113.100-203.0.113.120\"]",
         &["pools[2] (customers): gateway", "203.0.113.0/24"],
+    );
+    refused(
+        "ranges = [\"203.0.113.0/24\"]",
+        "ranges = [\"203.0.113.0/24\", \"203.0.113.128/25\"]",
+        &["ranges[1]: \"203.0.113.128/25\" is not valid: a range that does not overlap 203.0.113.0/24"],
     );
     refused(
         "gateway = \"10.120.0.1\"",
@@ -184,11 +267,17 @@ fn machines_must_make_sense() {
         "package = \"huge\"",
         &["no package \"huge\"; known are small, storage"],
     );
-    refused("pools = [\"public-v4\"]", "pools = [\"nowhere\"]", &["net0: there is no pool nowhere"]);
+    refused(
+        "pools = [\"public-v4\"]",
+        "pools = [\"nowhere\"]",
+        &[
+            "machines[0] (web-1): nics[0].v4.pools: there is no pool \"nowhere\"; known are public-v4, public-v6, customers\n",
+        ],
+    );
     refused(
         "vlan = 120\nrate",
         "vlan = 121\nrate",
-        &["machines[1] (store-1): net0: cluster demo has no IPv4 pool on vmbr1"],
+        &["machines[1] (store-1): nics[0].v4: cluster demo has no IPv4 pool on vmbr1"],
     );
     refused(
         "dhcp = true",
@@ -212,7 +301,11 @@ fn machines_must_make_sense() {
     );
     let long = format!("reference = \"{}\"", "a".repeat(64));
     refused("reference = \"web-1\"", &long, &["domain", "a DNS name: labels of 1 to 63"]);
-    refused("ready_when = \"address_seen\"", "ready_when = \"soon\"", &["unknown variant `soon`"]);
+    refused(
+        "ready_when = \"address_seen\"",
+        "ready_when = \"soon\"",
+        &["ready_when: \"soon\" is not valid: write \"auto\" or "],
+    );
 }
 
 #[test]
