@@ -75,11 +75,13 @@ impl Refusal {
     pub(crate) fn task_text(&self) -> String {
         match self {
             Self::Parameters(errors) => {
-                let lines: String = errors.iter().map(|(key, text)| format!("{key}: {text}\n")).collect();
-                format!("400 Parameter verification failed.\n{lines}")
+                let first = "400 Parameter verification failed.\n".to_owned();
+                errors.iter().fold(first, |text, (key, error)| text + key + ": " + error + "\n")
             }
             Self::Forbidden(text) => format!("403 {text}"),
-            Self::Unauthenticated(text) | Self::Login(text) | Self::Die(text) | Self::Bare(_, text) => text.clone(),
+            Self::Unauthenticated(text) | Self::Login(text) | Self::Die(text) | Self::Bare(_, text) => {
+                text.clone()
+            }
         }
     }
 

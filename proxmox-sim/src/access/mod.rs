@@ -77,8 +77,7 @@ impl Accounts {
             let user = token.id.split('!').next().unwrap_or(&token.id).to_owned();
             accounts.users.entry(user).or_default();
             let unlimited = token.grants.is_none();
-            let made =
-                Token { secret: token.secret.clone(), separate: true, expire: 0, unlimited };
+            let made = Token { secret: token.secret.clone(), separate: true, expire: 0, unlimited };
             accounts.tokens.insert(token.id.clone(), made);
             for grant in token.grants.iter().flatten() {
                 accounts.grants.push((token.id.clone(), grant.clone()));
@@ -155,8 +154,7 @@ impl Accounts {
         if !self.users.contains_key(user) {
             return Err(format!("no such user ('{user}')"));
         }
-        let token =
-            self.tokens.get(id).ok_or_else(|| format!("no such token '{name}' for user '{user}'"))?;
+        let token = self.tokens.get(id).ok_or_else(|| format!("no such token '{name}' for user '{user}'"))?;
         if token.expire > 0 && token.expire < now {
             return Err(format!("token '{name}' access expired"));
         }

@@ -4,14 +4,26 @@ use std::collections::BTreeSet;
 
 use crate::version::Version;
 
+/// Name, and the privileges of administrators, of users, and of those that look.
+type Group = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// Privileges of both lines, by the group that roles are made of: those only administrators have,
 /// those of users, and those that merely look.
-const GROUPS: [(&str, &[&str], &[&str], &[&str]); 7] = [
+const GROUPS: [Group; 7] = [
     (
         "VM",
         &[
-            "VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network", "VM.Config.HWType",
-            "VM.Config.Options", "VM.Allocate", "VM.Clone", "VM.Migrate", "VM.Snapshot", "VM.Snapshot.Rollback",
+            "VM.Config.Disk",
+            "VM.Config.CPU",
+            "VM.Config.Memory",
+            "VM.Config.Network",
+            "VM.Config.HWType",
+            "VM.Config.Options",
+            "VM.Allocate",
+            "VM.Clone",
+            "VM.Migrate",
+            "VM.Snapshot",
+            "VM.Snapshot.Rollback",
         ],
         &["VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.Backup", "VM.PowerMgmt"],
         &["VM.Audit"],

@@ -29,7 +29,8 @@ pub(super) fn ticket(world: &World, call: &Call) -> Answered {
 }
 
 pub(super) fn domains() -> Answered {
-    let mut rows = vec![json!({"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"})];
+    let mut rows =
+        vec![json!({"realm": "pam", "type": "pam", "comment": "Linux PAM standard authentication"})];
     rows.push(json!({"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"}));
     list(rows)
 }
@@ -38,19 +39,16 @@ pub(super) fn domains() -> Answered {
 pub(super) fn permissions(world: &World, call: &Call) -> Answered {
     let all = roles::all(world.version);
     let mut paths: BTreeSet<String> = BTreeSet::new();
-    match call.text("path") {
-        Some(path) => {
-            paths.insert(path.to_owned());
-        }
-        None => {
-            const ALWAYS: [&str; 8] =
-                ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
-            paths.extend(ALWAYS.map(str::to_owned));
-            paths.extend(world.accounts.acl.iter().map(|entry| entry.path.clone()));
-            for (pool, members) in &world.pools {
-                paths.insert(format!("/pool/{pool}"));
-                paths.extend(members.iter().map(|vmid| format!("/vms/{vmid}")));
-            }
+    if let Some(path) = call.text("path") {
+        paths.insert(path.to_owned());
+    } else {
+        const ALWAYS: [&str; 8] =
+            ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
+        paths.extend(ALWAYS.map(str::to_owned));
+        paths.extend(world.accounts.acl.iter().map(|entry| entry.path.clone()));
+        for (pool, members) in &world.pools {
+            paths.insert(format!("/pool/{pool}"));
+            paths.extend(members.iter().map(|vmid| format!("/vms/{vmid}")));
         }
     }
     let mut rows = serde_json::Map::new();
@@ -123,14 +121,14 @@ pub(super) fn set_acl(world: &mut World, call: &Call) -> Answered {
     }
     let propagate = call.text("propagate") != Some("0");
     for who in call.arguments.list("users").into_iter().chain(call.arguments.list("tokens")) {
-        let known = if who.contains('!') { world.accounts.has_token(&who) } else { world.accounts.has_user(&who) };
+        let known =
+            if who.contains('!') { world.accounts.has_token(&who) } else { world.accounts.has_user(&who) };
         if !known {
             let kind = if who.contains('!') { "token" } else { "user" };
             return Err(Refusal::Die(format!("{kind} '{who}' does not exist")));
         }
         for role in &roles_given {
-            let entry =
-                AclEntry { path: path.to_owned(), who: who.clone(), role: role.clone(), propagate };
+            let entry = AclEntry { path: path.to_owned(), who: who.clone(), role: role.clone(), propagate };
             let same = |e: &AclEntry| e.path == entry.path && e.who == entry.who && e.role == entry.role;
             world.accounts.acl.retain(|e| !same(e));
             if !call.flag("delete") {

@@ -27,6 +27,35 @@ pub(super) fn status(world: &World) -> Answered {
     list(rows)
 }
 
+/// What the HA manager knows: without one only the majority.
+pub(super) fn ha_status(world: &World) -> Answered {
+    let node = world.nodes.iter().find(|(_, node)| node.id == 1).map_or("", |(name, _)| name.as_str());
+    let status = if world.quorate { "OK" } else { "No quorum on node" };
+    let mut rows = vec![json!({"id": "quorum", "type": "quorum", "node": node, "status": status,
+        "quorate": u8::from(world.quorate)})];
+    rows.extend(world.ha.iter().map(|(vmid, resource)| {
+        let node = world.machines.get(vmid).map_or("", |machine| machine.node.as_str());
+        json!({"id": format!("service:vm:{vmid}"), "sid": format!("vm:{vmid}"), "type": "service",
+            "node": node, "state": "queued", "request_state": resource.state,
+            "status": format!("vm:{vmid} ({node}, queued)")})
+    }));
+    list(rows)
+}
+
+/// Options of the cluster that are set.
+pub(super) fn options() -> Answered {
+    data(json!({"keyboard": "en-us"}))
+}
+
+/// Machines that no backup job includes: all, as there are no jobs.
+pub(super) fn not_backed_up(world: &World) -> Answered {
+    let rows = world
+        .machines
+        .values()
+        .map(|machine| json!({"vmid": machine.vmid, "name": machine.name(), "type": "qemu"}));
+    list(rows.collect())
+}
+
 pub(super) fn nextid(world: &World, call: &Call) -> Answered {
     if let Some(vmid) = call.arguments.number("vmid") {
         let taken = u32::try_from(vmid).is_ok_and(|vmid| world.machines.contains_key(&vmid));
@@ -49,9 +78,7 @@ pub(super) fn resources(world: &World, call: &Call) -> Answered {
         rows.extend(world.machines.keys().filter_map(|vmid| machine(world, call, *vmid)));
     }
     if kind.is_none_or(|kind| kind == "node") {
-        rows.extend(world.nodes.iter().map(|(name, node)| {
-            nodes::row(world, call, name, node, true)
-        }));
+        rows.extend(world.nodes.iter().map(|(name, node)| nodes::row(world, call, name, node, true)));
     }
     if kind.is_none_or(|kind| kind == "storage") {
         for node in world.nodes.keys() {
@@ -86,13 +113,22 @@ pub(super) fn resources(world: &World, call: &Call) -> Answered {
 /// A row of a machine: where it is, its lock, tags and pool are live, everything else is as last
 /// broadcast.
 fn machine(world: &World, call: &Call, vmid: u32) -> Option<Value> {
-    let machine = world.machines.get(&vmid)?;
     let pool = world.pool_of(vmid);
     let audit = call.caller.may(&format!("/vms/{vmid}"), "VM.Audit")
         || pool.is_some_and(|pool| call.caller.may(&format!("/pool/{pool}"), "VM.Audit"));
     if !audit {
         return None;
     }
+    let mut row = member(world, vmid)?;
+    if let Some(pool) = pool {
+        row["pool"] = json!(pool);
+    }
+    Some(row)
+}
+
+/// The same without its pool, for the pool itself.
+pub(super) fn member(world: &World, vmid: u32) -> Option<Value> {
+    let machine = world.machines.get(&vmid)?;
     let mut row = match world.statistics.get(vmid) {
         None => json!({"status": "unknown"}),
         Some(statistic) => figures(world, statistic),
@@ -101,9 +137,7 @@ fn machine(world: &World, call: &Call, vmid: u32) -> Option<Value> {
     row["type"] = json!("qemu");
     row["vmid"] = json!(vmid);
     row["node"] = json!(machine.node);
-    for (key, value) in
-        [("lock", machine.config.lock()), ("tags", machine.config.get("tags")), ("pool", pool)]
-    {
+    for (key, value) in [("lock", machine.config.lock()), ("tags", machine.config.get("tags"))] {
         if let Some(value) = value {
             row[key] = json!(value);
         }

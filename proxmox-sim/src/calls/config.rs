@@ -14,9 +14,7 @@ use crate::world::{World, option_value};
 
 /// Options as the API shows them.
 pub(super) fn shown(options: &BTreeMap<String, String>) -> Map<String, Value> {
-    let row = |(key, value): (&String, &String)| {
-        (key.clone(), option_value(key, value))
-    };
+    let row = |(key, value): (&String, &String)| (key.clone(), option_value(key, value));
     options.iter().map(row).collect()
 }
 
@@ -71,6 +69,12 @@ pub(super) fn change(world: &mut World, call: &Call) -> Answered {
     for (parameter, names) in [("delete", &delete), ("revert", &revert)] {
         if let Some(unknown) = names.iter().find(|name| !known(name)) {
             return Err(Refusal::parameter(parameter, format!("unknown option '{unknown}'")));
+        }
+    }
+    for (parameter, names) in [("delete", &delete), ("revert", &revert)] {
+        if let Some(name) = names.iter().find(|name| call.text(name).is_some()) {
+            let text = format!("you can't use '-{name}' and -{parameter} {name}' at the same time");
+            return Err(Refusal::parameter("delete", text));
         }
     }
     if delete.is_empty() && revert.is_empty() && config_values::given(call).next().is_none() {

@@ -103,7 +103,10 @@ fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str)
     let path = |text: &str| text.starts_with('/');
     let from = drive.properties.get("import-from");
     if (path(drive.file()) || from.is_some_and(path)) && !call.caller.is_root() {
-        return Err(Refusal::Die("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 569.".to_owned()));
+        return Err(Refusal::Die(
+            "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 569."
+                .to_owned(),
+        ));
     }
     if let Some((storage, _)) = drive.file().split_once(':') {
         world.storage(storage)?;

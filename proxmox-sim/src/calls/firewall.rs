@@ -80,10 +80,28 @@ fn options_row(firewall: &Firewall) -> Value {
     row
 }
 
+/// Options of a machine's firewall.
+const OPTIONS: [&str; 10] = [
+    "enable",
+    "macfilter",
+    "dhcp",
+    "ndp",
+    "radv",
+    "ipfilter",
+    "policy_in",
+    "policy_out",
+    "log_level_in",
+    "log_level_out",
+];
+
 fn set_options(world: &mut World, call: &Call) -> Answered {
     let firewall = of(world, call);
     Firewall::need_digest(call.text("digest"), &firewall.options_digest())?;
-    for name in call.arguments.list("delete") {
+    let delete = call.arguments.list("delete");
+    if let Some(name) = delete.iter().find(|name| !OPTIONS.contains(&name.as_str())) {
+        return Err(Refusal::parameter("delete", format!("no such option '{name}'")));
+    }
+    for name in delete {
         firewall.options.remove(&name);
     }
     for (name, value) in call.arguments.iter() {
@@ -99,16 +117,25 @@ fn refs(world: &World, call: &Call) -> Answered {
     let kind = call.text("type");
     let mut rows: Vec<Value> = Vec::new();
     if kind.is_none_or(|kind| kind == "ipset") {
-        rows.extend(firewall.ipsets.keys().map(
-            |name| json!({"type": "ipset", "name": name, "ref": format!("+guest/{name}"), "scope": "guest"}),
-        ));
+        rows.extend(firewall.ipsets.iter().map(|(name, set)| {
+            let reference = format!("+guest/{name}");
+            reference_row("ipset", name, &reference, set.comment.as_deref())
+        }));
     }
     if kind.is_none_or(|kind| kind == "alias") {
-        rows.extend(firewall.aliases.values().map(|(name, _, _)| {
-            json!({"type": "alias", "name": name, "ref": format!("guest/{name}"), "scope": "guest"})
+        rows.extend(firewall.aliases.values().map(|(name, _, comment)| {
+            reference_row("alias", name, &format!("guest/{name}"), comment.as_deref())
         }));
     }
     list(rows)
+}
+
+fn reference_row(kind: &str, name: &str, reference: &str, comment: Option<&str>) -> Value {
+    let mut row = json!({"type": kind, "name": name, "ref": reference, "scope": "guest"});
+    if let Some(comment) = comment {
+        row["comment"] = json!(comment);
+    }
+    row
 }
 
 fn alias_row(entry: &(String, String, Option<String>)) -> Value {

@@ -59,6 +59,16 @@ pub(super) fn update(world: &mut World, call: &Call) -> Answered {
     done()
 }
 
+/// Asks the manager to move a machine. The wish is taken, and that is all.
+pub(super) fn migrate(world: &World, call: &Call) -> Answered {
+    let (vmid, node) = (vmid_of(call.arguments.require("sid")), call.arguments.require("node"));
+    if !world.ha.contains_key(&vmid) {
+        return Err(Refusal::Die(format!("no such resource 'vm:{vmid}'")));
+    }
+    world.node(node)?;
+    done()
+}
+
 pub(super) fn remove(world: &mut World, call: &Call) -> Answered {
     let vmid = vmid_of(call.arguments.require("sid"));
     match world.ha.remove(&vmid) {

@@ -134,6 +134,7 @@ pub(super) fn feature(world: &World, call: &Call) -> Answered {
 pub(super) fn move_disk(world: &World, call: &Call) -> Answered {
     let (slot, vmid) = (call.arguments.require("disk"), call.vmid());
     let machine = world.machine_on(call.node(), vmid)?;
+    machine.config.need_unlocked()?;
     machine.config.need_digest(call.text("digest"))?;
     let drive = machine.config.get(slot).and_then(|text| Drive::parse(slot, text));
     let drive = drive.ok_or_else(|| format!("disk '{slot}' does not exist"))?;

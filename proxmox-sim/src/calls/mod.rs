@@ -23,6 +23,7 @@ mod power;
 mod snapshots;
 mod storage;
 mod tasks;
+mod vzdump;
 
 use std::time::Duration;
 
@@ -145,6 +146,11 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
         ("GET", "/cluster/tasks") => tasks::cluster(world, call),
         ("GET", "/cluster/firewall/options") => firewall::cluster_options(world),
         ("PUT", "/cluster/firewall/options") => firewall::set_cluster_options(world, call),
+        ("GET", "/cluster/options") => cluster::options(),
+        ("GET", "/cluster/backup-info/not-backed-up") => cluster::not_backed_up(world),
+        ("GET", "/cluster/ha/status/current") => cluster::ha_status(world),
+        ("POST", "/cluster/ha/resources/{sid}/migrate") => ha::migrate(world, call),
+        ("POST", "/nodes/{node}/vzdump") => vzdump::backup(world, call),
         ("GET", "/cluster/ha/resources") => ha::list(world),
         ("POST", "/cluster/ha/resources") => ha::add(world, call),
         ("GET", "/cluster/ha/resources/{sid}") => ha::get(world, call),

@@ -2,19 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, data, done};
+use super::{Answered, Call, cluster, data, done};
 use crate::reply::Refusal;
 use crate::world::World;
 
+/// The members as the list of resources has them.
 fn members(world: &World, pool: &str) -> Vec<Value> {
     let ids = world.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
-    let here = ids.iter().filter_map(|vmid| world.machines.get(vmid));
-    here.map(|machine| {
-        let status = if machine.running.is_some() { "running" } else { "stopped" };
-        json!({"id": format!("qemu/{}", machine.vmid), "vmid": machine.vmid, "type": "qemu",
-            "node": machine.node, "name": machine.name(), "status": status})
-    })
-    .collect()
+    ids.iter().filter_map(|vmid| cluster::member(world, *vmid)).collect()
 }
 
 pub(super) fn list(world: &World, call: &Call) -> Answered {

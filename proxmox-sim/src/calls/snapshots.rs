@@ -39,7 +39,9 @@ pub(super) fn create(world: &World, call: &Call) -> Answered {
     world.machine_on(call.node(), call.vmid())?;
     let name = call.arguments.require("snapname");
     if matches!(name, "current" | "pending") {
-        return Err(crate::reply::Refusal::Die(format!("unable to use snapshot name '{name}' (reserved name)")));
+        return Err(crate::reply::Refusal::Die(format!(
+            "unable to use snapshot name '{name}' (reserved name)"
+        )));
     }
     call.task("qmsnapshot", work(call, SnapshotAction::Create))
 }

@@ -45,10 +45,12 @@ pub(super) fn all(world: &World, call: &Call) -> Answered {
 }
 
 pub(super) fn status(world: &World, call: &Call) -> Answered {
-    let storage = world.storage(call.arguments.require("storage"))?;
+    let unknown = |_| Refusal::parameter("storage", "No such storage.");
+    let storage = world.storage(call.arguments.require("storage")).map_err(unknown)?;
     let mut row = row(storage, call.node());
     if let Value::Object(map) = &mut row {
         map.remove("storage");
+        map.remove("used_fraction");
     }
     data(row)
 }
@@ -137,6 +139,7 @@ pub(super) fn allocate(world: &mut World, call: &Call) -> Answered {
     let owner = call.vmid();
     let format =
         call.text("format").or_else(|| filename.rsplit_once('.').map(|(_, format)| format)).unwrap_or("raw");
+    let file = world.file_of(&format!("{storage}:{owner}/{filename}"));
     let volume = Volume::image(owner, size.unwrap_or_default(), format, world.unix());
     let target = world.storage_mut(storage)?;
     let name = match target.kind {
@@ -146,7 +149,7 @@ pub(super) fn allocate(world: &mut World, call: &Call) -> Answered {
     let place = target.place(call.node());
     let volid = format!("{storage}:{name}");
     if target.volumes.contains(&(place.clone(), name.clone())) {
-        return Err(Refusal::Die(format!("disk image '{volid}' already exists")));
+        return Err(Refusal::Die(format!("disk image '{}' already exists", file.unwrap_or(volid))));
     }
     target.volumes.insert((place, name), volume);
     data(json!(volid))

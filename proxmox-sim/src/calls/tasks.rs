@@ -22,9 +22,10 @@ pub(super) fn cluster(world: &World, call: &Call) -> Answered {
         let here = || world.tasks.listed().filter(|task| task.upid.node == *node);
         // A node broadcasts what runs and the latest of what is done.
         let done = here().filter(|task| !task.running()).take(25);
-        let seen = here().filter(|task| task.running()).chain(done).filter(|task| {
-            all || task.upid.user.split('!').next() == Some(call.caller.name.as_str())
-        });
+        let seen = here()
+            .filter(|task| task.running())
+            .chain(done)
+            .filter(|task| all || task.upid.user.split('!').next() == Some(call.caller.name.as_str()));
         rows.extend(seen.map(Task::broadcast));
     }
     super::list(rows)

@@ -1,6 +1,6 @@
 //! Taking requests in: faults, authentication, permissions, parameters, then the call itself.
 
-use super::jobs::TaskStart;
+use super::start::TaskStart;
 use super::{CallId, Cluster, Event, Handled, Waiting};
 use crate::access::Caller;
 use crate::calls::{self, Call, Outcome};
@@ -195,7 +195,11 @@ impl Cluster {
         let Some(name) = node.filter(|_| endpoint.proxied) else {
             // Everything else runs on the node that was asked.
             let first = self.world.nodes.values().find(|node| node.id == 1);
-            return if endpoint.daemon && first.is_some_and(|node| !node.daemon) { refused() } else { Ok(()) };
+            return if endpoint.daemon && first.is_some_and(|node| !node.daemon) {
+                refused()
+            } else {
+                Ok(())
+            };
         };
         match self.world.nodes.get(name) {
             None => Err(Refusal::Die(format!(

@@ -4,43 +4,41 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::start::{Entering, TaskStart};
 use super::{CallId, Cluster, Event, Time};
 use crate::flock::Flock;
 use crate::reply::{Refusal, Reply};
 use crate::task::TaskKey;
-use crate::upid::Upid;
 use crate::works::{Bench, Step, Work};
 
 /// A worker under way.
 #[derive(Debug)]
 pub(super) struct Job {
     work: Box<dyn Work>,
-    kind: &'static str,
+    pub(super) kind: &'static str,
     /// What the task is about.
-    id: String,
+    pub(super) id: String,
     pub(super) node: String,
     pub(super) task: Option<TaskKey>,
-    call: Option<CallId>,
+    pub(super) call: Option<CallId>,
     held: Vec<String>,
     wanted: VecDeque<Flock>,
     waiting: Option<Flock>,
     /// A task that is yet to be made of it.
-    entering: Option<Entering>,
+    pub(super) entering: Option<Entering>,
     steps: u32,
     /// The step before which it fails.
     doom: Option<u32>,
 }
 
-/// A worker that becomes a task once it has its locks and has done its first step.
-#[derive(Debug)]
-struct Entering {
-    user: String,
-    /// How long the call waits for the end.
-    patience: Option<Time>,
-}
-
 impl Job {
-    fn new(work: Box<dyn Work>, kind: &'static str, id: String, node: &str, doom: Option<u32>) -> Self {
+    pub(super) fn new(
+        work: Box<dyn Work>,
+        kind: &'static str,
+        id: String,
+        node: &str,
+        doom: Option<u32>,
+    ) -> Self {
         Self {
             work,
             kind,
@@ -57,7 +55,7 @@ impl Job {
         }
     }
 
-    fn answering(mut self, call: Option<CallId>) -> Self {
+    pub(super) fn answering(mut self, call: Option<CallId>) -> Self {
         self.call = call;
         self
     }
@@ -67,93 +65,7 @@ impl Job {
 const INJECTED: &str = "simulated failure";
 
 impl Cluster {
-    /// Starts a worker that becomes a task after its first step.
-    pub(super) fn enter_task(
-        &mut self,
-        start: TaskStart,
-        user: &str,
-        doomed: bool,
-        (call, patience): (CallId, Option<Time>),
-    ) {
-        let doom = self.doom(start.work.as_ref(), doomed).map(|step| step.max(1));
-        let mut job = Job::new(start.work, start.kind, start.id, &start.node, doom).answering(Some(call));
-        job.entering = Some(Entering { user: user.to_owned(), patience });
-        self.begin(job);
-    }
-
-    /// Makes a worker that is past its first step a task, and answers its call.
-    fn entered(&mut self, id: u64) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        let Some(entering) = job.entering.take() else {
-            return;
-        };
-        let (kind, about, node, call) = (job.kind, job.id.clone(), job.node.clone(), job.call);
-        let upid = self.new_upid(kind, &about, &node, &entering.user);
-        let text = upid.to_string();
-        let task = self.world.tasks.begin(upid);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        job.task = Some(task);
-        match (entering.patience, call) {
-            (Some(patience), Some(call)) => self.schedule(patience, Event::Patience(call, text)),
-            (None, Some(call)) => {
-                job.call = None;
-                self.respond(call, Reply::data(&text.into()));
-            }
-            _ => {}
-        }
-    }
-
-    fn new_upid(&mut self, kind: &str, id: &str, node: &str, user: &str) -> Upid {
-        let uptime = u64::try_from(self.world.now.as_millis() / 10).unwrap_or(u64::MAX);
-        Upid {
-            node: node.to_owned(),
-            pid: self.world.random.pid(),
-            pstart: 100_000 + uptime,
-            starttime: self.world.unix(),
-            kind: kind.to_owned(),
-            id: id.to_owned(),
-            user: user.to_owned(),
-        }
-    }
-
-    /// Starts a worker behind a task and returns its UPID.
-    pub(super) fn begin_task(
-        &mut self,
-        start: TaskStart,
-        user: &str,
-        doomed: bool,
-        call: Option<CallId>,
-    ) -> String {
-        let upid = self.new_upid(start.kind, &start.id, &start.node, user);
-        let text = upid.to_string();
-        let doom = self.doom(start.work.as_ref(), doomed);
-        let id = upid.id.clone();
-        let mut job = Job::new(start.work, start.kind, id, &start.node, doom).answering(call);
-        job.task = Some(self.world.tasks.begin(upid));
-        self.begin(job);
-        text
-    }
-
-    /// Before which step an injected failure strikes.
-    fn doom(&mut self, work: &dyn Work, doomed: bool) -> Option<u32> {
-        let roll = self.world.random.roll() * f64::from(work.phases());
-        // The number of phases is small; what matters is that every one is hit now and then.
-        let earlier = (1..work.phases()).take_while(|n| f64::from(*n) <= roll).count();
-        doomed.then(|| 1 + u32::try_from(earlier).unwrap_or(0))
-    }
-
-    /// Starts a worker behind a synchronous call.
-    pub(super) fn begin_call(&mut self, work: Box<dyn Work>, node: &str, call: CallId, doomed: bool) {
-        let doom = self.doom(work.as_ref(), doomed);
-        let job = Job::new(work, "call", String::new(), node, doom).answering(Some(call));
-        self.begin(job);
-    }
-
-    fn begin(&mut self, mut job: Job) {
+    pub(super) fn begin(&mut self, mut job: Job) {
         self.sequence += 1;
         let id = self.sequence;
         job.wanted = job.work.locks(&self.world).into();
@@ -185,7 +97,8 @@ impl Cluster {
                 return;
             }
             job.steps += 1;
-            let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
+            let mut bench =
+                Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
             let step = job.work.step(&mut bench);
             let (released, next) = (bench.released, bench.next);
             self.give_back(id, &released);
@@ -258,11 +171,6 @@ impl Cluster {
         self.jobs.values().any(|job| job.task == Some(task) && job.work.heedless())
     }
 
-    /// Starts a worker that belongs to no call.
-    pub(super) fn begin_aside(&mut self, work: Box<dyn Work>, node: &str) {
-        self.begin(Job::new(work, "aside", String::new(), node, None));
-    }
-
     /// Kills the worker of a task.
     pub(super) fn kill_task(&mut self, task: TaskKey) {
         let found = self.jobs.iter().find(|(_, job)| job.task == Some(task)).map(|(id, _)| *id);
@@ -325,7 +233,8 @@ impl Cluster {
     /// Ends a worker with a refusal: a call is answered with it, a task has its text.
     fn finish_refused(&mut self, id: u64, refusal: Refusal) {
         let text = refusal.task_text();
-        let answered = self.jobs.get_mut(&id).filter(|job| job.task.is_none()).and_then(|job| job.call.take());
+        let answered =
+            self.jobs.get_mut(&id).filter(|job| job.task.is_none()).and_then(|job| job.call.take());
         if let Some(call) = answered {
             self.respond(call, refusal.reply());
         }
@@ -364,15 +273,6 @@ impl Cluster {
             }
         }
     }
-}
-
-/// A task to be started.
-#[derive(Debug)]
-pub(crate) struct TaskStart {
-    pub(crate) kind: &'static str,
-    pub(crate) id: String,
-    pub(crate) node: String,
-    pub(crate) work: Box<dyn Work>,
 }
 
 fn waiting_line(flock: &Flock) -> String {

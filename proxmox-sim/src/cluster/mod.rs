@@ -5,6 +5,7 @@
 
 mod intake;
 mod jobs;
+mod start;
 mod state;
 mod switch;
 

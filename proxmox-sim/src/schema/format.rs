@@ -103,7 +103,10 @@ fn cpu(value: &str) -> Option<String> {
     let version = name.rsplit_once("-v").filter(|(_, n)| n.parse::<u8>().is_ok()).map(|(name, _)| name);
     let known = |name: &str| PROCESSORS.split_whitespace().any(|known| known == name);
     let fine = name.starts_with("custom-")
-        || [Some(name), plain, version].into_iter().flatten().any(|name| known(name.trim_end_matches("-noTSX")));
+        || [Some(name), plain, version]
+            .into_iter()
+            .flatten()
+            .any(|name| known(name.trim_end_matches("-noTSX")));
     (!fine).then(|| format!("Built-in cputype '{name}' is not defined (missing 'custom-' prefix?)"))
 }
 

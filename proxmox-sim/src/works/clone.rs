@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Bench, Step, Work, attempt};
 use crate::flock::Flock;
-use crate::world::{Drive, Machine, PLACEHOLDER, World, print_size, split_volid, transferred};
+use crate::world::{Drive, Machine, PLACEHOLDER, World, split_volid, transferred};
 
 /// Makes a machine from another one.
 #[derive(Debug)]
@@ -24,13 +24,13 @@ pub(crate) struct CloneMachine {
     /// KiB a second.
     pub(crate) limit: Option<u64>,
     /// Bytes that are being copied.
-    copying: Option<u64>,
+    pub(super) copying: Option<u64>,
     progress: Progress,
     /// What the new machine will be.
-    plan: Machine,
+    pub(super) plan: Machine,
     /// Drives still to be made, last first.
     drives: Vec<(String, Drive)>,
-    made: Vec<String>,
+    pub(super) made: Vec<String>,
     /// Time for each drive.
     share: Duration,
     /// The storage that is locked at the moment.
@@ -130,61 +130,8 @@ impl CloneMachine {
         Ok(())
     }
 
-    fn storage_of(&self, volid: &str) -> String {
+    pub(super) fn storage_of(&self, volid: &str) -> String {
         self.storage.clone().unwrap_or_else(|| split_volid(volid).0.to_owned())
-    }
-
-    /// Allocates the volume of one drive.
-    fn make_volume(&mut self, bench: &mut Bench<'_>, slot: &str, drive: &Drive) -> Result<(), String> {
-        let volid = drive.volume().unwrap_or_default();
-        let storage = self.storage_of(volid);
-        let (node, newid) = (self.node.clone(), self.newid);
-        let full = self.full || drive.is_cloud_init();
-        let word = if full { "full" } else { "linked" };
-        if !drive.is_cdrom() || drive.is_cloud_init() {
-            bench.log(format!("create {word} clone of drive {slot} ({volid})"));
-        }
-        let copy = if drive.is_cloud_init() {
-            bench.world.allocate_cloud_init(&node, &storage, newid)
-        } else if drive.is_cdrom() {
-            self.plan.config.set(slot, drive.print());
-            return Ok(());
-        } else if full {
-            bench.world.clone_full(&node, volid, &storage, newid, self.format.as_deref())
-        } else {
-            bench.world.clone_linked(&node, volid, newid)
-        }?;
-        for line in bench.world.formatting(&node, &copy) {
-            bench.log(line);
-        }
-        if full && bench.world.version == crate::Version::V9_2 {
-            bench.log(format!("allocated target volume '{copy}'"));
-        }
-        self.made.push(copy.clone());
-        let size = bench.world.volume(&node, &copy).map_or(0, |volume| volume.size);
-        if full && !drive.is_cloud_init() {
-            self.copying = Some(size);
-            bench.log(transferred(size)[0].clone());
-        }
-        let mut drive = drive.clone();
-        drive.properties.set("size", print_size(size));
-        drive.properties.set("file", copy);
-        drive.properties.remove("format");
-        self.plan.config.set(slot, drive.print());
-        Ok(())
-    }
-
-    /// How long a limited copy takes. The limit counts the whole size, also of a thin image, and is
-    /// kept loosely: servers were seen to copy at about twice of it.
-    #[allow(clippy::cast_precision_loss, reason = "seconds need no more digits")]
-    fn copy_time(&self, world: &World) -> Duration {
-        match (self.copying, self.limit) {
-            (Some(size), Some(limit)) if limit > 0 => {
-                let seconds = size as f64 / (2.0 * 1024.0 * limit as f64);
-                world.durations.scaled(seconds, 0.5)
-            }
-            _ => Duration::ZERO,
-        }
     }
 
     /// Writes the plan as far as it is made.

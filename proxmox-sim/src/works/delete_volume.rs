@@ -37,7 +37,7 @@ impl Work for DeleteVolume {
             None => {
                 let file = bench.world.file_of(&self.volid).unwrap_or_else(|| self.volid.clone());
                 bench.log(format!("disk image '{file}' does not exist"));
-            },
+            }
             Some(volume) if volume.protected => {
                 return Step::Failed(format!("cannot remove protected volume '{}'", self.volid));
             }

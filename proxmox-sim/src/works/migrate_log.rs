@@ -20,7 +20,8 @@ impl Migrate {
 
     pub(super) fn say_start(&self, bench: &mut Bench<'_>, running: bool) {
         if running && bench.world.version == Version::V9_2 {
-            let text = "conntrack state migration not supported or disabled, active connections might get dropped";
+            let text =
+                "conntrack state migration not supported or disabled, active connections might get dropped";
             Self::say(bench, text);
         }
         let id = bench.world.nodes.get(&self.target).map_or(0, |node| node.id);
@@ -73,7 +74,7 @@ impl Migrate {
         Self::say(bench, &format!("migration cachesize: {cache}.0 MiB"));
         Self::say(bench, "set migration parameters");
         Self::say(bench, &format!("start migrate command to {socket}"));
-        Self::say(bench, &format!("average migration speed: {}.8 MiB/s - downtime 10 ms", memory));
+        Self::say(bench, &format!("average migration speed: {memory}.8 MiB/s - downtime 10 ms"));
         Self::say(bench, "migration completed, transferred 3.1 MiB VM-state");
         Self::say(bench, "migration status: completed");
         for slot in self.slots(bench.world, disks) {

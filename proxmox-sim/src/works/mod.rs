@@ -4,8 +4,10 @@
 //! everything between two steps is visible to others, as it is on a real server.
 
 mod apply;
+mod backup;
 mod clone;
 mod clone_check;
+mod clone_copy;
 mod configure;
 mod create;
 mod delete_volume;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub(crate) use backup::Backup;
 pub(crate) use clone::CloneMachine;
 pub(crate) use configure::Configure;
 pub(crate) use create::CreateMachine;

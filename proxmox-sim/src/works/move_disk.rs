@@ -24,7 +24,9 @@ impl MoveDisk {
         let nine = bench.world.version == crate::Version::V9_2;
         if nine {
             let (from, to) = (split_volid(old).0, &self.storage);
-            bench.log(format!("copying volume '{old}' from current storage '{from}' to target storage '{to}'"));
+            bench.log(format!(
+                "copying volume '{old}' from current storage '{from}' to target storage '{to}'"
+            ));
         }
         bench.log(format!("create full clone of drive {} ({old})", self.slot));
         for line in bench.world.formatting(&self.node, copy) {

@@ -27,6 +27,14 @@ pub(crate) enum PowerAction {
     Resume,
 }
 
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Begin,
+    Spawn,
+    End,
+}
+
 /// Changes the power state of a machine.
 #[derive(Debug)]
 pub(crate) struct Power {
@@ -34,16 +42,14 @@ pub(crate) struct Power {
     pub(crate) vmid: u32,
     pub(crate) action: PowerAction,
     pub(crate) skip_lock: bool,
-    begun: bool,
-    /// The process is there, the rest of the start is not done.
-    spawned: bool,
+    stage: Stage,
     /// The guest will not have shut down in time.
     late: bool,
 }
 
 impl Power {
     pub(crate) fn new(node: &str, vmid: u32, action: PowerAction) -> Self {
-        Self { node: node.to_owned(), vmid, action, skip_lock: false, begun: false, spawned: false, late: false }
+        Self { node: node.to_owned(), vmid, action, skip_lock: false, stage: Stage::Begin, late: false }
     }
 
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
@@ -152,7 +158,8 @@ impl Power {
         if machine.drives().any(|(_, drive)| drive.is_cloud_init()) {
             machine.medium = medium_of(&machine.config.current);
             let addresses = machine.config.current.iter().filter(|(key, _)| key.starts_with("ipconfig"));
-            let odd = addresses.filter(|(_, value)| value.contains("ip=dhcp") && value.contains("gw=")).count();
+            let odd =
+                addresses.filter(|(_, value)| value.contains("ip=dhcp") && value.contains("gw=")).count();
             for _ in 0..odd {
                 let file = match bench.world.version {
                     crate::Version::V8_4 => "/usr/share/perl5/PVE/QemuServer.pm",
@@ -233,18 +240,20 @@ impl Work for Power {
     }
 
     fn step(&mut self, bench: &mut Bench<'_>) -> Step {
-        if self.begun && self.action == PowerAction::Start && !self.spawned {
-            // The machine counts as running as soon as its process exists.
-            self.spawned = true;
-            self.start(bench.world);
-            let seconds = bench.world.durations.start * (1.0 - SPAWNED);
-            return Step::After(bench.world.lasting(seconds));
+        match self.stage {
+            Stage::Begin => {
+                self.stage = if self.action == PowerAction::Start { Stage::Spawn } else { Stage::End };
+                self.begin(bench)
+            }
+            Stage::Spawn => {
+                // The machine counts as running as soon as its process exists.
+                self.stage = Stage::End;
+                self.start(bench.world);
+                let seconds = bench.world.durations.start * (1.0 - SPAWNED);
+                Step::After(bench.world.lasting(seconds))
+            }
+            Stage::End => self.end(bench),
         }
-        if self.begun {
-            return self.end(bench);
-        }
-        self.begun = true;
-        self.begin(bench)
     }
 
     fn abandon(&mut self, _bench: &mut Bench<'_>, reason: &str) -> String {

@@ -74,8 +74,11 @@ impl Work for Resize {
         if attempt!(bench.world.machine_on(&self.node, self.vmid)).is_template() {
             // Base images are immutable.
             let file = bench.world.file_of(&volid).unwrap_or_else(|| volid.clone());
-            let format = bench.world.volume(&self.node, &volid).map_or("raw", |v| v.format.as_str()).to_owned();
-            bench.log(format!("qemu-img: Could not open '{file}': Could not open '{file}': Operation not permitted"));
+            let format =
+                bench.world.volume(&self.node, &volid).map_or("raw", |v| v.format.as_str()).to_owned();
+            bench.log(format!(
+                "qemu-img: Could not open '{file}': Could not open '{file}': Operation not permitted"
+            ));
             let nine = bench.world.version == crate::Version::V9_2;
             let option = if nine && format == "qcow2" { "'--preallocation=metadata' " } else { "" };
             let command = format!("/usr/bin/qemu-img resize {option}-f {format} {file} {size}");

@@ -11,7 +11,10 @@ impl World {
     pub(crate) fn build(config: &ClusterConfig) -> Self {
         let node = |(n, name): (usize, &String)| {
             let id = u32::try_from(n + 1).unwrap_or(u32::MAX);
-            (name.clone(), Node { id, online: true, frozen: false, daemon: true, bridges: config.bridges.clone() })
+            (
+                name.clone(),
+                Node { id, online: true, frozen: false, daemon: true, bridges: config.bridges.clone() },
+            )
         };
         let accounts = Accounts::new(&config.tokens, &config.root_password, config.seed, config.version);
         let mut world = Self {

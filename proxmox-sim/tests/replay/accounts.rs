@@ -139,9 +139,23 @@ fn lives_tokens(version: Version) -> Vec<TokenConfig> {
     };
     let agent = if version == Version::V8_4 { "VM.Monitor" } else { "VM.GuestAgent.Audit" };
     let machine = [
-        "VM.Allocate", "VM.Audit", "VM.Clone", "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Cloudinit",
-        "VM.Config.Disk", "VM.Config.HWType", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options",
-        "VM.Migrate", "VM.PowerMgmt", "VM.Snapshot", "VM.Backup", agent, "Pool.Audit",
+        "VM.Allocate",
+        "VM.Audit",
+        "VM.Clone",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Cloudinit",
+        "VM.Config.Disk",
+        "VM.Config.HWType",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.Options",
+        "VM.Migrate",
+        "VM.PowerMgmt",
+        "VM.Snapshot",
+        "VM.Backup",
+        agent,
+        "Pool.Audit",
     ];
     let storage = ["Datastore.AllocateSpace", "Datastore.Audit"];
     let grant = |path: &str, privileges: &[&str]| Grant {

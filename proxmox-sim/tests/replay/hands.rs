@@ -35,7 +35,9 @@ pub(crate) fn before(row: &Row, version: Version) -> Vec<Deed> {
         }
         "nodedown/after-restart" => switch(online(true)),
         "nodedown/target-proxy-hangs" => switch(frozen(true)),
-        "nodedown/pvedaemon-down-unprotected" => vec![Deed::Switch(frozen(false)), Deed::Switch(daemon(false))],
+        "nodedown/pvedaemon-down-unprotected" => {
+            vec![Deed::Switch(frozen(false)), Deed::Switch(daemon(false))]
+        }
         "nodedown/after-restart2" => switch(daemon(true)),
         "noquorum/cluster-status" => switch(Switch::Quorum { quorate: false }),
         "noquorum/recovered" => switch(Switch::Quorum { quorate: true }),
@@ -47,8 +49,9 @@ pub(crate) fn before(row: &Row, version: Version) -> Vec<Deed> {
             vmid: 5001,
             option: "net0".to_owned(),
             // The emulated machines had no network devices on the host.
-            text: "command '/sbin/tc qdisc add dev tap5001i0 root handle 1: htb default 1' failed: exit code 1"
-                .to_owned(),
+            text:
+                "command '/sbin/tc qdisc add dev tap5001i0 root handle 1: htb default 1' failed: exit code 1"
+                    .to_owned(),
         }),
         // The clean-up after the stop held the lock of the machine that had been started again.
         "clone-running2/pending-get-new-vm" if version == Version::V9_2 => vec![Pause(0.5)],
@@ -58,13 +61,17 @@ pub(crate) fn before(row: &Row, version: Version) -> Vec<Deed> {
         "parallel-delete/220" if version == Version::V9_2 => {
             vec![Call("POST", "/nodes/pve1/qemu/220/status/stop", &[])]
         }
-        "parallel-delete/202" if version == Version::V8_4 => vec![Call("POST", "/nodes/pve1/qemu/220/status/stop", &[])],
+        "parallel-delete/202" if version == Version::V8_4 => {
+            vec![Call("POST", "/nodes/pve1/qemu/220/status/stop", &[])]
+        }
         // The worker that was to destroy the template had its lock a moment longer.
         "clone-abort/start" => {
             let seconds = if version == Version::V9_2 { 2.0 } else { 0.4 };
             switch(Switch::HoldLock { vmid: 9000, seconds })
         }
-        "resize/running-ok" if version == Version::V9_2 => switch(Switch::HoldLock { vmid: 101, seconds: 22.0 }),
+        "resize/running-ok" if version == Version::V9_2 => {
+            switch(Switch::HoldLock { vmid: 101, seconds: 22.0 })
+        }
         // The live migration of a local disk fails there, see the differences that are meant.
         "migrate/local-disk-offline" if version == Version::V9_2 => vec![
             Call("POST", "/nodes/pve2/qemu/130/status/stop", &[]),
@@ -211,7 +218,8 @@ pub(crate) fn together(row: &Row) -> bool {
     match script {
         "clone-race" | "parallel-clone" | "parallel-delete" => numbered,
         "clone-running2" => {
-            !name.contains("/task-") && !matches!(name, "full-clone-start" | "cluster-tasks")
+            !name.contains("/task-")
+                && !matches!(name, "full-clone-start" | "cluster-tasks")
                 && !name.starts_with("final-")
         }
         _ => false,

@@ -30,7 +30,7 @@ pub(crate) fn order(rows: &[Row], n: usize) -> Option<Vec<String>> {
     if waiting.is_none() && (after.is_none() || row.status == Some(200)) {
         return None;
     }
-    let (written, rest): (Vec<&(String, Value)>, Vec<&(String, Value)>) =
+    let (written, rest): (Vec<&Pair>, Vec<&Pair>) =
         row.params.iter().partition(|(name, sent)| was_written(name, sent));
     if written.is_empty() {
         return None;
@@ -42,6 +42,9 @@ pub(crate) fn order(rows: &[Row], n: usize) -> Option<Vec<String>> {
     written.extend(rest);
     Some(written)
 }
+
+/// A parameter as it was sent.
+type Pair = (String, Value);
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

@@ -2,7 +2,10 @@
 //!
 //! The rows of a recording are sent to a simulated cluster in their order and in virtual time. Every
 //! row whose endpoint is known to the schema counts. The recordings are not part of the repository:
-//! without them nothing is compared.
+//! without them only cases of our own are compared. `PVE_TRANSCRIPTS` names another folder, and
+//! `REPLAY_OUT` a file for every answer of the simulator.
+
+#![allow(clippy::print_stdout, reason = "the report is what the test is run for")]
 
 mod accounts;
 mod clock;
@@ -27,6 +30,18 @@ use proxmox_sim::Version;
 
 /// Below this the simulator is no stand-in.
 const LEAST: f64 = 90.0;
+
+/// Cases of our own, in the form of the recordings, which every version must meet to the letter.
+#[test]
+fn own_cases() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replay/own.jsonl");
+    for version in [Version::V8_4, Version::V9_2] {
+        let rows = rows::read(&file);
+        let played = player::Player::new(version, true).play(&rows);
+        let report = verdict::judge(version, &rows, &played);
+        assert!(report.share() > 99.9, "{version:?}: {report}");
+    }
+}
 
 #[test]
 fn replay() {

@@ -8,13 +8,63 @@ use serde_json::{Map, Value, json};
 
 /// Keys whose values say nothing but that they are there.
 const VOLATILE: &[&str] = &[
-    "starttime", "endtime", "pid", "pstart", "cpu", "mem", "memhost", "uptime", "digest", "ctime", "snaptime",
-    "used", "avail", "used_fraction", "total", "ssl_fingerprint", "netin", "netout", "diskread", "diskwrite",
-    "ticket", "CSRFPreventionToken", "value_secret", "freemem", "balloon_min", "ballooninfo", "blockstat", "nics",
-    "proxmox-support", "maxcpu_node", "repoid", "loadavg", "wait", "idle", "memory_node", "rootfs", "swap",
-    "cpuinfo", "kversion", "pveversion", "ksm", "current-kernel", "boot-info", "saved", "ip", "disk", "running-qemu",
-    "running-machine", "pressurecpusome", "pressurecpufull", "pressureiosome", "pressureiofull",
-    "pressurememorysome", "pressurememoryfull", "cgroup-mode", "free", "available",
+    "starttime",
+    "endtime",
+    "pid",
+    "pstart",
+    "cpu",
+    "mem",
+    "memhost",
+    "uptime",
+    "digest",
+    "ctime",
+    "snaptime",
+    "used",
+    "avail",
+    "used_fraction",
+    "total",
+    "ssl_fingerprint",
+    "netin",
+    "netout",
+    "diskread",
+    "diskwrite",
+    "ticket",
+    "CSRFPreventionToken",
+    "value_secret",
+    "freemem",
+    "balloon_min",
+    "ballooninfo",
+    "blockstat",
+    "nics",
+    "proxmox-support",
+    "maxcpu_node",
+    "repoid",
+    "loadavg",
+    "wait",
+    "idle",
+    "memory_node",
+    "rootfs",
+    "swap",
+    "cpuinfo",
+    "kversion",
+    "pveversion",
+    "ksm",
+    "current-kernel",
+    "boot-info",
+    "saved",
+    "ip",
+    "disk",
+    "running-qemu",
+    "running-machine",
+    "pressurecpusome",
+    "pressurecpufull",
+    "pressureiosome",
+    "pressureiofull",
+    "pressurememorysome",
+    "pressurememoryfull",
+    "cgroup-mode",
+    "free",
+    "available",
 ];
 
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -56,7 +106,9 @@ pub(crate) fn data(path: &str, value: &Value) -> Value {
     if path.ends_with("/cluster/resources") || path.contains("/pools") {
         return plain(&statistics(value), "", false);
     }
-    let ordered = path.contains("/ipset/") || path.ends_with("/rules") || (path.ends_with("/tasks") && path.contains("/nodes/"));
+    let ordered = path.contains("/ipset/")
+        || path.ends_with("/rules")
+        || (path.ends_with("/tasks") && path.contains("/nodes/"));
     plain(value, "", ordered)
 }
 
@@ -127,7 +179,14 @@ fn log(value: &Value) -> Value {
         }
     }
     // How often a storage's lock was waited for is a matter of milliseconds. What the copying tools and the language's own warnings say is not the server's.
-    let noise = ["trying to acquire cfs lock", "records in", "records out", " copied, ", " is experimental at ", "Use of uninitialized value"];
+    let noise = [
+        "trying to acquire cfs lock",
+        "records in",
+        "records out",
+        " copied, ",
+        " is experimental at ",
+        "Use of uninitialized value",
+    ];
     lines.retain(|line| !noise.iter().any(|noise| line.contains(noise)));
     lines.dedup();
     json!(lines)

@@ -19,7 +19,11 @@ const MEANT: &[Difference] = &[
     ),
     ("clone-running2/clone-same-newid", EIGHT, "three workers of the daemon were all blocked"),
     ("clone-running2/clone-of-new-vm", NINE, "three workers of the daemon were all blocked"),
-    ("clone-running2/cluster-tasks", None, "calls sent at the same time, and one that is not in the recording"),
+    (
+        "clone-running2/cluster-tasks",
+        None,
+        "calls sent at the same time, and one that is not in the recording",
+    ),
     ("clone-running2/*/task-log", None, "which of several calls at the same time waits is chance"),
     ("clone-race/*", None, "which of several calls at the same time waits is chance"),
     ("nodes/network", None, "eth0 is the container's that the servers ran in"),
@@ -30,7 +34,11 @@ const MEANT: &[Difference] = &[
         NINE,
         "the emulator of that server could not mirror a disk (throttle node without file child)",
     ),
-    ("golden/lifecycle/package-up/net-rate-running/task-log", None, "a line of tc, which the simulator has not"),
+    (
+        "golden/lifecycle/package-up/net-rate-running/task-log",
+        None,
+        "a line of tc, which the simulator has not",
+    ),
     (
         "golden/lifecycle/suspend/watch-status/1",
         None,
@@ -51,7 +59,11 @@ const MEANT: &[Difference] = &[
         None,
         "the list read the configuration just after it was removed and before the list of machines knew",
     ),
-    ("golden/lp-role/cluster-tasks", None, "names stops of the clean-up between scripts, which nobody recorded"),
+    (
+        "golden/lp-role/cluster-tasks",
+        None,
+        "names stops of the clean-up between scripts, which nobody recorded",
+    ),
     (
         "nowait/start-immediately/task-log",
         NINE,
@@ -61,9 +73,8 @@ const MEANT: &[Difference] = &[
 
 /// Why the row may differ.
 pub(crate) fn reason(version: Version, row: &Row) -> Option<&'static str> {
-    let concerned = |(case, only, _): &&Difference| {
-        fits(case, &row.case) && only.is_none_or(|only| only == version)
-    };
+    let concerned =
+        |(case, only, _): &&Difference| fits(case, &row.case) && only.is_none_or(|only| only == version);
     MEANT.iter().find(concerned).map(|(_, _, reason)| *reason)
 }
 

@@ -255,7 +255,8 @@ impl Player {
         };
         row.params.iter().fold(request, |request, (name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let value = if value.starts_with("PVE:user@realm:") { self.accounts.ticket().to_owned() } else { value };
+            let value =
+                if value.starts_with("PVE:user@realm:") { self.accounts.ticket().to_owned() } else { value };
             let value = match name.as_str() {
                 "since" => self.names.moment(&value, row, accounts::EPOCH + self.now.as_secs()),
                 _ => self.names.fill(&value),
@@ -282,4 +283,3 @@ fn scripts(rows: &[Row]) -> BTreeMap<String, Vec<usize>> {
 fn lost() -> Reply {
     Reply { status: 0, reason: String::new(), body: None }
 }
-
