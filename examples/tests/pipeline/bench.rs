@@ -205,6 +205,7 @@ fn quick_policy() -> RetryPolicy {
         exhausted: quick,
         refused: quick,
         poll: deploy_core::Backoff::millis(20, 200),
+        patience: SignedDuration::from_millis(400),
         late_arrival: SignedDuration::from_millis(100),
         ..RetryPolicy::default()
     }

@@ -117,3 +117,34 @@ async fn an_unreachable_url_is_tried_again_and_another_url_is_used() {
     let key = bench.order("urls", spec(small())).await;
     assert_eq!(bench.run(key).await.step, Step::Ready);
 }
+
+#[tokio::test]
+async fn a_stale_lock_is_told_with_the_command_and_waited_for() {
+    let bench = Bench::new().await;
+    let key = bench.order("stale", spec(small())).await;
+    let record = bench.run_until(key, |record| record.step == Step::SetCpuRam).await;
+    let number = record.numbered.vmid.get();
+    let lock = |value: Option<&str>| Switch::Option {
+        vmid: number,
+        key: "lock".to_owned(),
+        value: value.map(str::to_owned),
+    };
+    bench.sim.switch(lock(Some("backup"))).expect("switch");
+    let record = bench.run_until(key, waits_at(Step::SetCpuRam)).await;
+    assert!(message(&record).contains(&format!("qm unlock {number}")), "{}", message(&record));
+    assert!(message(&record).contains("pve1"), "{}", message(&record));
+    bench.sim.switch(lock(None)).expect("switch");
+    let record = bench.run(key).await;
+    assert_eq!((record.step, record.attention), (Step::Ready, None));
+}
+
+#[tokio::test]
+async fn an_agent_that_never_answers_is_told_and_waited_for() {
+    let mut config = ClusterConfig::quick();
+    config.durations.guest_boot = 2.0;
+    let bench = Bench::with(config).await;
+    let key = bench.order("slow", spec(small())).await;
+    let record = bench.run_until(key, waits_at(Step::Starting)).await;
+    assert!(message(&record).contains("guest agent"), "{}", message(&record));
+    assert_eq!(bench.run(key).await.step, Step::Ready);
+}
