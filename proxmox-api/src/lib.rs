@@ -46,7 +46,48 @@
 //! # }
 //! ```
 //!
-//! Servers from 7.4 to 9.x are understood. Facts about PVE name their place in its API viewer
+//! # Rights
+//!
+//! What [`Proxmox`] needs to take machines from an order to `ready` and away again, and nothing beyond it. A missing right
+//! is [`Failure::Forbidden`]; the server's sentence names the path and the privilege.
+//!
+//! | path | privileges | for |
+//! |---|---|---|
+//! | `/vms/<template>` | VM.Clone | cloning it |
+//! | `/vms` | VM.Allocate, VM.Audit | making, seeing and destroying machines |
+//! | `/vms` | VM.Config.CPU, .Memory, .Disk, .Network, .Options | settings; the firewall is .Network, names, tags and protection are .Options |
+//! | `/vms` | VM.Config.Cloudinit, .CDROM | making a cloud-init drive where the template has none |
+//! | `/vms` | VM.PowerMgmt | starting and stopping |
+//! | `/vms` | VM.Migrate | orders for another node than the clone's |
+//! | `/vms` | VM.Backup | seeing and deleting the backups of a machine that is taken away |
+//! | `/vms` | VM.GuestAgent.Audit (9), VM.Monitor (8 and before) | asking guest agents, where machines have them switched on |
+//! | `/storage/<each>` | Datastore.AllocateSpace, Datastore.Audit | disks; without them on a storage its backups are not seen |
+//! | `/sdn/zones/localnetwork/<bridge>` | SDN.Use (8 and later) | a NIC on the bridge, with or without a VLAN tag, also the template's own |
+//! | `/` | Sys.Audit | the state of the cluster and its firewall ([`Client::cluster_status`]) |
+//! | `/pool/<each>` | Pool.Audit, Pool.Allocate | orders that name a PVE pool |
+//!
+//! The new numbers must be covered by `/vms` (or one entry for each, made before): an entry for a machine goes with the
+//! machine, and so do the rights that it has from a pool. An entry for a longer path replaces those for shorter ones, it
+//! does not add to them: a role on `/vms/9000` must hold all that is needed there.
+//!
+//! ```sh
+//! # On 8 and before: VM.Monitor instead of VM.GuestAgent.Audit. A role with an unknown privilege is refused.
+//! pveum role add DeployVM --privs "VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU \
+//!     VM.Config.Cloudinit VM.Config.Disk VM.Config.Memory VM.Config.Network VM.Config.Options \
+//!     VM.GuestAgent.Audit VM.Migrate VM.PowerMgmt"
+//! pveum role add DeployStorage --privs "Datastore.AllocateSpace Datastore.Audit"
+//! pveum role add DeployBridge --privs SDN.Use
+//! pveum role add DeployAudit --privs Sys.Audit
+//! pveum user add deploy@pve
+//! pveum acl modify /vms --users deploy@pve --roles DeployVM
+//! pveum acl modify /storage/local-lvm --users deploy@pve --roles DeployStorage
+//! pveum acl modify /sdn/zones/localnetwork/vmbr0 --users deploy@pve --roles DeployBridge
+//! pveum acl modify / --users deploy@pve --roles DeployAudit --propagate 0
+//! # A token with all of its user's rights; otherwise each entry is needed once more, with `--tokens`.
+//! pveum user token add deploy@pve panel --privsep 0
+//! ```
+//!
+//! //! Servers from 7.4 to 9.x are understood. Facts about PVE name their place in its API viewer
 //! (<https://pve.proxmox.com/pve-docs/api-viewer/>) where they have one there; others were read off real servers.
 
 mod auth;
