@@ -47,7 +47,9 @@ async fn every_storage_is_asked_for_what_it_has_and_when_it_was_made() {
     let found = backups(&server).await.unwrap();
     let seen: Vec<_> = found
         .iter()
-        .map(|backup| (backup.volume.as_str(), backup.node.as_str(), backup.made_at.map(|at| at.as_second())))
+        .map(|backup| {
+            (backup.volume.as_str(), backup.node.as_str(), backup.made_at.map(jiff::Timestamp::as_second))
+        })
         .collect();
     let expected = [
         ("nas:a", "pve1", Some(1_700_000_000)),

@@ -101,12 +101,12 @@ async fn one_agent_of_a_node_is_asked_at_a_time() {
     let hypervisor = hypervisor(&server);
     let asker = hypervisor.clone();
     let first = tokio::spawn(async move { asker.machine(&machine(), with_agent()).await });
-    let asked = async {
+    let arrived = async {
         while server.requests().len() < 3 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
     let answers = answer("200 OK", r#"{"data":{"result":[]}}"#);
     for act in [config(), answer("200 OK", RUNNING)] {
         server.push(act);
