@@ -89,7 +89,7 @@ fn bounds(message: &str) -> &str {
     }
 }
 
-/// The key whose value, or one of whose listed values, stands exactly at a place.
+/// The key whose value, or one of whose listed values, stands at exactly this place.
 fn key_of(file: &str, place: &Range<usize>) -> Option<String> {
     let table = DeTable::parse(file).ok()?;
     in_table(table.get_ref(), place).map(str::to_owned)
@@ -102,7 +102,10 @@ fn in_table<'a>(table: &'a DeTable<'_>, place: &Range<usize>) -> Option<&'a str>
 fn in_value<'a>(key: &'a str, value: &'a Spanned<DeValue<'_>>, place: &Range<usize>) -> Option<&'a str> {
     match value.get_ref() {
         DeValue::Table(table) => in_table(table, place),
-        DeValue::Array(array) => array.iter().find_map(|value| in_value(key, value, place)),
+        // What is wrong with one of its values may be shown at the whole list.
+        DeValue::Array(array) if value.span() != *place => {
+            array.iter().find_map(|value| in_value(key, value, place))
+        }
         _ => (value.span() == *place).then_some(key),
     }
 }
