@@ -107,11 +107,12 @@ impl TaskWatch {
                 watched.next = watched.earliest(now + self.pace.longest);
                 continue;
             }
-            // The others ride along, the answer costs the same; only not those whose node seems to be away.
+            // The others ride along, the answer costs the same; those whose node seems to be away only with their like.
+            let is_blind_due = watched.tasks.values().any(|waited| waited.at <= now && waited.is_blind());
             let tasks: Vec<TaskId> = watched
                 .tasks
                 .iter()
-                .filter(|(_, waited)| waited.at <= now || waited.blind_since.is_none())
+                .filter(|(_, waited)| waited.at <= now || is_blind_due || !waited.is_blind())
                 .map(|(task, _)| task.clone())
                 .collect();
             watched.asking = true;
@@ -171,6 +172,12 @@ impl TaskWatch {
         if self.clusters.get(cluster).is_some_and(|watched| watched.tasks.is_empty() && !watched.asking) {
             self.clusters.remove(cluster);
         }
+    }
+}
+
+impl Waited {
+    fn is_blind(&self) -> bool {
+        self.blind_since.is_some()
     }
 }
 

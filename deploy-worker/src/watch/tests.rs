@@ -131,6 +131,19 @@ fn a_task_of_a_node_that_is_away_does_not_slow_the_others() {
 }
 
 #[test]
+fn tasks_of_nodes_that_are_away_are_asked_about_together() {
+    let start = Instant::now();
+    let mut watch = TaskWatch::new(PACE, PATIENCE);
+    for number in 0..3 {
+        let now = start + ms(500 * u64::from(number));
+        watch.watch(&cluster("c1"), task(number), key(number), now);
+        answer(&mut watch, now + ms(50), unknown);
+    }
+    let asked = watch.due(start + ms(2050)).remove(0).tasks.len();
+    assert_eq!(asked, 3, "though only one of them is due");
+}
+
+#[test]
 fn an_answer_that_leaves_tasks_out_says_nothing_about_them() {
     let now = Instant::now();
     let mut watch = TaskWatch::new(PACE, PATIENCE);
