@@ -3,6 +3,7 @@
 
 mod bars;
 mod lines;
+mod waits;
 
 use deploy_core::{LogEntry, Step, VmKey, VmRecord};
 use std::collections::HashMap;

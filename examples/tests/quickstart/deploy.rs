@@ -18,8 +18,10 @@ fn without_arguments_four_machines_become_ready() {
     }
     // Each of the fifteen steps of each of the four machines is a line, in order.
     let lines: Vec<_> = ended.stderr.lines().filter(|line| line.contains("store-1")).collect();
-    let numbers: Vec<_> =
+    let mut numbers: Vec<_> =
         lines.iter().filter_map(|line| line.split_whitespace().find_map(|w| w.strip_suffix("/15"))).collect();
+    // A step that takes its time has lines about what it waits for as well.
+    numbers.dedup();
     assert_eq!(numbers, (1..=15).map(|n| n.to_string()).collect::<Vec<_>>(), "{}", ended.stderr);
     // Neither output is a terminal, so there is no colour.
     assert!(!ended.stdout.contains('\x1b') && !ended.stderr.contains('\x1b'));
