@@ -63,7 +63,7 @@
 //! | `/vms` | VM.GuestAgent.Audit (9), VM.Monitor (8 and before) | asking guest agents, where machines have them switched on |
 //! | `/storage/<each>` | Datastore.AllocateSpace, Datastore.Audit | disks; without them on a storage its backups are not seen |
 //! | `/sdn/zones/localnetwork/<bridge>` | SDN.Use (8 and later) | a NIC on the bridge, with or without a VLAN tag, also the template's own |
-//! | `/` | Sys.Audit | the state of the cluster and its firewall ([`Client::cluster_status`]) |
+//! | `/` | Sys.Audit | [`Client::cluster_status`] and [`Client::cluster_firewall_options`]; deploying does without |
 //! | `/pool/<each>` | Pool.Audit, Pool.Allocate | orders that name a PVE pool |
 //!
 //! The new numbers must be covered by `/vms` (or one entry for each, made before): an entry for a machine goes with the

@@ -26,7 +26,7 @@ const KEY_B: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAz9KT5L6jPzNxeAliX6j+cD+phmSmxj4Tqul2s4nNrM ben@example.net";
 
 /// Everything that can be ordered, at once; on a template with a NIC too many, far from the node it shall run on.
-fn everything() -> Value {
+pub(super) fn everything() -> Value {
     json!({
         "cluster": "demo",
         "domain": "web-{reference}.example.net",

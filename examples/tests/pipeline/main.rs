@@ -2,5 +2,6 @@
 
 mod bench;
 mod create;
+mod rights;
 mod terminate;
 mod trouble;

@@ -1,7 +1,7 @@
 //! From any state to nothing left.
 
 use super::bench::{Bench, small, spec, vmid};
-use deploy_core::{Command, Family, LogEvent, Progress, Step};
+use deploy_core::{Command, Family, LogEvent, Progress, Step, VmRecord};
 use jiff::{SignedDuration, Timestamp};
 use proxmox_sim::{BackupConfig, ClusterConfig, Switch};
 use std::time::Duration;
@@ -17,14 +17,7 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     let record = bench.run(key).await;
     assert_eq!(record.numbered.vmid, vmid(1000));
     assert_eq!(bench.free(Family::V4).await, free - 1);
-    // The cluster counts whole seconds, from a whole second on: it may be two behind.
-    let ripe = || Timestamp::now() > record.created_at + SignedDuration::from_secs(2);
-    let ripens = async {
-        while !ripe() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), ripens).await.expect("a clock that goes");
+    cluster_is_past(&record).await;
     for (number, protected) in [(1000, false), (1000, true), (1050, false)] {
         let backup = backup(number, protected);
         bench.sim.switch(Switch::AddBackup { backup }).expect("a storage");
@@ -46,7 +39,18 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     assert_eq!((usage.held, usage.resting), (0, 1));
 }
 
-fn backup(vmid: u32, protected: bool) -> BackupConfig {
+/// Waits until what the cluster makes now counts as made after the order: it counts whole seconds, from a whole second on,
+/// and may be two behind.
+pub(super) async fn cluster_is_past(record: &VmRecord) {
+    let passes = async {
+        while Timestamp::now() <= record.created_at + SignedDuration::from_secs(2) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), passes).await.expect("a clock that goes");
+}
+
+pub(super) fn backup(vmid: u32, protected: bool) -> BackupConfig {
     BackupConfig { vmid, storage: "shared".to_owned(), node: String::new(), size: 1, protected }
 }
 
