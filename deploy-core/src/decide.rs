@@ -2,8 +2,8 @@
 
 use crate::{
     AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Look, Machine, NicSlot, NoteDown,
-    Obscured, Operation, Ownership, Progress, QueuedCommand, Remembered, RetryPolicy, Sighting, Step,
-    StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    Obscured, Operation, Ownership, Progress, QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Sighting,
+    Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
 };
 
@@ -80,9 +80,12 @@ fn look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
         Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
         Step::Starting => {
-            // Started: only what is waited for is still of interest, for as long as the guest boots.
-            let booting = Look::CONFIG.and(Look::POWER).and(Look::AGENT);
-            let look = if goal::was_started(record) { booting } else { rule.look };
+            let running = Look::CONFIG.and(Look::POWER);
+            // Once started, only what is waited for is still of interest, for as long as the guest boots.
+            let look = if goal::was_started(record) { running } else { running.and(Look::PENDING) };
+            // Not asked where nothing hangs on it: its right may be missing, and its silence costs the node.
+            let look =
+                if record.spec.ready_when == ReadyWhen::Running { look } else { look.and(Look::AGENT) };
             // A guest that stops again is started again, and must not be without its rules having been seen.
             if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
         }

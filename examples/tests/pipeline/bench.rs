@@ -123,7 +123,7 @@ impl Bench {
         };
         match tokio::time::timeout(Duration::from_secs(60), drive).await {
             Ok(record) => record,
-            Err(_) => panic!("not there after a minute:\n{}", self.log_text(key).await),
+            Err(elapsed) => panic!("not there after a minute ({elapsed}):\n{}", self.log_text(key).await),
         }
     }
 
@@ -163,7 +163,8 @@ impl Bench {
 
     pub(super) async fn log_text(&self, key: VmKey) -> String {
         let log = self.log(key).await;
-        log.iter().map(|e| format!("{:<30} {}x {}\n", e.line.step, e.times, e.line.event)).collect()
+        let lines = log.iter().map(|e| format!("{:<30} {}x {}", e.line.step, e.times, e.line.event));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// What a machine's configuration is, as PVE answers it.

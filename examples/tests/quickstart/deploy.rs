@@ -65,10 +65,46 @@ fn everything_can_be_taken_away_again() {
 fn what_needs_attention_is_told_in_words() {
     let desk = Desk::new();
     let demo = include_str!("../../orders.toml");
-    let orders = desk.file("orders.toml", &demo.replace("storage = \"shared\" }", "storage = \"nowhere\" }"));
+    let orders = desk.file("orders.toml", &demo.replace("macro = \"SSH\"", "macro = \"Nonsense\""));
     let ended = run(and(quickstart(["--patience", "0", "--orders"]), orders));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stdout.contains("store-1 needs attention: "), "{}", ended.stdout);
-    assert!(ended.stdout.contains("storage 'nowhere' does not exist"), "{}", ended.stdout);
-    assert!(ended.stderr.contains("3/15 clone"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("mail-1 needs attention: "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Nonsense"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("12/15 set_firewall"), "{}", ended.stderr);
+}
+
+#[test]
+fn orders_for_another_cluster_can_be_tried() {
+    let desk = Desk::new();
+    let demo = include_str!("../../orders.toml");
+    let theirs = [
+        ("pve", "ams"),
+        ("9000", "102"),
+        ("\"shared\"", "\"ceph\""),
+        ("vmbr1", "vmbr20"),
+        ("cores = 2", "cores = 12"),
+    ];
+    let text = theirs
+        .iter()
+        .fold(demo.to_owned(), |text, (from, to)| text.replace(from, to))
+        .replace("ams_", "pve_");
+    let orders = desk.file("orders.toml", &text);
+    // In a process of its own.
+    let command = and(and(and(quickstart(["--json", "--orders"]), orders), "--db"), desk.database());
+    let ended = run(command);
+    let document = ended.document();
+    assert!(
+        document["machines"].as_array().unwrap().iter().all(|machine| machine["attempts"] == 1),
+        "{document}"
+    );
+    assert_eq!(document["machines"][1]["node"], "ams3");
+    for part in [
+        "It has what the order file names: ",
+        "node ams1",
+        "template 102 of 2 GiB on ams1",
+        "storage ceph",
+        "bridge vmbr20",
+    ] {
+        assert!(ended.stderr.contains(part), "{part:?} is not in:\n{}", ended.stderr);
+    }
 }

@@ -135,3 +135,13 @@ fn settings_that_wait_on_a_stopped_machine_are_applied_by_another_call_and_not_w
     machine.pending = Some([].into());
     assert!(matches!(seen(&record, &machine), Decision::Submit(_, change) if *change == Change::Start));
 }
+
+#[test]
+fn the_agent_is_asked_only_where_something_hangs_on_it() {
+    for (ready_when, asked) in
+        [(ReadyWhen::Running, false), (ReadyWhen::Auto, true), (ReadyWhen::AgentAnswers, true)]
+    {
+        let record = at(Step::Starting, VmSpec { ready_when, ..plain() });
+        assert_eq!(query(&record).look.unwrap().covers(Look::AGENT), asked, "{ready_when:?}");
+    }
+}
