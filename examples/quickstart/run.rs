@@ -11,7 +11,7 @@ use crate::{
     progress::{self, Display},
     proof::{self, Left},
     report,
-    simulator::{self, Counters, Inspection, Simulator},
+    simulator::{Counters, Inspection, Simulator, Tried},
     watch::{Ended, Watch},
 };
 use anyhow::{Context as _, bail};
@@ -91,11 +91,11 @@ impl Prepared {
         if let Some(client) = &self.cluster {
             return Ok((client.clone(), None));
         }
-        let (name, faults) = (simulator::name(&self.orders), self.cli.faults.unwrap_or(0.0));
+        let (tried, faults) = (Tried::of(&self.orders), self.cli.faults.unwrap_or(0.0));
         let simulator = if self.cli.db.is_some() {
-            Simulator::beside(database, name, faults, fleet::living(store).await?).await?
+            Simulator::beside(database, &tried, faults, fleet::living(store).await?).await?
         } else {
-            Simulator::here(name, faults).await?
+            Simulator::here(&tried, faults).await?
         };
         Ok((access::of_simulator(&simulator)?, Some(simulator)))
     }
@@ -133,6 +133,10 @@ impl Run<'_> {
             Phase::Deploy => format!("Deploying {count} machines on {place}"),
             Phase::TakeAway => format!("{count} machines, ordered by an earlier run, on {place}"),
         });
+        let added = Tried::of(self.orders).added;
+        if self.cli.orders.is_some() && self.simulator.is_some() && !resumed && !added.is_empty() {
+            self.display.say(&format!("It has what the order file names: {}", added.join(", ")));
+        }
     }
 
     async fn all(&mut self, phase: Phase) -> anyhow::Result<Outcome> {

@@ -6,6 +6,7 @@
 
 use super::state_file::{Address, Files};
 use anyhow::{Context as _, bail};
+use proxmox_sim::ClusterConfig;
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt as _,
@@ -21,7 +22,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// The simulator of this database; a new one where none lives and nothing is lost by that.
 pub(super) fn find_or_spawn(
     files: &Files,
-    name: &str,
+    config: &ClusterConfig,
     faults: f64,
     living: usize,
 ) -> anyhow::Result<Address> {
@@ -31,7 +32,7 @@ pub(super) fn find_or_spawn(
         // While the lock is ours, so that it is not the file of a simulator that starts right now.
         files.remove_state()?;
         drop(free);
-        child = Some(spawn(files, name, faults)?);
+        child = Some(spawn(files, config, faults)?);
     }
     wait_for(files, child)
 }
@@ -56,7 +57,7 @@ fn check_nothing_is_lost(files: &Files, living: usize) -> anyhow::Result<()> {
 }
 
 /// Starts this program again, in a process group of its own (a Ctrl-C at the terminal is not meant for it).
-fn spawn(files: &Files, name: &str, faults: f64) -> anyhow::Result<Child> {
+fn spawn(files: &Files, config: &ClusterConfig, faults: f64) -> anyhow::Result<Child> {
     let log = File::create(&files.log).with_context(|| format!("{} cannot be made", files.log.display()))?;
     Command::new(std::env::current_exe()?)
         .arg("--serve-simulator")
@@ -64,7 +65,7 @@ fn spawn(files: &Files, name: &str, faults: f64) -> anyhow::Result<Child> {
         .arg(&files.database)
         .arg("--faults")
         .arg(faults.to_string())
-        .env(super::serve::NAME, name)
+        .env(super::serve::CONFIG, serde_json::to_string(config)?)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -1,14 +1,15 @@
 //! The simulated cluster: in this process, or in one of its own that outlives this one.
 
 mod beside;
+mod config;
 mod inspect;
 mod serve;
 mod state_file;
 
+pub(crate) use config::Tried;
 pub(crate) use inspect::{Counters, Inspection};
 pub(crate) use serve::serve;
 
-use crate::orders::Orders;
 use anyhow::Context as _;
 use proxmox_sim::{ClusterConfig, Faults, Running, Server, ServerOptions};
 use state_file::Files;
@@ -31,8 +32,8 @@ enum Place {
 
 impl Simulator {
     /// A cluster in this process.
-    pub(crate) async fn here(name: &str, faults: f64) -> anyhow::Result<Self> {
-        let running = start(name, faults).await?;
+    pub(crate) async fn here(tried: &Tried, faults: f64) -> anyhow::Result<Self> {
+        let running = start(tried.config.clone(), faults).await?;
         Ok(Self { address: Address::of(&running), place: Place::Here(running) })
     }
 
@@ -40,14 +41,14 @@ impl Simulator {
     /// the number of machines in the database; they would be nowhere in a new cluster.
     pub(crate) async fn beside(
         database: &Path,
-        name: &str,
+        tried: &Tried,
         faults: f64,
         living: usize,
     ) -> anyhow::Result<Self> {
         let files = Files::of(database);
-        let (begin, name) = (files.clone(), name.to_owned());
+        let (begin, config) = (files.clone(), tried.config.clone());
         let address =
-            tokio::task::spawn_blocking(move || beside::find_or_spawn(&begin, &name, faults, living))
+            tokio::task::spawn_blocking(move || beside::find_or_spawn(&begin, &config, faults, living))
                 .await??;
         let simulator = Self { address, place: Place::Beside(files) };
         simulator.set_faults(faults).await?;
@@ -81,18 +82,8 @@ impl Simulator {
     }
 }
 
-/// Serves the demonstration cluster under this name, on a free port of this machine, over HTTPS.
-async fn start(name: &str, faults: f64) -> anyhow::Result<Running> {
-    let config = ClusterConfig {
-        name: name.to_owned(),
-        pools: vec!["demo".to_owned()],
-        faults: Faults::at_rate(faults),
-        ..ClusterConfig::demo()
-    };
+/// Serves a cluster on a free port of this machine, over HTTPS.
+async fn start(config: ClusterConfig, faults: f64) -> anyhow::Result<Running> {
+    let config = ClusterConfig { faults: Faults::at_rate(faults), ..config };
     Server::start(config, ServerOptions::default()).await.context("the simulated cluster cannot be started")
-}
-
-/// The name of the cluster that is simulated for these orders.
-pub(crate) fn name(orders: &Orders) -> &str {
-    orders.cluster.name.as_str()
 }

@@ -5,8 +5,8 @@ use anyhow::Context as _;
 use std::{path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The environment variable with the cluster's name.
-pub(super) const NAME: &str = "QUICKSTART_SIMULATOR_NAME";
+/// The environment variable with the cluster's configuration, as JSON.
+pub(super) const CONFIG: &str = "QUICKSTART_SIMULATOR";
 
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -17,8 +17,8 @@ pub(crate) async fn serve(database: &Path, faults: f64) -> anyhow::Result<()> {
     let Some(_lock) = files.try_lock()? else { return Ok(()) };
     // The terminal that it was started from may be closed.
     let _hangup = signal(SignalKind::hangup())?;
-    let name = std::env::var(NAME).unwrap_or_else(|_| "demo".to_owned());
-    let running = super::start(&name, faults).await?;
+    let config = std::env::var(CONFIG).with_context(|| format!("{CONFIG} is missing"))?;
+    let running = super::start(serde_json::from_str(&config).context(CONFIG)?, faults).await?;
     let address = Address::of(&running);
     files.write(&address).with_context(|| format!("{} cannot be written", files.state.display()))?;
     while files.read().as_ref() == Some(&address) {
