@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let hypervisor = Proxmox::new().with_cluster("ams1".parse()?, client);
 
-    // The worker does the work, here or in a process of its own; the front door is what a panel talks to.
+    // The worker does the work, in this process as the store is SQLite; the front door is what a panel talks to.
     let worker = Worker::new(Arc::new(hypervisor), Arc::new(pools.clone()), store.clone()).start();
     let panel = Deployments::new(store, Arc::new(SystemClock), Arc::new(SystemEntropy))
         .with_doorbell(worker.doorbell());
