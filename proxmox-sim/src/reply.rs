@@ -25,6 +25,20 @@ impl Reply {
         Self { status: 200, reason: "OK".to_owned(), body: Some(body) }
     }
 
+    /// The form under `/api2/extjs`: 200, with the status in the body. What has no body stays.
+    pub(crate) fn wrapped(mut self) -> Self {
+        let Some(Value::Object(body)) = &mut self.body else {
+            return self;
+        };
+        body.insert("success".to_owned(), json!(u8::from(self.status == 200)));
+        if self.status != 200 {
+            body.insert("status".to_owned(), json!(self.status.to_string()));
+        }
+        self.status = 200;
+        "OK".clone_into(&mut self.reason);
+        self
+    }
+
     pub(crate) fn bare(status: u16, reason: &str) -> Self {
         Self { status, reason: reason.to_owned(), body: None }
     }

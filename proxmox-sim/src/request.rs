@@ -86,8 +86,13 @@ impl Request {
     /// The path below `/api2/json`, decoded; `None` for any other path.
     pub(crate) fn api_path(&self) -> Option<String> {
         let path = percent_decode_str(&self.path).decode_utf8_lossy().into_owned();
-        let rest = path.strip_prefix("/api2/json")?;
+        let rest = path.strip_prefix("/api2/json").or_else(|| path.strip_prefix("/api2/extjs"))?;
         Some(rest.to_owned())
+    }
+
+    /// Whether the answer is to be 200 always, with the real status in its body.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.path.starts_with("/api2/extjs/")
     }
 
     pub(crate) fn parameters(&self) -> Result<BTreeMap<String, Parameter>, Refusal> {

@@ -129,7 +129,7 @@ fn machine(world: &World, call: &Call, vmid: u32) -> Option<Value> {
 /// The same without its pool, for the pool itself.
 pub(super) fn member(world: &World, vmid: u32) -> Option<Value> {
     let machine = world.machines.get(&vmid)?;
-    let mut row = match world.statistics.get(vmid) {
+    let mut row = match world.statistics.get(vmid, world.now) {
         None => json!({"status": "unknown"}),
         Some(statistic) => figures(world, statistic),
     };

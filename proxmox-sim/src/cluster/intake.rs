@@ -23,7 +23,7 @@ impl Cluster {
         self.counters.request(&request.method, endpoint.map_or("unknown", |e| e.path.as_str()));
         let journal = self.journal.add(self.world.now, &request);
         let call = CallId(journal);
-        self.waiting.insert(call, Waiting { journal, lost: false });
+        self.waiting.insert(call, Waiting { journal, lost: false, wrapped: request.is_wrapped() });
 
         let changes = request.method != "GET" && endpoint.is_some_and(|e| !e.anyone);
         let fault = if endpoint.is_some() { self.faults.draw(changes) } else { None };

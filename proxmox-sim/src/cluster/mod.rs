@@ -78,6 +78,8 @@ struct Waiting {
     journal: u64,
     /// The answer will be lost on the way.
     lost: bool,
+    /// The answer is wanted in the form that the web interface uses.
+    wrapped: bool,
 }
 
 #[derive(Debug)]
@@ -122,11 +124,11 @@ impl Cluster {
     pub fn advance(&mut self, now: Time) {
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((time, _), event) = entry.remove_entry();
-            self.world.statistics.refresh(time, &self.world.machines);
+            self.world.statistics.refresh(time, &self.world.machines, &self.world.nodes);
             self.world.now = self.world.now.max(time);
             self.happen(event);
         }
-        self.world.statistics.refresh(now, &self.world.machines);
+        self.world.statistics.refresh(now, &self.world.machines, &self.world.nodes);
         self.world.now = self.world.now.max(now);
     }
 
@@ -225,6 +227,7 @@ impl Cluster {
     }
 
     fn answer(&mut self, waiting: Waiting, reply: Reply) -> Answer {
+        let reply = if waiting.wrapped { reply.wrapped() } else { reply };
         let status = if waiting.lost { 0 } else { reply.status };
         self.journal.answered(waiting.journal, status);
         let held_back = if reply.status == 401 { self.unauthorized_delay } else { Time::ZERO };

@@ -33,6 +33,10 @@ pub(crate) struct CloneMachine {
     pub(super) made: Vec<String>,
     /// Time for each drive.
     share: Duration,
+    /// The same for what is done quickly also in a full clone: the cloud-init drive, the first file.
+    quick: Duration,
+    /// The drive that is being made is such a one.
+    small: bool,
     /// The storage that is locked at the moment.
     locked: Option<Flock>,
     /// The new id is ours.
@@ -69,6 +73,8 @@ impl CloneMachine {
             drives: Vec::new(),
             made: Vec::new(),
             share: Duration::ZERO,
+            quick: Duration::ZERO,
+            small: false,
             locked: None,
             reserved: false,
         }
@@ -106,9 +112,15 @@ impl CloneMachine {
             .map(|(slot, drive)| (slot.to_owned(), drive))
             .collect();
         self.drives.reverse();
-        let parts = u32::try_from(self.drives.len()).unwrap_or(1) + 1;
+        let count = |n: usize| u32::try_from(n).unwrap_or(1);
+        let parts = count(self.drives.len()) + 1;
+        let large = count(self.drives.iter().filter(|(_, drive)| !drive.is_cloud_init()).count());
         let seconds = if self.full { world.durations.clone_full } else { world.durations.clone_linked };
-        self.share = world.lasting(seconds) / parts;
+        let whole = world.lasting(seconds);
+        let linked = world.durations.scaled(world.durations.clone_linked, 0.5);
+        self.quick = if self.full { whole.min(linked) } else { whole } / parts;
+        // The disks share what the quick parts leave.
+        self.share = whole.saturating_sub(self.quick * (parts - large)) / large.max(1);
         Ok(())
     }
 
@@ -183,12 +195,12 @@ impl Work for CloneMachine {
                 }
                 attempt!(self.make_plan(bench.world));
                 self.progress = Progress::Reserve;
-                Step::After(self.share / 4)
+                Step::After(self.quick / 4)
             }
             Progress::Reserve => {
                 attempt!(self.reserve(bench.world));
                 self.progress = if self.drives.is_empty() { Progress::Finish } else { Progress::Lock };
-                Step::After(self.share / 4)
+                Step::After(self.quick / 4)
             }
             Progress::Lock => {
                 self.progress = Progress::Make;
@@ -196,6 +208,7 @@ impl Work for CloneMachine {
             }
             Progress::Make => {
                 let lock = self.next_lock(bench.world);
+                self.small = self.drives.last().is_some_and(|(_, drive)| drive.is_cloud_init());
                 if let Some((slot, drive)) = self.drives.pop()
                     && let Err(text) = self.make_volume(bench, &slot, &drive)
                 {
@@ -213,7 +226,8 @@ impl Work for CloneMachine {
                 // Shown to others once its data are there, which the next step is for.
                 self.progress = Progress::Finish;
                 let seconds = bench.world.durations.storage_lock;
-                let rest = self.share.saturating_sub(bench.world.lasting(seconds));
+                let share = if self.small { self.quick } else { self.share };
+                let rest = share.saturating_sub(bench.world.lasting(seconds));
                 Step::After(rest.max(self.copy_time(bench.world)))
             }
             Progress::Finish => {

@@ -49,7 +49,7 @@ impl World {
         for backup in &config.backups {
             world.add_backup(backup.vmid, &backup.storage, &backup.node, backup.size, backup.protected);
         }
-        world.statistics.refresh(world.now, &world.machines);
+        world.statistics.refresh(world.now, &world.machines, &world.nodes);
         world
     }
 

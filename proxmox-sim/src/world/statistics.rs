@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Node;
 use super::machine::Machine;
 
 /// One machine as last broadcast.
@@ -15,6 +16,8 @@ pub(crate) struct Statistic {
     pub(crate) cpus: u64,
     pub(crate) memory: u64,
     pub(crate) disk: u64,
+    /// When it was broadcast.
+    at: Duration,
 }
 
 /// The last broadcast. Rows of machines that are gone stay: a number that is used again shows the
@@ -27,25 +30,37 @@ pub(crate) struct Statistics {
 
 /// Time between two broadcasts.
 const ROUND: u64 = 10;
+/// Older values are dropped: those of a node that is down.
+const LIFE: Duration = Duration::from_secs(300);
 
 impl Statistics {
     /// Takes a new picture when a round has begun since the last one.
-    pub(crate) fn refresh(&mut self, until: Duration, machines: &BTreeMap<u32, Machine>) {
+    /// A node that is down broadcasts nothing.
+    pub(crate) fn refresh(
+        &mut self,
+        until: Duration,
+        machines: &BTreeMap<u32, Machine>,
+        nodes: &BTreeMap<String, Node>,
+    ) {
         let round = until.as_secs() / ROUND;
         if self.round.is_some_and(|last| last >= round) {
             return;
         }
         self.round = Some(round);
-        self.rows = machines.iter().map(|(vmid, machine)| (*vmid, Statistic::of(machine))).collect();
+        let silent = |machine: &Machine| nodes.get(&machine.node).is_some_and(|node| !node.online);
+        self.rows.retain(|vmid, _| machines.get(vmid).is_some_and(silent));
+        let heard = machines.iter().filter(|(_, machine)| !silent(machine));
+        self.rows.extend(heard.map(|(vmid, machine)| (*vmid, Statistic::of(machine, until))));
     }
 
-    pub(crate) fn get(&self, vmid: u32) -> Option<&Statistic> {
-        self.rows.get(&vmid)
+    /// What is known of a machine now.
+    pub(crate) fn get(&self, vmid: u32, now: Duration) -> Option<&Statistic> {
+        self.rows.get(&vmid).filter(|row| now.saturating_sub(row.at) <= LIFE)
     }
 }
 
 impl Statistic {
-    pub(crate) fn of(machine: &Machine) -> Self {
+    fn of(machine: &Machine, at: Duration) -> Self {
         Self {
             name: machine.name(),
             status: if machine.running.is_some() { "running" } else { "stopped" },
@@ -54,6 +69,7 @@ impl Statistic {
             cpus: machine.cpus(),
             memory: machine.memory_bytes(),
             disk: machine.disk_bytes(),
+            at,
         }
     }
 }

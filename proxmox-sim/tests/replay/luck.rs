@@ -27,7 +27,10 @@ pub(crate) fn order(rows: &[Row], n: usize) -> Option<Vec<String>> {
         // What is brought into another form is not compared.
         found.is_some_and(|found| text(&found) == text(sent) || text(sent).contains([',', ' ']))
     };
-    if waiting.is_none() && (after.is_none() || row.status == Some(200)) {
+    let status = rows[n + 1..].iter().take(2).find(|later| later.case == format!("{}/task-status", row.case));
+    let exit = status.and_then(Row::answer).map(|answer| answer["data"]["exitstatus"].clone());
+    let worked = row.status == Some(200) && exit.is_none_or(|exit| exit == "OK");
+    if worked || (waiting.is_none() && after.is_none()) {
         return None;
     }
     let (written, rest): (Vec<&Pair>, Vec<&Pair>) =
@@ -37,8 +40,8 @@ pub(crate) fn order(rows: &[Row], n: usize) -> Option<Vec<String>> {
     }
     let mut written: Vec<String> = written.iter().map(|(name, _)| name.clone()).collect();
     let mut rest: Vec<String> = rest.iter().map(|(name, _)| name.clone()).collect();
-    // What failed came next; only drives can fail.
-    rest.sort_by_key(|name| !name.starts_with("scsi"));
+    // What failed came next; only drives can fail, and it was the additional one.
+    rest.sort_by_key(|name| (!name.starts_with("scsi"), std::cmp::Reverse(name.clone())));
     written.extend(rest);
     Some(written)
 }

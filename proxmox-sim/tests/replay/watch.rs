@@ -8,7 +8,7 @@ use proxmox_sim::{Cluster, Handled, Reply, Request};
 use crate::rows::Row;
 
 /// How often is looked.
-const PERIOD: Duration = Duration::from_millis(10);
+const PERIOD: Duration = Duration::from_millis(20);
 
 /// The looks of a script, by name of the look.
 type Looks = BTreeMap<String, (Request, Vec<Reply>)>;
