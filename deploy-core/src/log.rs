@@ -48,6 +48,7 @@ impl LogEntry {
 /// What happened. Texts never contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LogEvent {
     /// The order was written down.
     Ordered,

@@ -8,6 +8,7 @@ use std::{fmt, str::FromStr};
 /// rest. A new operation is a variant, a name and such a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Operation {
     /// From an order to a ready machine.
     Create,

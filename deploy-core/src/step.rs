@@ -10,6 +10,7 @@ macro_rules! steps {
         /// What is due on a machine. The names are the same on the wire, in the database, in the log and in the panel.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
+        #[non_exhaustive]
         pub enum Step {
             $($(#[$doc])* $variant,)*
         }

@@ -165,6 +165,7 @@ pub struct NicSpec {
 /// What it takes to call a machine ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ReadyWhen {
     /// The guest agent answers if the template has one switched on, else the machine runs.
     #[default]

@@ -71,7 +71,7 @@ impl Display for Lines {
                     sent.push(change.clone());
                 }
             }
-            LogEvent::Ordered | LogEvent::Began | LogEvent::Noted { .. } | LogEvent::Waiting { .. } => {}
+            _ => {}
         }
     }
 

@@ -80,11 +80,7 @@ fn line(entry: &LogEntry, since: Timestamp) -> String {
         LogEvent::Done { .. } => style(text).green(),
         LogEvent::Failed { .. } => style(text).yellow(),
         LogEvent::Attention { .. } => style(text).red(),
-        LogEvent::Ordered
-        | LogEvent::Began
-        | LogEvent::Sent { .. }
-        | LogEvent::Noted { .. }
-        | LogEvent::Waiting { .. } => style(text),
+        _ => style(text),
     };
     format!("  {:>7} {:<29} {text}", style(format!("{seconds:.2}s")).dim(), entry.line.step.as_str())
 }
