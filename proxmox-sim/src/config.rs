@@ -147,7 +147,8 @@ impl TokenConfig {
     }
 }
 
-/// Privileges on a path and on everything below it.
+/// Privileges on a path and on everything below it. As with roles, what is granted on a deeper path
+/// takes the place of what comes from above.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {

@@ -5,6 +5,10 @@
 //! half-written while a clone is under way. And it can be made to lose requests and answers, fail
 //! tasks and switch nodes off, all from a seed.
 //!
+//! How close it comes is measured: the test `replay` sends recorded exchanges of real servers (8.4 and
+//! 9.2) and compares every answer. Not imitated are consoles, uploads, containers, the three workers of
+//! a node's daemon that slow calls block, and the two `Connection` headers of a proxied write.
+//!
 //! - [`Cluster`] is the cluster itself, without any IO: time comes in as an argument.
 //! - [`Server`] puts a cluster behind HTTPS, with a certificate of its own.
 //! - The binary `proxmox-sim` is that server as a process.

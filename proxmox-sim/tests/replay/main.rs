@@ -37,8 +37,8 @@ fn own_cases() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replay/own.jsonl");
     for version in [Version::V8_4, Version::V9_2] {
         let rows = rows::read(&file);
-        let played = player::Player::new(version, true).play(&rows);
-        let report = verdict::judge(version, &rows, &played);
+        let mut played = player::Player::new(version, true).play(&rows);
+        let report = verdict::judge(version, &rows, &mut played);
         assert!(report.share() > 99.9, "{version:?}: {report}");
     }
 }
@@ -67,7 +67,8 @@ fn replay() {
 /// Plays one recording and returns the share that agrees.
 fn one(version: Version, name: &str, file: &Path, lives: bool, out: Option<&mut std::fs::File>) -> f64 {
     let rows = rows::read(file);
-    let played = player::Player::new(version, lives).play(&rows);
+    let mut played = player::Player::new(version, lives).play(&rows);
+    let report = verdict::judge(version, &rows, &mut played);
     if let Some(out) = out {
         for (n, reply) in &played.replies {
             let row = &rows[*n];
@@ -78,7 +79,6 @@ fn one(version: Version, name: &str, file: &Path, lives: bool, out: Option<&mut 
             writeln!(out, "{line}").expect("a file that can be written");
         }
     }
-    let report = verdict::judge(version, &rows, &played);
     println!("{}: {report}", file.file_stem().unwrap_or_default().display());
     report.share()
 }

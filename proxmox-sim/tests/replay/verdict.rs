@@ -10,7 +10,9 @@ use crate::report::Report;
 use crate::rows::Row;
 use crate::{meant, offered};
 
-pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
+/// Judges every row that counts. The answers that the looks of a watch were held against join the
+/// others.
+pub(crate) fn judge(version: Version, rows: &[Row], played: &mut Played) -> Report {
     let mut report = Report::default();
     // How far each watch has been followed.
     let mut follow: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -21,7 +23,9 @@ pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
         let found = match (row.watch(), played.replies.get(&n)) {
             (Some((script, look)), _) => {
                 let at = follow.entry((script.to_owned(), look.to_owned())).or_default();
-                followed(row, played.seen.seen(script, look), at)
+                let (found, reply) = followed(row, played.seen.seen(script, look), at);
+                played.replies.extend(reply.map(|reply| (n, reply)));
+                found
             }
             (None, Some(reply)) => differences(row, reply),
             (None, None) => vec!["not sent".to_owned()],
@@ -32,17 +36,20 @@ pub(crate) fn judge(version: Version, rows: &[Row], played: &Played) -> Report {
 }
 
 /// Only the order of distinct answers counts: the next one that agrees is the one that was seen.
-fn followed(row: &Row, seen: &[Reply], at: &mut usize) -> Vec<String> {
-    let mut nearest: Option<Vec<String>> = None;
+fn followed(row: &Row, seen: &[Reply], at: &mut usize) -> (Vec<String>, Option<Reply>) {
+    let mut nearest: Option<(Vec<String>, &Reply)> = None;
     for (n, reply) in seen.iter().enumerate().skip(at.saturating_sub(1)) {
         let found = differences(row, reply);
         if found.is_empty() {
             *at = n + 1;
-            return found;
+            return (found, Some(reply.clone()));
         }
-        if nearest.as_ref().is_none_or(|nearest| found.len() < nearest.len()) {
-            nearest = Some(found);
+        if nearest.as_ref().is_none_or(|(nearest, _)| found.len() < nearest.len()) {
+            nearest = Some((found, reply));
         }
     }
-    nearest.unwrap_or_else(|| vec!["never seen".to_owned()])
+    match nearest {
+        Some((found, reply)) => (found, Some(reply.clone())),
+        None => (vec!["never seen".to_owned()], None),
+    }
 }
