@@ -7,7 +7,9 @@ use super::{
     problem::Problem,
     spec,
 };
-use deploy_core::{ClusterSettings, Entropy, Invalid, NameParts, PasswordHash, VmidRange};
+use deploy_core::{
+    ClusterSettings, Entropy, ExternalRef, Invalid, Numbered, PasswordHash, VmSpec, Vmid, VmidRange,
+};
 use deploy_worker::SystemEntropy;
 use jiff::SignedDuration;
 use secrecy::SecretString;
@@ -80,20 +82,33 @@ fn order(
         let field = invalid.field.replace(".addressing.", ".");
         Problem::new(machine.span(), Invalid { field, ..invalid })
     })?;
-    // With the longest number: what a name pattern gives for this machine must be a DNS name with any.
-    let vmid = cluster.map_or(deploy_core::Vmid::MAX, |cluster| cluster.vmids.last());
-    let parts = NameParts { vmid, reference: &reference, cluster: name, node: &spec.node };
-    for (key, pattern) in [("domain", &wishes.domain), ("pve_name", &wishes.pve_name)] {
-        if let Some(pattern) = pattern {
-            let wrong =
-                |invalid: Invalid| Problem::new(pattern.span(), Invalid { field: key.to_owned(), ..invalid });
-            pattern.get_ref().resolve(parts).map_err(wrong)?;
-        }
-    }
+    names(&spec, &reference, &wishes, machine, cluster)?;
     if let Some(cloud_init) = &mut spec.cloud_init {
         cloud_init.password = password(&wishes)?;
     }
     Ok(Order { reference, spec })
+}
+
+/// Whether the name patterns give names with any number that the machine may get: the last is the longest, and a name that is
+/// right with the first and the last does not hang on one number.
+fn names(
+    spec: &VmSpec,
+    reference: &ExternalRef,
+    wishes: &Package,
+    machine: &Spanned<Machine>,
+    cluster: Option<&ClusterSettings>,
+) -> Result<(), Problem> {
+    let vmids = cluster.map_or([Vmid::MAX; 2], |cluster| [cluster.vmids.last(), cluster.vmids.first()]);
+    for vmid in vmids {
+        Numbered::resolve(spec, reference, vmid).map_err(|invalid| {
+            let is_pve_name = invalid.field.starts_with("pve_name");
+            let (key, pattern) =
+                if is_pve_name { ("pve_name", &wishes.pve_name) } else { ("domain", &wishes.domain) };
+            let place = pattern.as_ref().map_or_else(|| machine.span(), Spanned::span);
+            Problem::new(place, Invalid { field: key.to_owned(), ..invalid })
+        })?;
+    }
+    Ok(())
 }
 
 /// The hash of the password, with a salt of its own for each machine.

@@ -299,6 +299,16 @@ fn machines_must_make_sense() {
         "first = 1000, last = 1002",
         &["3 numbers are too few for 4 machines"],
     );
+    for pve_name in ["{reference}-{vmid}", "store-2"] {
+        refused(
+            "pve_name = \"{reference}\"",
+            &format!("pve_name = \"{pve_name}\""),
+            &[
+                ":12: machines[1] (store-1): pve_name: ",
+                "is not valid: the domain (store-1.example.net) or its first label",
+            ],
+        );
+    }
     let long = format!("reference = \"{}\"", "a".repeat(64));
     refused("reference = \"web-1\"", &long, &["domain", "a DNS name: labels of 1 to 63"]);
     refused(

@@ -14,7 +14,8 @@ pub(crate) struct Tried {
 impl Tried {
     /// The cluster for these orders.
     pub(crate) fn of(orders: &Orders) -> Self {
-        let mut config = ClusterConfig { name: orders.cluster.name.to_string(), ..ClusterConfig::demo() };
+        let (name, pools) = (orders.cluster.name.to_string(), vec!["demo".to_owned()]);
+        let mut config = ClusterConfig { name, pools, ..ClusterConfig::demo() };
         // Ours must not be in the way of numbers that the file gives to machines.
         let ours = orders.cluster.vmids.first().get()..=orders.cluster.vmids.last().get();
         config.templates.retain(|template| !ours.contains(&template.vmid));
@@ -102,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn the_demonstration_needs_nothing_but_its_resource_pool() {
-        assert_eq!(added(&[]), ["resource pool demo"]);
+    fn the_demonstration_lacks_nothing() {
+        assert_eq!(added(&[]), [""; 0]);
     }
 
     #[test]
@@ -112,11 +113,12 @@ mod tests {
             ("node = \"pve1\"", "node = \"ams1\""),
             ("storage = \"shared\"", "storage = \"local\""),
             ("\"vmbr1\"", "\"vmbr7\""),
+            ("pve_pool = \"demo\"", "pve_pool = \"gold\""),
         ];
         let expected = [
             "node ams1",
             "template 9000 of 2 GiB on ams1",
-            "resource pool demo",
+            "resource pool gold",
             "storage local",
             "bridge vmbr7",
         ];
