@@ -1,0 +1,178 @@
+//! Store and pool as one worker reaches them: watched, and with bugs planted on the way.
+
+use crate::wire::{Planted, Yield};
+use async_trait::async_trait;
+use deploy_core::*;
+use deploy_testkit::{MemoryStore, world::World};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+/// A change whose intent was written down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    pub(crate) kind: ChangeKind,
+    pub(crate) at: Timestamp,
+    /// How many changes had arrived before.
+    pub(crate) before: u64,
+}
+
+/// A store that yields before and after each call has its effect, and sees who writes.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    pub(crate) store: MemoryStore,
+    pub(crate) world: Arc<World>,
+    pub(crate) planted: Option<Planted>,
+    /// Who may write.
+    pub(crate) holder: Arc<Mutex<Option<Lease>>>,
+    /// What must never happen, in words.
+    pub(crate) violations: Arc<Mutex<Vec<String>>>,
+    /// This worker's last intent.
+    pub(crate) sending: Arc<Mutex<Option<Sending>>>,
+}
+
+impl Ledger {
+    /// Only the holder of the lease gets anything done.
+    fn watch<T, E>(&self, what: &str, lease: &Lease, outcome: &Result<T, E>) {
+        if outcome.is_ok() && *self.holder.lock().unwrap() != Some(*lease) {
+            self.violations.lock().unwrap().push(format!("{what} by a worker that lost its machine"));
+        }
+    }
+
+    /// The lease with which a store that does not fence would let anybody in.
+    fn lease_for(&self, lease: &Lease, bug: Planted) -> Lease {
+        let holder = *self.holder.lock().unwrap();
+        holder.filter(|_| self.planted == Some(bug)).unwrap_or(*lease)
+    }
+
+    async fn commit_once(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
+        let outside = Commit { log: commit.log.clone(), notice: commit.notice.clone(), ..Commit::default() };
+        let outcome = self.store.commit(&self.lease_for(lease, Planted::UnfencedCommits), commit).await;
+        let holder = *self.holder.lock().unwrap();
+        if let (Err(CommitError::Fenced), Some(Planted::LogOutside), Some(holder)) =
+            (&outcome, self.planted, holder)
+        {
+            let _ = self.store.commit(&holder, outside).await;
+        }
+        outcome
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Ledger {
+    async fn heartbeat(&self, worker: &WorkerInfo, alive_for: SignedDuration) -> Result<(), CommitError> {
+        self.store.heartbeat(worker, alive_for).await
+    }
+
+    async fn retire(&self, worker: WorkerId) -> Result<(), StoreError> {
+        self.store.retire(worker).await
+    }
+
+    async fn claim(&self, worker: WorkerId, limit: usize) -> Result<Vec<Leased>, StoreError> {
+        self.store.claim(worker, limit).await
+    }
+
+    async fn reload(&self, lease: &Lease) -> Result<VmRecord, CommitError> {
+        Yield::default().await;
+        let outcome = self.store.reload(lease).await;
+        Yield::default().await;
+        outcome
+    }
+
+    async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
+        Yield::default().await;
+        if let Some(Progress::Intended { change, at }) = &commit.progress {
+            let before = self.world.with(|cluster| cluster.counters.changes);
+            *self.sending.lock().unwrap() = Some(Sending { kind: change.kind, at: *at, before });
+        }
+        let outcome = self.commit_once(lease, commit).await;
+        self.watch("a commit", lease, &outcome);
+        Yield::default().await;
+        outcome
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CommitError> {
+        Yield::default().await;
+        let outcome = self.store.release(lease).await;
+        self.watch("a release", lease, &outcome);
+        Yield::default().await;
+        outcome
+    }
+
+    async fn renumber(&self, lease: &Lease, taken: Vmid) -> Result<Vmid, RenumberError> {
+        Yield::default().await;
+        let outcome = self.store.renumber(lease, taken).await;
+        self.watch("another number taken", lease, &outcome);
+        Yield::default().await;
+        outcome
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.store.sweep().await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_due().await
+    }
+
+    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.store.notices(limit).await
+    }
+
+    async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {
+        self.store.delivered(id).await
+    }
+}
+
+#[async_trait]
+impl IpPool for Ledger {
+    async fn assign(
+        &self,
+        lease: &Lease,
+        requests: &[AddressRequest],
+    ) -> Result<Vec<Assignment>, AssignError> {
+        let want = |request: &AddressRequest| Want {
+            nic: request.nic,
+            family: request.family,
+            count: request.count,
+            pools: request.pools.clone(),
+        };
+        let wants: Vec<Want> = requests.iter().map(want).collect();
+        Yield::default().await;
+        let outcome = self.store.take(&self.lease_for(lease, Planted::UnfencedPool), &wants).await;
+        self.watch("addresses taken", lease, &outcome);
+        Yield::default().await;
+        match outcome {
+            Ok(held) => Ok(held.into_iter().map(assignment).collect()),
+            Err(TakeError::Fenced) => Err(AssignError::Fenced),
+            Err(TakeError::Store(error)) => Err(AssignError::Store(error)),
+            Err(error @ TakeError::Exhausted { .. }) => {
+                Err(AssignError::Refused { class: ErrorClass::Exhausted, message: error.to_string() })
+            }
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<Vec<IpAddr>, AssignError> {
+        Yield::default().await;
+        let outcome = self.store.give_back(&self.lease_for(lease, Planted::UnfencedPool)).await;
+        self.watch("addresses given back", lease, &outcome);
+        let left = self.world.with(|cluster| cluster.marked(OwnerMark(lease.key)));
+        if outcome.is_ok() && !left.is_empty() {
+            let why = format!("addresses given back while there still was {left:?}");
+            self.violations.lock().unwrap().push(why);
+        }
+        Yield::default().await;
+        Ok(outcome?.into_iter().map(|held| held.address).collect())
+    }
+}
+
+fn assignment(held: HeldAddress) -> Assignment {
+    let HeldAddress { nic, address, pool } = held;
+    let (prefix_len, gateway) = match Family::of(address) {
+        Family::V4 => (24, "192.0.2.1"),
+        Family::V6 => (64, "2001:db8::1"),
+    };
+    Assignment { nic, address, prefix_len, gateway: gateway.parse().ok(), resolvers: Vec::new(), pool }
+}

@@ -1,0 +1,155 @@
+//! A cluster, a store and one order, and the workers that come and go.
+
+use crate::{
+    driver::{Driver, End},
+    ledger::Ledger,
+    scenario::{Scenario, Start},
+    wire::Wire,
+};
+use deploy_core::*;
+use deploy_testkit::{
+    ManualClock, MemoryStore, sample,
+    world::{LookFault, ModelMachine, World},
+};
+use jiff::SignedDuration;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// So long a worker lives after its last heartbeat.
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(30);
+
+pub(crate) struct Stage<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) world: Arc<World>,
+    pub(crate) ledger: Ledger,
+    workers: u32,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(scenario: &'a Scenario) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let world = Arc::new(World::new(clock.clone()));
+        world.with(|cluster| scenario.set_up(cluster));
+        let store = MemoryStore::new(clock.clone());
+        now(store.put_cluster(&sample::cluster(100, 199))).unwrap();
+        for (name, prefix_len, range) in POOLS {
+            let range = sample::range(range.0, range.1);
+            let mut pool = sample::pool(name, prefix_len, &[range]);
+            pool.vlan = None;
+            now(store.put_pool(&pool, &[range])).unwrap();
+        }
+        now(store.create(&sample::order_of(1, scenario.spec.clone()))).unwrap();
+        let ledger = Ledger {
+            store,
+            world: world.clone(),
+            planted: None,
+            holder: Arc::default(),
+            violations: Arc::default(),
+            sending: Arc::default(),
+        };
+        let mut stage = Self { scenario, clock, world, ledger, workers: 0 };
+        stage.begin();
+        stage.ledger.planted = scenario.planted;
+        stage
+    }
+
+    /// Brings the order to where the scenario starts.
+    fn begin(&mut self) {
+        match self.scenario.start {
+            Start::Order => {}
+            Start::Ready => {
+                assert_eq!(self.worker().finish().1, End::Rest);
+                let vmid = self.record().numbered.vmid;
+                self.world.with(|cluster| {
+                    let machine = cluster.machines.get_mut(&vmid).unwrap();
+                    machine.config.protected = true;
+                    machine.backups = [("kept", true), ("gone", false)].map(|b| self.backup(b)).into();
+                });
+                self.terminate();
+            }
+            Start::Cloning => {
+                let mut worker = self.worker();
+                let clones = |machine: &ModelMachine| machine.lock.is_some();
+                while !self.world.with(|cluster| cluster.machines.values().any(clones)) {
+                    assert_eq!(worker.poll(1), None);
+                }
+                drop(worker);
+                self.lose_lease();
+                self.terminate();
+            }
+        }
+        if self.scenario.looks_fail {
+            let looks = [None, None, Some(LookFault::Unreachable)];
+            self.world.with(|cluster| cluster.faults.looks.extend(looks.iter().cycle().take(300).copied()));
+        }
+    }
+
+    fn backup(&self, (volume, protected): (&str, bool)) -> Backup {
+        Backup {
+            node: self.scenario.spec.node.clone(),
+            storage: sample::parsed("backup"),
+            volume: volume.to_owned(),
+            protected,
+            size: None,
+            made_at: Some(self.clock.now()),
+        }
+    }
+
+    /// A fresh worker claims the machine, once it is due.
+    pub(crate) fn worker(&mut self) -> Driver {
+        let store = &self.ledger.store;
+        let Some(due) = now(store.next_due()).unwrap() else { return Driver::idle() };
+        self.clock.set(due.max(self.clock.now()));
+        self.workers += 1;
+        let worker = sample::worker(self.workers);
+        now(store.heartbeat(&worker, LEASE)).unwrap();
+        let Some(leased) = now(store.claim(worker.id, 1)).unwrap().pop() else { return Driver::idle() };
+        *self.ledger.holder.lock().unwrap() = Some(leased.lease);
+        let ledger = Ledger { sending: Arc::default(), ..self.ledger.clone() };
+        let sending = ledger.sending.clone();
+        let ledger = Arc::new(ledger);
+        let wire = Wire { world: self.world.clone(), planted: self.ledger.planted };
+        let seams = Seams {
+            hypervisor: Arc::new(wire),
+            pool: ledger.clone(),
+            store: ledger,
+            clock: self.clock.clone(),
+            gate: Arc::new(OpenGate),
+            policy: RetryPolicy::default(),
+        };
+        Driver::new(seams, self.clock.clone(), leased, sending)
+    }
+
+    /// The worker is not heard of for as long as it may be, and whatever it held is released.
+    pub(crate) fn lose_lease(&mut self) {
+        self.clock.advance(LEASE);
+        now(self.ledger.store.sweep()).unwrap();
+        *self.ledger.holder.lock().unwrap() = None;
+    }
+
+    /// The order is taken back.
+    pub(crate) fn terminate(&self) {
+        let id = CommandId(uuid::Uuid::from_u128(1));
+        now(self.ledger.store.command(sample::key(1), id, Command::Terminate)).unwrap();
+    }
+
+    pub(crate) fn record(&self) -> VmRecord {
+        now(self.ledger.store.get(sample::key(1))).unwrap().unwrap()
+    }
+}
+
+/// Pools with the lengths of their prefixes and their ranges.
+const POOLS: [(&str, u8, (&str, &str)); 2] =
+    [("public-v4", 24, ("192.0.2.10", "192.0.2.19")), ("public-v6", 64, ("2001:db8::10", "2001:db8::19"))];
+
+/// What a store in memory answers, which is at once.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a store in memory never waits"),
+    }
+}

@@ -1,0 +1,136 @@
+//! What must hold after every schedule.
+
+use crate::{
+    scenario::{Start, stranger, template},
+    stage::{Stage, now},
+};
+use deploy_core::*;
+use deploy_testkit::{sample, world::ModelMachine};
+use jiff::SignedDuration;
+use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
+
+/// The machine without what differs from run to run: names of volumes, its identity, its revisions.
+pub(crate) fn essence(stage: &Stage<'_>) -> Option<ModelMachine> {
+    let vmid = stage.record().numbered.vmid;
+    let mut machine = stage.world.with(|cluster| cluster.machines.get(&vmid).cloned())?;
+    machine.config.smbios = None;
+    machine.revision = 0;
+    machine.running_since = None;
+    machine.firewall.revision = 0;
+    machine.config.disks.values_mut().for_each(|disk| disk.volume.clear());
+    machine.drive_volumes.values_mut().for_each(String::clear);
+    Some(machine)
+}
+
+/// Everything that is wrong.
+pub(crate) fn judge(stage: &Stage<'_>, expected: Option<&ModelMachine>) -> Vec<String> {
+    // Whatever is still under way arrives.
+    stage.clock.advance(SignedDuration::from_mins(10));
+    let mut wrong = Wrong(stage.ledger.violations.lock().unwrap().clone());
+    let rest = if stage.scenario.terminates() { Step::Terminated } else { Step::Ready };
+    let record = stage.record();
+    wrong.unless_equal("step", &record.step, &rest);
+    wrong.unless_equal("attention", &record.attention, &None);
+    log(stage, &mut wrong);
+    notices(stage, &mut wrong);
+    addresses(stage, &record, &mut wrong);
+    machines(stage, &record, &mut wrong);
+    let essence = essence(stage);
+    if essence.as_ref() != expected {
+        let difference = difference(&format!("{:#?}", essence.as_ref()), &format!("{expected:#?}"));
+        wrong.0.push(format!("machine: {difference}"));
+    }
+    wrong.0
+}
+
+/// The first line in which two texts differ, and their lengths.
+fn difference(there: &str, expected: &str) -> String {
+    let unlike = there.lines().zip(expected.lines()).find(|(there, expected)| there != expected);
+    let (there, expected) = (there.lines().count(), expected.lines().count());
+    format!("{unlike:?}; {there} lines instead of {expected}")
+}
+
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn unless_equal<T: PartialEq + Debug>(&mut self, what: &str, there: &T, expected: &T) {
+        if there != expected {
+            self.0.push(format!("{what}: {there:?} instead of {expected:?}"));
+        }
+    }
+}
+
+/// Each step has one line that says that it is done, in the order of the table.
+fn log(stage: &Stage<'_>, wrong: &mut Wrong) {
+    let log = now(stage.ledger.store.log(sample::key(1), LogId(0), 10_000)).unwrap();
+    let done = log.iter().filter(|entry| matches!(entry.line.event, LogEvent::Done { .. }));
+    let done: Vec<_> =
+        done.flat_map(|entry| (0..entry.times).map(|_| (entry.line.operation, entry.line.step))).collect();
+    let (created, terminated): (Vec<_>, Vec<_>) =
+        done.iter().partition(|(operation, _)| *operation == Operation::Create);
+    wrong.unless_equal("order of the log", &[created.clone(), terminated.clone()].concat(), &done);
+    let table = |operation: Operation| -> Vec<(Operation, Step)> {
+        let steps = operation.steps().split_last().unwrap().1;
+        steps.iter().map(|step| (operation, *step)).collect()
+    };
+    let mut creation = table(Operation::Create);
+    if stage.scenario.taken_back || stage.scenario.start == Start::Cloning {
+        creation.truncate(created.len());
+    }
+    wrong.unless_equal("steps of the creation", &created, &creation);
+    let termination = if stage.scenario.terminates() { table(Operation::Terminate) } else { Vec::new() };
+    wrong.unless_equal("steps of the termination", &terminated, &termination);
+}
+
+fn notices(stage: &Stage<'_>, wrong: &mut Wrong) {
+    let queued = now(stage.ledger.store.notices(1000)).unwrap();
+    let count = |is: fn(&Notice) -> bool| queued.iter().filter(|queued| is(&queued.notice)).count();
+    let ready = count(|notice| *notice == Notice::Ready);
+    let terminated = count(|notice| matches!(notice, Notice::Terminated { .. }));
+    let scenario = stage.scenario;
+    // What is taken back may have been ready before.
+    let readies =
+        if scenario.taken_back { ready.min(1) } else { usize::from(scenario.start != Start::Cloning) };
+    wrong.unless_equal("notices that it is ready", &ready, &readies);
+    wrong.unless_equal("notices of its end", &terminated, &usize::from(scenario.terminates()));
+    wrong.unless_equal("notices in all", &queued.len(), &(ready + terminated));
+}
+
+fn addresses(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
+    let held = now(stage.ledger.store.held(sample::key(1))).unwrap();
+    let held: Vec<IpAddr> = held.into_iter().map(|held| held.address).collect();
+    let noted: Vec<IpAddr> = record.addresses.iter().map(|held| held.address).collect();
+    wrong.unless_equal("addresses in the record", &noted, &held);
+    let distinct: BTreeSet<IpAddr> = held.iter().copied().collect();
+    wrong.unless_equal("distinct addresses", &distinct.len(), &held.len());
+    let drawn = stage.scenario.spec.nics.iter().map(|nic| match &nic.addressing {
+        Addressing::Pools(FromPools { v4, v6 }) => {
+            [v4, v6].into_iter().flatten().map(|draw| u64::from(draw.count)).sum()
+        }
+        Addressing::Dhcp | Addressing::Unmanaged => 0,
+    });
+    let ordered = if stage.scenario.terminates() { 0 } else { drawn.sum() };
+    let pools = now(stage.ledger.store.pools()).unwrap();
+    wrong.unless_equal("held addresses", &pools.iter().map(|pool| pool.held).sum(), &ordered);
+}
+
+fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
+    let template_at = record.spec.template.vmid;
+    let stranger_at = sample::vmid(if stage.scenario.stranger { 100 } else { 500 });
+    stage.world.with(|cluster| {
+        wrong.unless_equal("template", &cluster.machines.get(&template_at), &Some(&template()));
+        wrong.unless_equal("stranger", &cluster.machines.get(&stranger_at), &Some(&stranger()));
+        let others = [template_at, stranger_at];
+        let ours: Vec<Vmid> =
+            cluster.machines.keys().copied().filter(|vmid| !others.contains(vmid)).collect();
+        let expected = if stage.scenario.terminates() { Vec::new() } else { vec![record.numbered.vmid] };
+        wrong.unless_equal("machines", &ours, &expected);
+        wrong.unless_equal("marked machines", &cluster.marked(record.mark()), &expected);
+        let named: BTreeSet<&str> = cluster.machines.values().flat_map(ModelMachine::named_volumes).collect();
+        let volumes: BTreeSet<&str> = cluster.volumes.keys().map(String::as_str).collect();
+        wrong.unless_equal("volumes", &volumes, &named);
+        wrong.unless_equal("changes of strangers' machines", &cluster.counters.misdirected, &0);
+        wrong.unless_equal("slots overwritten", &cluster.counters.overwritten, &0);
+        wrong.unless_equal("backups left behind", &cluster.counters.backups_left, &Vec::new());
+    });
+}
