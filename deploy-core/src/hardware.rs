@@ -74,20 +74,6 @@ impl FromStr for DiskSlot {
     }
 }
 
-impl TryFrom<String> for DiskSlot {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<DiskSlot> for String {
-    fn from(slot: DiskSlot) -> String {
-        slot.to_string()
-    }
-}
-
 /// Where a NIC is plugged in: 0 to 31, `net0` to `net31`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
@@ -165,20 +151,6 @@ impl FromStr for MacAddr {
             *octet = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
         }
         if parts.next().is_some() || octets[0] & 1 == 1 { Err(invalid()) } else { Ok(Self(octets)) }
-    }
-}
-
-impl TryFrom<String> for MacAddr {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<MacAddr> for String {
-    fn from(mac: MacAddr) -> String {
-        mac.to_string()
     }
 }
 
@@ -317,3 +289,5 @@ pub enum Filtering {
     #[default]
     Off,
 }
+
+crate::text::kept_as_text!(DiskSlot, MacAddr);

@@ -86,6 +86,7 @@ mod settle;
 mod slots;
 mod spec;
 mod step;
+mod text;
 mod turn;
 mod units;
 

@@ -50,20 +50,6 @@ impl FromStr for DnsName {
     }
 }
 
-impl TryFrom<String> for DnsName {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<DnsName> for String {
-    fn from(name: DnsName) -> String {
-        name.0
-    }
-}
-
 impl fmt::Display for DnsName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -141,6 +127,12 @@ fn label(text: &str) -> String {
     folded.trim_matches('-').to_ascii_lowercase()
 }
 
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl FromStr for NamePattern {
     type Err = Invalid;
 
@@ -156,16 +148,4 @@ impl FromStr for NamePattern {
     }
 }
 
-impl TryFrom<String> for NamePattern {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<NamePattern> for String {
-    fn from(pattern: NamePattern) -> String {
-        pattern.0
-    }
-}
+crate::text::kept_as_text!(DnsName, NamePattern);

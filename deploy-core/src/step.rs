@@ -104,16 +104,4 @@ impl FromStr for Step {
     }
 }
 
-impl TryFrom<String> for Step {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Step> for String {
-    fn from(step: Step) -> String {
-        step.as_str().to_owned()
-    }
-}
+crate::text::kept_as_text!(Step);

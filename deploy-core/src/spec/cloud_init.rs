@@ -57,22 +57,10 @@ impl FromStr for SshKey {
     }
 }
 
-impl TryFrom<String> for SshKey {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<SshKey> for String {
-    fn from(key: SshKey) -> String {
-        key.0
-    }
-}
-
 impl fmt::Display for SshKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
+
+crate::text::kept_as_text!(SshKey);
