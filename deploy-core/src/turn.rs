@@ -218,7 +218,14 @@ impl Turn<'_> {
             return Ok(Turned::Slot(full));
         }
         let entered = Entered { gate: &*self.seams.gate, key };
+        let intended_at = self.seams.clock.now();
         self.commit(Outcome::Intending(change)).await?;
+        // A process that was frozen here may have lost its lease, and its successors may have waited for whatever it had
+        // sent to arrive. Sending now would be later than anybody waits: look again, and be fenced if it is so.
+        let frozen_for = self.seams.clock.now().duration_since(intended_at);
+        if frozen_for > self.seams.policy.late_arrival / 2 {
+            return Ok(Turned::Again(None));
+        }
         let outcome = match self.seams.hypervisor.submit(target, change).await {
             Ok(Submitted::Task(task)) => {
                 entered.stay();

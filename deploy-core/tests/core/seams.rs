@@ -55,11 +55,20 @@ impl Mocks {
     fn turn(self, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
         let mut clock = MockClock::new();
         clock.expect_now().return_const(NOW);
+        self.turn_by(Arc::new(clock), leased, known)
+    }
+
+    fn turn_by(
+        self,
+        clock: Arc<dyn Clock>,
+        leased: &mut Leased,
+        known: Known,
+    ) -> Result<Turned, CommitError> {
         let seams = Seams {
             hypervisor: Arc::new(self.hypervisor),
             pool: Arc::new(self.pool),
             store: Arc::new(self.store),
-            clock: Arc::new(clock),
+            clock,
             gate: Arc::new(self.gate),
             policy: RetryPolicy::default(),
         };
@@ -88,6 +97,26 @@ fn is_failure(commit: &Commit) -> bool {
     matches!(commit.log.as_ref().unwrap().event, LogEvent::Failed { .. })
         && commit.failures == Some(1)
         && commit.step.is_none()
+}
+
+#[test]
+fn a_worker_that_was_frozen_over_its_intent_sends_nothing() {
+    for (frozen_for, sends) in [(SignedDuration::from_secs(1), 1), (SignedDuration::from_mins(5), 0)] {
+        let (record, machine) = unmet();
+        let clock = Arc::new(deploy_testkit::ManualClock::default());
+        let mut mocks = Mocks::new().open();
+        mocks.sees(machine);
+        let slow = clock.clone();
+        mocks.store.expect_commit().withf(|_, c| is_intent(c)).times(1).returning(move |_, _| {
+            slow.advance(frozen_for);
+            Ok(())
+        });
+        mocks.store.expect_commit().times(sends).returning(|_, _| Ok(()));
+        mocks.hypervisor.expect_submit().times(sends).returning(|_, _| Ok(Submitted::Applied));
+        let mut leased = leased(record);
+        assert_eq!(mocks.turn_by(clock, &mut leased, Known::default()), Ok(Turned::Again(None)));
+        assert_eq!(matches!(leased.record.progress, Progress::Intended { .. }), sends == 0);
+    }
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn quick_policy() -> RetryPolicy {
         refused: quick,
         poll: deploy_core::Backoff::millis(20, 200),
         patience: SignedDuration::from_millis(400),
-        late_arrival: SignedDuration::from_millis(100),
+        late_arrival: SignedDuration::from_secs(1),
         ..RetryPolicy::default()
     }
 }
