@@ -12,3 +12,4 @@ mod retries;
 mod seams;
 mod tables;
 mod terminates;
+mod time;

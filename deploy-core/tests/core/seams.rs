@@ -14,15 +14,15 @@ use std::sync::Arc;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Seams that expect nothing: whatever is called fails the test.
-struct Mocks {
-    hypervisor: MockHypervisor,
-    pool: MockIpPool,
-    store: MockLeaseStore,
-    gate: MockGate,
+pub(crate) struct Mocks {
+    pub(crate) hypervisor: MockHypervisor,
+    pub(crate) pool: MockIpPool,
+    pub(crate) store: MockLeaseStore,
+    pub(crate) gate: MockGate,
 }
 
 impl Mocks {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             hypervisor: MockHypervisor::new(),
             pool: MockIpPool::new(),
@@ -32,19 +32,19 @@ impl Mocks {
     }
 
     /// The gate is open and may be left at any time.
-    fn open(mut self) -> Self {
+    pub(crate) fn open(mut self) -> Self {
         self.gate.expect_enter().returning(|_, _| Ok(()));
         self.gate.expect_leave().return_const(());
         self
     }
 
-    fn sees(&mut self, machine: Machine) {
+    pub(crate) fn sees(&mut self, machine: Machine) {
         let sighting = Sighting::Seen(Box::new(machine));
         self.hypervisor.expect_machine().times(1).return_once(move |_, _| sighting);
     }
 
     /// Exactly these commits, in this order, each judged.
-    fn commits(&mut self, judges: Vec<fn(&Commit) -> bool>) {
+    pub(crate) fn commits(&mut self, judges: Vec<fn(&Commit) -> bool>) {
         let mut order = Sequence::new();
         for judge in judges {
             let expected = self.store.expect_commit().times(1).in_sequence(&mut order);
@@ -52,13 +52,13 @@ impl Mocks {
         }
     }
 
-    fn turn(self, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
+    pub(crate) fn turn(self, leased: &mut Leased, known: Known) -> Result<Turned, CommitError> {
         let mut clock = MockClock::new();
         clock.expect_now().return_const(NOW);
         self.turn_by(Arc::new(clock), leased, known)
     }
 
-    fn turn_by(
+    pub(crate) fn turn_by(
         self,
         clock: Arc<dyn Clock>,
         leased: &mut Leased,
@@ -76,20 +76,20 @@ impl Mocks {
     }
 }
 
-fn leased(record: VmRecord) -> Leased {
+pub(crate) fn leased(record: VmRecord) -> Leased {
     let worker = WorkerId(uuid::Uuid::from_u128(1));
     Leased::new(Lease { key: record.key, worker, epoch: 1 }, record)
 }
 
 /// A record whose machine lacks cores, and that machine.
-fn unmet() -> (VmRecord, Machine) {
+pub(crate) fn unmet() -> (VmRecord, Machine) {
     let record = at(Step::SetCpuRam, plain());
     let mut machine = plain_machine(&record);
     machine.config.cores = None;
     (record, machine)
 }
 
-fn is_intent(commit: &Commit) -> bool {
+pub(crate) fn is_intent(commit: &Commit) -> bool {
     matches!(commit.progress, Some(Progress::Intended { .. })) && commit.log.is_none()
 }
 
@@ -97,26 +97,6 @@ fn is_failure(commit: &Commit) -> bool {
     matches!(commit.log.as_ref().unwrap().event, LogEvent::Failed { .. })
         && commit.failures == Some(1)
         && commit.step.is_none()
-}
-
-#[test]
-fn a_worker_that_was_frozen_over_its_intent_sends_nothing() {
-    for (frozen_for, sends) in [(SignedDuration::from_secs(1), 1), (SignedDuration::from_mins(5), 0)] {
-        let (record, machine) = unmet();
-        let clock = Arc::new(deploy_testkit::ManualClock::default());
-        let mut mocks = Mocks::new().open();
-        mocks.sees(machine);
-        let slow = clock.clone();
-        mocks.store.expect_commit().withf(|_, c| is_intent(c)).times(1).returning(move |_, _| {
-            slow.advance(frozen_for);
-            Ok(())
-        });
-        mocks.store.expect_commit().times(sends).returning(|_, _| Ok(()));
-        mocks.hypervisor.expect_submit().times(sends).returning(|_, _| Ok(Submitted::Applied));
-        let mut leased = leased(record);
-        assert_eq!(mocks.turn_by(clock, &mut leased, Known::default()), Ok(Turned::Again(None)));
-        assert_eq!(matches!(leased.record.progress, Progress::Intended { .. }), sends == 0);
-    }
 }
 
 #[test]
