@@ -1,17 +1,22 @@
+use std::fmt;
+use std::sync::Arc;
+
 use crate::auth::Credentials;
+use crate::carrier::{Carrier, Https};
 use crate::client::Client;
 use crate::timeouts::Timeouts;
 use crate::tls::{Trust, TrustError};
 use crate::transport::Transport;
 
 /// Describes a [`Client`]: servers, credentials and trust are needed, time-outs have defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ClientBuilder {
     urls: Vec<String>,
     credentials: Option<Credentials>,
     trust: Option<Trust>,
     timeouts: Timeouts,
     plain_http: bool,
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 /// Why a client could not be made.
@@ -75,9 +80,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends requests by this instead of HTTPS. Trust is then the carrier's own affair and need not be set.
+    pub fn carrier(mut self, carrier: Arc<dyn Carrier>) -> Self {
+        self.carrier = Some(carrier);
+        self
+    }
+
     /// Makes the client. Nothing is sent yet.
-    ///
-    /// Proxies in the environment are ignored: they would see which machines are managed, and a cluster is nearby.
     ///
     /// # Errors
     /// Anything missing or unusable in the description.
@@ -88,23 +97,26 @@ impl ClientBuilder {
         if bases.is_empty() {
             return Err(BuildError::NoUrl);
         }
-        let tls = match self.trust {
-            Some(trust) => trust.client_config()?,
-            None if bases.iter().all(|base| base.starts_with("http://")) => Trust::nobody()?,
-            None => return Err(BuildError::NoTrust),
+        let carrier = match (self.carrier, self.trust) {
+            (Some(carrier), _) => carrier,
+            (None, Some(trust)) => Arc::new(Https::new(trust.client_config()?, &self.timeouts)?),
+            (None, None) if bases.iter().all(|base| base.starts_with("http://")) => {
+                Arc::new(Https::new(Trust::nobody()?, &self.timeouts)?)
+            }
+            (None, None) => return Err(BuildError::NoTrust),
         };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .connect_timeout(self.timeouts.connect)
-            .pool_idle_timeout(self.timeouts.idle)
-            // What to repeat is decided where it is known what a repetition does.
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| BuildError::Http(error.to_string()))?;
-        Ok(Client::new(Transport::new(http, bases, self.timeouts), credentials))
+        Ok(Client::new(Transport::new(carrier, bases, self.timeouts), credentials))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("urls", &self.urls)
+            .field("credentials", &self.credentials)
+            .field("trust", &self.trust)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
     }
 }
 

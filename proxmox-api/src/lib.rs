@@ -92,6 +92,7 @@
 
 mod auth;
 mod builder;
+mod carrier;
 mod client;
 mod endpoint;
 mod error;
@@ -109,6 +110,7 @@ mod vm_config;
 
 pub use auth::{ApiToken, ApiTokenError, Credentials};
 pub use builder::{BuildError, ClientBuilder};
+pub use carrier::{Carrier, Uncarried};
 pub use client::Client;
 pub use endpoint::{
     AgentInterface, CloneVm, ClusterNode, ClusterStatus, ConfigUpdate, DestroyVm, FirewallOptions,

@@ -1,17 +1,17 @@
 //! One request to one or, while nothing was sent, the next server.
 
-use std::error::Error as StdError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use crate::carrier::{Carrier, Uncarried};
 use crate::error::{Answer, ApiError, Cause, Sent};
 use crate::params::Params;
 use crate::path::ApiPath;
 use crate::timeouts::{Pace, Timeouts};
-use crate::tls::distrust;
 
 /// A request before it is given to a server.
 pub(crate) struct Request<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Reply {
 }
 
 pub(crate) struct Transport {
-    http: reqwest::Client,
+    carrier: Arc<dyn Carrier>,
     /// Base addresses up to and with `/api2/json`; never empty.
     bases: Vec<String>,
     /// The server that answered last.
@@ -38,8 +38,8 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(http: reqwest::Client, bases: Vec<String>, timeouts: Timeouts) -> Self {
-        Self { http, bases, preferred: AtomicUsize::new(0), timeouts }
+    pub(crate) fn new(carrier: Arc<dyn Carrier>, bases: Vec<String>, timeouts: Timeouts) -> Self {
+        Self { carrier, bases, preferred: AtomicUsize::new(0), timeouts }
     }
 
     pub(crate) async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {
@@ -85,42 +85,47 @@ impl Transport {
     ) -> Result<Reply, ApiError> {
         let fail =
             |sent, cause: Cause| ApiError::new(request.method.clone(), request.path.as_str(), sent, cause);
-        let in_body = request.method == Method::POST || request.method == Method::PUT;
-        let mut url = format!("{base}{}", request.path);
-        if !in_body && !request.params.is_empty() {
-            url.push('?');
-            url.push_str(&request.params.encoded());
-        }
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .headers(headers.clone())
-            .timeout(self.timeouts.of(request.pace));
-        if in_body {
-            // A body of known length: PVE refuses chunked ones. The library leaves the length of an empty one out.
-            let form = request.params.encoded();
-            builder = builder
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-                .header(CONTENT_LENGTH, form.len())
-                .body(form);
-        }
-        let response = builder.send().await.map_err(|error| {
-            let (sent, cause) = unanswered(&error);
-            fail(sent, cause)
+        let message = message(base, request, headers)
+            .map_err(|error| fail(Sent::No, Cause::Invalid(error.to_string())))?;
+        let answer = self.carrier.carry(message, self.timeouts.of(request.pace)).await;
+        let answer = answer.map_err(|lost| match lost {
+            Uncarried::NotSent(cause) => fail(Sent::No, cause),
+            Uncarried::Unanswered(cause) => fail(Sent::Unknown, cause),
         })?;
-        let status = response.status();
-        let reason =
-            response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes).map(<[u8]>::to_vec);
-        match (response.bytes().await, status.is_success()) {
-            (Ok(body), true) => Ok(Reply { status: status.as_u16(), body: body.into() }),
-            // The handler is through, but what it answered, a task for one, is lost.
-            (Err(error), true) => Err(fail(Sent::Unknown, unanswered(&error).1)),
-            (body, false) => {
-                let answer = refusal(status, reason.as_deref(), &body.unwrap_or_default());
-                Err(fail(reached(&answer, request), answer.into()))
-            }
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(Reply { status: status.as_u16(), body: answer.into_body() });
         }
+        let reason = answer.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+        let refused = refusal(status, reason, answer.body());
+        Err(fail(reached(&refused, request), refused.into()))
     }
+}
+
+/// The request as it goes over the wire: parameters in the body of a POST or PUT, else in the query.
+fn message(
+    base: &str,
+    request: &Request<'_>,
+    headers: &HeaderMap,
+) -> Result<http::Request<Vec<u8>>, http::Error> {
+    let in_body = request.method == Method::POST || request.method == Method::PUT;
+    let parameters = request.params.encoded();
+    let mut url = format!("{base}{}", request.path);
+    if !in_body && !request.params.is_empty() {
+        url.push('?');
+        url.push_str(&parameters);
+    }
+    let mut message = http::Request::builder().method(request.method.clone()).uri(url).body(Vec::new())?;
+    message.headers_mut().clone_from(headers);
+    if in_body {
+        // A body of known length: PVE refuses chunked ones. The library leaves the length of an empty one out.
+        message.headers_mut().insert(CONTENT_LENGTH, parameters.len().into());
+        message
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        *message.body_mut() = parameters.into_bytes();
+    }
+    Ok(message)
 }
 
 /// True if the request may be given to another server without a risk.
@@ -133,30 +138,6 @@ fn elsewhere(error: &ApiError, request: &Request<'_>) -> bool {
         // Never for a certificate that is not trusted: that needs a person, not a way around.
         _ => false,
     }
-}
-
-/// What became of a request that got no complete answer.
-fn unanswered(error: &reqwest::Error) -> (Sent, Cause) {
-    if error.is_builder() {
-        return (Sent::No, Cause::Invalid(root_text(error)));
-    }
-    if error.is_connect() {
-        return (Sent::No, distrust(error).unwrap_or_else(|| Cause::Connect(root_text(error))));
-    }
-    let cause = if error.is_timeout() { Cause::TimedOut } else { Cause::Broken(root_text(error)) };
-    (Sent::Unknown, cause)
-}
-
-/// The innermost text. The outer ones repeat the URL with its query, and say "error sending request".
-fn root_text(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn StdError = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    if std::ptr::eq(std::ptr::from_ref(innermost).cast::<()>(), std::ptr::from_ref(error).cast()) {
-        return "the request could not be made".to_owned();
-    }
-    innermost.to_string()
 }
 
 /// Reads an error answer. The body is empty for 401, 501 and 59x, and without a message before PVE 8.4.
