@@ -1,7 +1,7 @@
 use crate::MachineActivity;
 use deploy_core::{Doorbell, VmKey};
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{Notify, oneshot};
@@ -18,7 +18,7 @@ pub(crate) struct Mail {
     /// Nobody reads it any more.
     closed: bool,
     /// Machines with an order or a command.
-    pub(crate) rung: HashSet<VmKey>,
+    pub(crate) rung: BTreeSet<VmKey>,
     /// Machines for which a slot may be free now.
     pub(crate) called: Vec<VmKey>,
     /// No new turns from now on.

@@ -3,7 +3,7 @@
 use deploy_core::{LeaseStore, NoticeId, Notifier, QueuedNotice, StoreError, VmKey};
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -31,8 +31,8 @@ pub(crate) struct Outbox {
     /// How long the notices of others are left to them.
     courtesy: SignedDuration,
     /// Machines of ours, until this time.
-    ours: HashMap<VmKey, Instant>,
-    tries: HashMap<NoticeId, Tries>,
+    ours: BTreeMap<VmKey, Instant>,
+    tries: BTreeMap<NoticeId, Tries>,
 }
 
 /// The tries of one notice.
@@ -60,7 +60,7 @@ impl Outbox {
         notifier: Arc<dyn Notifier>,
         courtesy: SignedDuration,
     ) -> Self {
-        Self { store, notifier, courtesy, ours: HashMap::new(), tries: HashMap::new() }
+        Self { store, notifier, courtesy, ours: BTreeMap::new(), tries: BTreeMap::new() }
     }
 
     /// Delivers what waits and is due, at most one notice of each machine, so that none overtakes an older one.
@@ -92,13 +92,13 @@ impl Outbox {
 
     /// Forgets the tries of notices that somebody else delivered.
     fn forget_done(&mut self, listed: &[QueuedNotice]) {
-        let waiting: HashSet<NoticeId> = listed.iter().map(|notice| notice.id).collect();
+        let waiting: BTreeSet<NoticeId> = listed.iter().map(|notice| notice.id).collect();
         self.tries.retain(|id, _| waiting.contains(id));
     }
 
     /// The oldest notice of each machine, if it is for us to deliver now.
     fn due(&self, listed: Vec<QueuedNotice>, now: Instant, clock: Timestamp) -> Vec<QueuedNotice> {
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         let mut is_due = |notice: &QueuedNotice| {
             let is_oldest = seen.insert(notice.key);
             let tried = self.tries.get(&notice.id);

@@ -1,7 +1,7 @@
 use crate::Limits;
 use deploy_core::{Gate, Slot, VmKey};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -23,11 +23,11 @@ pub struct Turnstile {
 #[derive(Default)]
 struct State {
     /// How many hold a slot; never an entry with 0.
-    taken: HashMap<Slot, u32>,
-    held: HashMap<VmKey, BTreeSet<Slot>>,
-    waiting: HashMap<VmKey, Waiter>,
+    taken: BTreeMap<Slot, u32>,
+    held: BTreeMap<VmKey, BTreeSet<Slot>>,
+    waiting: BTreeMap<VmKey, Waiter>,
     /// Who waits for a slot, in the order of their tickets; never an empty queue.
-    queues: HashMap<Slot, BTreeMap<Ticket, VmKey>>,
+    queues: BTreeMap<Slot, BTreeMap<Ticket, VmKey>>,
     next_ticket: Ticket,
 }
 

@@ -1,7 +1,7 @@
 //! Which tasks are waited for, and when they are asked about: one question per cluster for all of them.
 
 use deploy_core::{ClusterName, TaskId, TaskState, VmKey};
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// So many times as long as an answer took, a cluster is left in peace.
@@ -26,11 +26,11 @@ pub(crate) struct TaskWatch {
     /// and the watch over the task ends: when it begins again is for the machine's backoff to say, since a node may be
     /// down for hours, and each question costs the time of a connection that is not answered.
     patience: Duration,
-    clusters: HashMap<ClusterName, Watched>,
+    clusters: BTreeMap<ClusterName, Watched>,
 }
 
 struct Watched {
-    tasks: HashMap<TaskId, Waited>,
+    tasks: BTreeMap<TaskId, Waited>,
     /// A question is under way.
     asking: bool,
     /// The earliest `at` of the tasks, or earlier where a task was forgotten.
@@ -63,14 +63,14 @@ impl Question {
 
 impl TaskWatch {
     pub(crate) fn new(pace: Pace, patience: Duration) -> Self {
-        Self { pace, patience, clusters: HashMap::new() }
+        Self { pace, patience, clusters: BTreeMap::new() }
     }
 
     /// A machine waits for a task from now on.
     pub(crate) fn watch(&mut self, cluster: &ClusterName, task: TaskId, key: VmKey, now: Instant) {
         let at = now + self.pace.first;
         let watched = self.clusters.entry(cluster.clone()).or_insert_with(|| Watched {
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             asking: false,
             next: at,
             peace_until: now,

@@ -11,6 +11,7 @@
 //!
 //! - [`Cluster`] is the cluster itself, without any IO: time comes in as an argument.
 //! - [`Server`] puts a cluster behind HTTPS, with a certificate of its own.
+//! - [`InProcess`] serves it without a network, also in virtual time.
 //! - The binary `proxmox-sim` is that server as a process.
 //!
 //! ```
@@ -52,7 +53,7 @@ pub use faults::Faults;
 pub use journal::Entry;
 pub use reply::{Answer, Reply};
 pub use request::Request;
-pub use server::{Running, Server, ServerError, ServerOptions};
+pub use server::{InProcess, Running, Server, ServerError, ServerOptions};
 pub use timing::Durations;
 pub use version::Version;
 pub use world::Time;

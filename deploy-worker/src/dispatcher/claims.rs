@@ -7,7 +7,7 @@ use super::{
 };
 use deploy_core::{Leased, Progress, StoreError, StoreOutcome, TaskId, VmKey, WorkerId, slots};
 use jiff::Timestamp;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -20,14 +20,14 @@ pub(super) struct Claims {
     /// A claim is under way, under this id.
     claiming: Option<WorkerId>,
     /// Rung for since the claim went out: their records may have been read before the ring.
-    rung: HashSet<VmKey>,
+    rung: BTreeSet<VmKey>,
     /// The last claim got all there was.
     pub(super) exhausted: bool,
 }
 
 impl Claims {
     pub(super) fn new(now: Instant) -> Self {
-        Self { at: now, claiming: None, rung: HashSet::new(), exhausted: false }
+        Self { at: now, claiming: None, rung: BTreeSet::new(), exhausted: false }
     }
 
     /// Forgets the claim under way; its answer will be nobody's.

@@ -26,7 +26,7 @@ use life::Life;
 use pass::Pass;
 use post::Post;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -62,7 +62,7 @@ pub(crate) struct Dispatcher {
     jobs: Jobs,
     life: Life,
     claims: Claims,
-    machines: HashMap<VmKey, Held>,
+    machines: BTreeMap<VmKey, Held>,
     /// Machines in [`State::Ready`], those that are on their way first.
     ready: VecDeque<VmKey>,
     /// Machines in [`State::Working`].
@@ -87,7 +87,7 @@ impl Dispatcher {
             jobs: Jobs::default(),
             life: Life::begin(&*parts.entropy, now),
             claims: Claims::new(now),
-            machines: HashMap::new(),
+            machines: BTreeMap::new(),
             ready: VecDeque::new(),
             working: 0,
             doomed: 0,

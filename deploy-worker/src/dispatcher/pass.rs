@@ -3,13 +3,13 @@
 use super::Dispatcher;
 use crate::TickReport;
 use deploy_core::{Leased, Step, StoreError, Turned, VmKey};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 /// What a pass has seen so far.
 pub(super) struct Pass {
     deadline: Instant,
-    machines: HashMap<VmKey, Seen>,
+    machines: BTreeMap<VmKey, Seen>,
     notices: usize,
     /// All that was due is done or waits for later.
     complete: bool,
@@ -25,7 +25,7 @@ struct Seen {
 
 impl Pass {
     pub(super) fn new(deadline: Instant) -> Self {
-        Self { deadline, machines: HashMap::new(), notices: 0, complete: false, failed: None }
+        Self { deadline, machines: BTreeMap::new(), notices: 0, complete: false, failed: None }
     }
 
     pub(super) fn report(self) -> Result<TickReport, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 /// Refuses notices by their number until told otherwise, and remembers what it was told.
 #[derive(Default)]
 struct Receiver {
-    refuses: Mutex<HashSet<i64>>,
+    refuses: Mutex<BTreeSet<i64>>,
     told: Mutex<Vec<i64>>,
     panics: bool,
     at_once: Mutex<(usize, usize)>,

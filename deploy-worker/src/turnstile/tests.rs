@@ -1,7 +1,7 @@
 use super::*;
 use proptest::{collection::vec, prelude::*};
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{Arc, mpsc},
 };
 use uuid::Uuid;
@@ -121,7 +121,7 @@ fn many_threads_never_exceed_a_limit_and_all_get_through() {
         Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
     };
-    let calls = Arc::new((Mutex::new(HashSet::new()), Condvar::new()));
+    let calls = Arc::new((Mutex::new(BTreeSet::new()), Condvar::new()));
     let told = Arc::clone(&calls);
     let gate = Arc::new(Turnstile::new(limits(3, 2), move |key| {
         told.0.lock().unwrap().insert(key);
@@ -170,8 +170,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 /// What a user of the gate knows: who is inside with what, and who was refused at what and not called since.
 #[derive(Default)]
 struct Model {
-    inside: HashMap<VmKey, BTreeSet<Slot>>,
-    asleep: HashMap<VmKey, Slot>,
+    inside: BTreeMap<VmKey, BTreeSet<Slot>>,
+    asleep: BTreeMap<VmKey, Slot>,
 }
 
 impl Model {
@@ -211,7 +211,7 @@ proptest! {
         let limits = limits(3, 2);
         let (gate, called) = turnstile(limits);
         let mut model = Model::default();
-        let mut awake: HashSet<VmKey> = HashSet::new();
+        let mut awake: BTreeSet<VmKey> = BTreeSet::new();
         for act in &acts {
             let (Act::Enter(number, _) | Act::Leave(number) | Act::Withdraw(number)) = act;
             awake.remove(&key(*number));

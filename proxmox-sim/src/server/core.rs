@@ -111,6 +111,11 @@ impl Core {
         }
     }
 
+    /// Something may be due earlier than before.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     pub(super) fn with_cluster<T>(&self, look: impl FnOnce(&mut Cluster) -> T) -> T {
         let mut state = self.lock();
         state.cluster.advance(self.now());

@@ -2,6 +2,7 @@
 
 mod connection;
 mod core;
+mod in_process;
 mod side;
 mod tls;
 mod wire;
@@ -13,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+pub use self::in_process::InProcess;
 
 use self::connection::Connection;
 use self::core::Core;
@@ -160,7 +163,9 @@ impl Running {
 
     /// Looks at the cluster, or changes it, as of now.
     pub fn with_cluster<T>(&self, look: impl FnOnce(&mut Cluster) -> T) -> T {
-        self.core.with_cluster(look)
+        let result = self.core.with_cluster(look);
+        self.core.wake();
+        result
     }
 
     /// Waits until somebody asks for the end with `POST /sim/shutdown`.
