@@ -55,6 +55,8 @@ impl Counters {
         *by_vmid.entry(vmid).or_default() += 1;
     }
 
+    /// Counts a fault that a request meets. What befalls its worker, or finds nothing old to show,
+    /// counts when it strikes.
     pub(crate) fn fault(&mut self, fault: Fault) {
         let name = match fault {
             Fault::LoseRequest => "lose_request",
@@ -63,9 +65,17 @@ impl Counters {
             Fault::Refused => "refused",
             Fault::Gateway(_) => "gateway",
             Fault::Busy => "busy",
-            Fault::Task => "task",
             Fault::Slow(_) => "slow",
+            Fault::Duplicate(_, false) => "duplicate",
+            Fault::Duplicate(_, true) => "lost_duplicate",
+            Fault::LockTimeout => "lock_timeout",
+            Fault::StaleList(_) | Fault::Worker(_) => return,
         };
+        self.struck(name);
+    }
+
+    /// Counts a fault by its name.
+    pub(crate) fn struck(&mut self, name: &str) {
         *self.faults.entry(name.to_owned()).or_default() += 1;
     }
 }

@@ -145,17 +145,7 @@ fn linked_clones_run_side_by_side_and_a_full_one_blocks_writers() {
 #[test]
 fn an_ordinary_failure_leaves_nothing() {
     let mut config = ClusterConfig::quick();
-    config.faults = Faults {
-        rate: 1.0,
-        lose_request: 0,
-        lose_answer: 0,
-        late: 0,
-        refused: 0,
-        gateway: 0,
-        busy: 0,
-        slow: 0,
-        ..Faults::default()
-    };
+    config.faults = Faults { task: 1, ..Faults::unweighted(1.0) };
     for seed in 0..20 {
         config.seed = seed;
         let mut lab = Lab::with(config.clone());

@@ -175,18 +175,7 @@ async fn a_lost_answer_is_a_reset_and_the_work_is_done() {
     panel.running.shutdown().await;
 }
 
-const NOTHING: Faults = Faults {
-    rate: 1.0,
-    lose_request: 0,
-    lose_answer: 0,
-    late: 0,
-    refused: 0,
-    gateway: 0,
-    busy: 0,
-    task: 0,
-    slow: 0,
-    delay: 0.05,
-};
+const NOTHING: Faults = Faults { delay: 0.05, ..Faults::unweighted(1.0) };
 
 #[tokio::test]
 async fn refusals_of_a_hop_have_no_body() {

@@ -184,18 +184,7 @@ fn a_reused_number_shows_the_old_machine_for_a_while() {
 #[test]
 fn lost_requests_lost_answers_and_late_ones() {
     let only = |change: fn(&mut Faults)| {
-        let mut faults = Faults {
-            rate: 1.0,
-            lose_request: 0,
-            lose_answer: 0,
-            late: 0,
-            refused: 0,
-            gateway: 0,
-            busy: 0,
-            task: 0,
-            slow: 0,
-            delay: 2.0,
-        };
+        let mut faults = Faults { delay: 2.0, ..Faults::unweighted(1.0) };
         change(&mut faults);
         faults
     };

@@ -4,7 +4,7 @@ use super::start::TaskStart;
 use super::{CallId, Cluster, Event, Handled, Waiting};
 use crate::access::Caller;
 use crate::calls::{self, Call, Outcome};
-use crate::faults::Fault;
+use crate::faults::{Exposure, Fate, Fault};
 use crate::reply::{Answer, Refusal, Reply};
 use crate::request::Request;
 use crate::schema::{Endpoint, Schema, check};
@@ -12,6 +12,8 @@ use crate::world::Time;
 
 /// How long a worker is given to stop before it is killed.
 const STOP_PATIENCE: Time = Time::from_secs(5);
+/// How long the lock of a firewall or of the accounts is waited for.
+const LOCK_PATIENCE: Time = Time::from_secs(10);
 
 impl Cluster {
     /// Takes a request in.
@@ -25,8 +27,7 @@ impl Cluster {
         let call = CallId(journal);
         self.waiting.insert(call, Waiting { journal, lost: false, wrapped: request.is_wrapped() });
 
-        let changes = request.method != "GET" && endpoint.is_some_and(|e| !e.anyone);
-        let fault = if endpoint.is_some() { self.faults.draw(changes) } else { None };
+        let fault = endpoint.and_then(|e| self.faults.draw(|| Exposure::of(e, &request)));
         if let Some(fault) = fault {
             self.counters.fault(fault);
         }
@@ -45,10 +46,19 @@ impl Cluster {
             }
             Some(Fault::LoseAnswer) => {
                 self.lose(call);
-                self.execute(call, &request, false);
+                self.execute(call, &request, None);
             }
-            Some(Fault::Task) => self.execute(call, &request, true),
-            None => self.execute(call, &request, false),
+            Some(Fault::Duplicate(after, lost)) => {
+                if lost {
+                    self.lose(call);
+                }
+                self.execute(call, &request, None);
+                self.schedule(after, Event::Arrive(None, Box::new(request)));
+            }
+            Some(Fault::StaleList(age)) => self.execute_looking_back(call, &request, age),
+            Some(Fault::LockTimeout) => self.respond_after(call, LOCK_PATIENCE, busy(&request)),
+            Some(Fault::Worker(fate)) => self.execute(call, &request, Some(fate)),
+            None => self.execute(call, &request, None),
         }
         match self.answers.iter().position(|(done, _)| *done == call) {
             Some(at) => Handled::Now(self.answers.remove(at).1),
@@ -66,12 +76,24 @@ impl Cluster {
     /// Carries out a request that was held up.
     pub(super) fn arrive(&mut self, call: Option<CallId>, request: &Request) {
         // Nobody waits for the answer of one that was given up.
-        self.execute(call.unwrap_or(CallId(u64::MAX)), request, false);
+        self.execute(call.unwrap_or(CallId(u64::MAX)), request, None);
     }
 
-    fn execute(&mut self, call: CallId, request: &Request, doomed: bool) {
+    /// Carries out a request that sees the cluster as it was.
+    fn execute_looking_back(&mut self, call: CallId, request: &Request, age: Time) {
+        let picture = self.world.statistics.pictures.of(self.world.now, age).cloned();
+        let Some(mut picture) = picture else {
+            return self.execute(call, request, None);
+        };
+        self.counters.struck("stale_list");
+        picture.swap(&mut self.world);
+        self.execute(call, request, None);
+        picture.swap(&mut self.world);
+    }
+
+    fn execute(&mut self, call: CallId, request: &Request, fate: Option<Fate>) {
         let reply = match self.decide(request) {
-            Ok((outcome, caller)) => self.begin_outcome(call, outcome, &caller, doomed),
+            Ok((outcome, caller)) => self.begin_outcome(call, outcome, &caller, fate),
             Err(refusal) => Some(refusal.reply()),
         };
         match reply {
@@ -84,31 +106,33 @@ impl Cluster {
     }
 
     /// Starts what the call asks for; `None` when its answer comes later.
-    fn begin_outcome(&mut self, call: CallId, outcome: Outcome, caller: &str, doomed: bool) -> Option<Reply> {
+    fn begin_outcome(
+        &mut self,
+        call: CallId,
+        outcome: Outcome,
+        caller: &str,
+        fate: Option<Fate>,
+    ) -> Option<Reply> {
         match outcome {
             Outcome::Data(data) => Some(Reply::data(&data)),
             Outcome::Body(body) => Some(Reply::ok(body)),
             Outcome::Refused(delay, refusal) => {
-                if let Some(waiting) = self.waiting.remove(&call) {
-                    let mut answer = self.answer(waiting, refusal.reply());
-                    answer.delay += delay;
-                    self.answers.push((call, answer));
-                }
+                self.respond_after(call, delay, refusal.reply());
                 None
             }
             Outcome::Wait(node, work) => {
-                self.begin_call(work, &node, call, doomed);
+                self.begin_call(work, &node, call, fate);
                 None
             }
             Outcome::Entered { kind, id, node, work, patience } => {
                 let start = TaskStart { kind, id, node, work };
-                self.enter_task(start, caller, doomed, (call, patience));
+                self.enter_task(start, caller, fate, (call, patience));
                 None
             }
             Outcome::Task { kind, id, node, work, patience } => {
                 let waits = patience.map(|_| call);
                 let start = TaskStart { kind, id, node, work };
-                let upid = self.begin_task(start, caller, doomed, waits);
+                let upid = self.begin_task(start, caller, fate, waits);
                 let Some(patience) = patience else {
                     return Some(Reply::data(&upid.into()));
                 };
@@ -123,6 +147,14 @@ impl Cluster {
                 self.interrupt(task);
                 Some(Reply::data(&serde_json::Value::Null))
             }
+        }
+    }
+
+    fn respond_after(&mut self, call: CallId, delay: Time, reply: Reply) {
+        if let Some(waiting) = self.waiting.remove(&call) {
+            let mut answer = self.answer(waiting, reply);
+            answer.delay += delay;
+            self.answers.push((call, answer));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::doom::Doom;
 use super::start::{Entering, TaskStart};
 use super::{CallId, Cluster, Event, Time};
 use crate::flock::Flock;
@@ -27,8 +28,10 @@ pub(super) struct Job {
     /// A task that is yet to be made of it.
     pub(super) entering: Option<Entering>,
     steps: u32,
-    /// The step before which it fails.
-    doom: Option<u32>,
+    /// How often it has waited for a lock.
+    waits: u32,
+    /// What an injected fault will do to it.
+    doom: Option<Doom>,
 }
 
 impl Job {
@@ -37,7 +40,7 @@ impl Job {
         kind: &'static str,
         id: String,
         node: &str,
-        doom: Option<u32>,
+        doom: Option<Doom>,
     ) -> Self {
         Self {
             work,
@@ -51,8 +54,14 @@ impl Job {
             waiting: None,
             entering: None,
             steps: 0,
+            waits: 0,
             doom,
         }
+    }
+
+    /// Whether it is to leave a clean-up behind. Stopping a machine that does not run is one step.
+    fn lingers(&self) -> bool {
+        self.doom.is_some_and(|doom| doom.lingers()) && self.steps > 1
     }
 
     pub(super) fn answering(mut self, call: Option<CallId>) -> Self {
@@ -63,6 +72,9 @@ impl Job {
 
 /// What an injected failure of a task is called.
 const INJECTED: &str = "simulated failure";
+
+/// What an injected warning of a task is called.
+const WARNED: &str = "simulated warning";
 
 impl Cluster {
     pub(super) fn begin(&mut self, mut job: Job) {
@@ -80,7 +92,10 @@ impl Cluster {
                 return;
             };
             if let Some(flock) = job.wanted.pop_front() {
-                if self.locks.take(id, &flock) {
+                let starves = job.doom.as_mut().is_some_and(Doom::starves);
+                if starves {
+                    self.counters.struck("lock_timeout");
+                } else if self.locks.take(id, &flock) {
                     job.held.push(flock.key);
                     continue;
                 }
@@ -89,19 +104,35 @@ impl Cluster {
                 }
                 let timeout = flock.timeout;
                 job.waiting = Some(flock);
-                self.schedule(timeout, Event::LockTimeout(id));
+                job.waits += 1;
+                let wait = job.waits;
+                self.schedule(timeout, Event::LockTimeout(id, wait));
                 return;
             }
-            if job.doom.is_some_and(|step| job.steps >= step) {
+            if job.doom.is_some_and(|doom| doom.kills(job.steps)) {
+                return self.strike_dead(id);
+            }
+            if job.doom.is_some_and(|doom| doom.fails(job.steps)) {
+                self.counters.struck("task");
                 self.abandon(id, INJECTED);
                 return;
             }
             job.steps += 1;
-            let mut bench =
-                Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
+            let mut bench = Bench::new(&mut self.world, job.task);
             let step = job.work.step(&mut bench);
-            let (released, next) = (bench.released, bench.next);
+            let (released, next, broken) = (bench.released, bench.next, bench.broken);
+            let doom = job.doom;
             self.give_back(id, &released);
+            let ended = matches!(step, Step::Done(_) | Step::Warned(_));
+            if doom.is_some_and(|doom| doom.is_death() && (broken || ended)) {
+                if !broken {
+                    self.count_made(id);
+                }
+                return self.strike_dead(id);
+            }
+            if let Some(doom) = doom.filter(|_| broken) {
+                self.counters.struck(doom.name());
+            }
             if !matches!(step, Step::Failed(_) | Step::Refused(_)) {
                 self.entered(id);
             }
@@ -122,7 +153,7 @@ impl Cluster {
                     if let (Some((kind, about, work)), Some((node, task))) = (next, started) {
                         let user = task.and_then(|key| self.world.tasks.user(key)).unwrap_or_default();
                         let start = TaskStart { kind, id: about, node, work };
-                        self.begin_task(start, &user, false, None);
+                        self.begin_task(start, &user, None, None);
                     }
                     return;
                 }
@@ -133,11 +164,11 @@ impl Cluster {
         }
     }
 
-    pub(super) fn lock_timeout(&mut self, id: u64) {
-        let Some(job) = self.jobs.get_mut(&id) else {
+    pub(super) fn lock_timeout(&mut self, id: u64, wait: u32) {
+        // The wake-up of an earlier wait that ended well is none of this one's.
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.waits == wait) else {
             return;
         };
-        // The wake-up of an earlier wait that ended well.
         let Some(flock) = job.waiting.take() else {
             return;
         };
@@ -153,7 +184,7 @@ impl Cluster {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        let mut bench = Bench { world: &mut self.world, task: job.task, released: Vec::new(), next: None };
+        let mut bench = Bench::new(&mut self.world, job.task);
         let text = job.work.abandon(&mut bench, reason);
         self.finish(id, Err(text));
     }
@@ -188,6 +219,19 @@ impl Cluster {
         }
     }
 
+    /// Kills a worker as an injected fault.
+    fn strike_dead(&mut self, id: u64) {
+        self.counters.struck("killed");
+        self.kill(id);
+    }
+
+    /// Counts what a worker has made.
+    fn count_made(&mut self, id: u64) {
+        if let Some((kind, vmid)) = self.jobs.get(&id).and_then(|job| Some((job.kind, job.work.makes()?))) {
+            self.counters.made(kind, vmid);
+        }
+    }
+
     fn kill(&mut self, id: u64) {
         let Some(job) = self.jobs.remove(&id) else {
             return;
@@ -203,11 +247,19 @@ impl Cluster {
         self.release_all(id, job.held, job.waiting);
     }
 
-    fn finish(&mut self, id: u64, outcome: Result<(Value, u32), String>) {
+    fn finish(&mut self, id: u64, mut outcome: Result<(Value, u32), String>) {
         let Some(job) = self.jobs.remove(&id) else {
             return;
         };
+        let lingering = outcome.is_ok() && job.lingers();
         if let Some(task) = job.task {
+            if let Ok((_, warnings @ 0)) = &mut outcome
+                && job.doom.is_some_and(|doom| doom.warns())
+            {
+                *warnings = 1;
+                self.world.tasks.log(task, format!("WARN: {WARNED}"));
+                self.counters.struck("warnings");
+            }
             let now = self.world.unix();
             let result = outcome.as_ref().map(|(_, warnings)| *warnings).map_err(String::as_str);
             self.world.tasks.finish(task, now, result);
@@ -228,6 +280,10 @@ impl Cluster {
             self.respond(call, reply);
         }
         self.release_all(id, job.held, job.waiting);
+        if let Some(vmid) = job.id.parse().ok().filter(|_| lingering) {
+            self.counters.struck("linger");
+            self.linger(&job.node, vmid);
+        }
     }
 
     /// Ends a worker with a refusal: a call is answered with it, a task has its text.

@@ -3,6 +3,7 @@
 //! Time is an argument everywhere. A caller hands in requests and the time, asks when the next thing
 //! will happen by itself, and comes back then.
 
+mod doom;
 mod intake;
 mod jobs;
 mod start;
@@ -87,7 +88,8 @@ enum Event {
     /// A worker's next step.
     Step(u64),
     /// A worker has waited long enough for a lock.
-    LockTimeout(u64),
+    /// The number tells its waits apart.
+    LockTimeout(u64, u32),
     /// A request that was held up on the way.
     Arrive(Option<CallId>, Box<Request>),
     /// The proxying hop gives up.
@@ -101,7 +103,8 @@ enum Event {
 impl Cluster {
     /// A cluster as configured, at time zero.
     pub fn new(config: ClusterConfig) -> Self {
-        let world = World::build(&config);
+        let mut world = World::build(&config);
+        world.statistics.pictures.reach_back(config.faults.look_back());
         Self {
             world,
             events: BTreeMap::new(),
@@ -191,6 +194,7 @@ impl Cluster {
 
     /// Changes the faults from now on.
     pub fn set_faults(&mut self, faults: Faults) {
+        self.world.statistics.pictures.reach_back(faults.look_back());
         self.faults.faults = faults;
     }
 
@@ -207,7 +211,7 @@ impl Cluster {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Step(job) => self.run(job),
-            Event::LockTimeout(job) => self.lock_timeout(job),
+            Event::LockTimeout(job, wait) => self.lock_timeout(job, wait),
             Event::Arrive(call, request) => self.arrive(call, &request),
             Event::GatewayTimeout(call) => self.respond(call, Reply::bare(596, "Connection timed out")),
             Event::Kill(task, call) => {

@@ -1,7 +1,9 @@
 //! Starting workers: behind tasks, behind synchronous calls, and beside both.
 
+use super::doom::Doom;
 use super::jobs::Job;
 use super::{CallId, Cluster, Event, Time};
+use crate::faults::Fate;
 use crate::reply::Reply;
 use crate::upid::Upid;
 use crate::works::Work;
@@ -27,12 +29,12 @@ impl Cluster {
     /// Starts a worker that becomes a task after its first step.
     pub(super) fn enter_task(
         &mut self,
-        start: TaskStart,
+        mut start: TaskStart,
         user: &str,
-        doomed: bool,
+        fate: Option<Fate>,
         (call, patience): (CallId, Option<Time>),
     ) {
-        let doom = self.doom(start.work.as_ref(), doomed).map(|step| step.max(1));
+        let doom = self.doom(start.work.as_mut(), fate).map(Doom::after_first_step);
         let mut job = Job::new(start.work, start.kind, start.id, &start.node, doom).answering(Some(call));
         job.entering = Some(Entering { user: user.to_owned(), patience });
         self.begin(job);
@@ -80,14 +82,14 @@ impl Cluster {
     /// Starts a worker behind a task and returns its UPID.
     pub(super) fn begin_task(
         &mut self,
-        start: TaskStart,
+        mut start: TaskStart,
         user: &str,
-        doomed: bool,
+        fate: Option<Fate>,
         call: Option<CallId>,
     ) -> String {
         let upid = self.new_upid(start.kind, &start.id, &start.node, user);
         let text = upid.to_string();
-        let doom = self.doom(start.work.as_ref(), doomed);
+        let doom = self.doom(start.work.as_mut(), fate);
         let id = upid.id.clone();
         let mut job = Job::new(start.work, start.kind, id, &start.node, doom).answering(call);
         job.task = Some(self.world.tasks.begin(upid));
@@ -95,17 +97,15 @@ impl Cluster {
         text
     }
 
-    /// Before which step an injected failure strikes.
-    fn doom(&mut self, work: &dyn Work, doomed: bool) -> Option<u32> {
-        let roll = self.world.random.roll() * f64::from(work.phases());
-        // The number of phases is small; what matters is that every one is hit now and then.
-        let earlier = (1..work.phases()).take_while(|n| f64::from(*n) <= roll).count();
-        doomed.then(|| 1 + u32::try_from(earlier).unwrap_or(0))
-    }
-
     /// Starts a worker behind a synchronous call.
-    pub(super) fn begin_call(&mut self, work: Box<dyn Work>, node: &str, call: CallId, doomed: bool) {
-        let doom = self.doom(work.as_ref(), doomed);
+    pub(super) fn begin_call(
+        &mut self,
+        mut work: Box<dyn Work>,
+        node: &str,
+        call: CallId,
+        fate: Option<Fate>,
+    ) {
+        let doom = self.doom(work.as_mut(), fate);
         let job = Job::new(work, "call", String::new(), node, doom).answering(Some(call));
         self.begin(job);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Bench, Step, Work, attempt};
+use super::{Bench, Break, Step, Work, attempt, place};
 use crate::flock::Flock;
 use crate::reply::Refusal;
 use crate::world::{Drive, World, print_size, transferred};
@@ -28,6 +28,10 @@ pub(crate) struct Configure {
     pub(crate) refused: BTreeMap<String, Refusal>,
     /// The options that it changes.
     changed: Vec<String>,
+    /// A break that is asked for, and how many options are written before.
+    breaks: Option<(Break, usize)>,
+    /// The drive at which it is refused by a fault.
+    forbidden: Option<String>,
     progress: Progress,
     /// The storage that is locked at the moment.
     locked: Option<Flock>,
@@ -56,6 +60,8 @@ impl Configure {
             summary: String::new(),
             refused: BTreeMap::new(),
             changed: Vec::new(),
+            breaks: None,
+            forbidden: None,
             progress: Progress::Begin,
             locked: None,
         }
@@ -105,7 +111,11 @@ impl Configure {
             machine.config.deleted.remove(&key);
         }
         let mut absent = Vec::new();
-        for key in self.delete.drain(..) {
+        for key in std::mem::take(&mut self.delete) {
+            if self.is_break() {
+                return self.break_now(bench);
+            }
+            let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
             if !machine.config.current.contains_key(&key) && !machine.config.pending.contains_key(&key) {
                 absent.push(format!("cannot delete '{key}' - not set in current configuration!"));
             }
@@ -116,7 +126,14 @@ impl Configure {
         }
         while let Some((key, value)) = self.set.pop() {
             let drive = Drive::parse(&key, &value).filter(|_| crate::world::is_drive(&key));
+            let allocates = drive.as_ref().is_some_and(allocates);
+            let orphans = allocates && self.breaks == Some((Break::Killed, 0));
+            if !orphans && self.is_break() {
+                self.set.push((key, value));
+                return self.break_now(bench);
+            }
             if let Some(refusal) = self.refused.get(&key) {
+                bench.broken = self.forbidden.as_ref() == Some(&key);
                 return Step::Refused(refusal.clone());
             }
             let Some(drive) = drive else {
@@ -124,7 +141,7 @@ impl Configure {
                 machine.config.set_pending(&key, &value);
                 continue;
             };
-            if drive.allocation().is_some() || drive.file().ends_with(":cloudinit") {
+            if allocates {
                 let storage = drive.file().split(':').next().unwrap_or_default().to_owned();
                 let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
                 self.set.push((key, value));
@@ -208,6 +225,11 @@ impl Configure {
                 attempt!(self.new_disk(bench.world, &storage, &mut drive, gib))
             }
         };
+        if self.breaks == Some((Break::Killed, 0)) {
+            // The volume is made, and nothing says so.
+            bench.broken = true;
+            return Step::Done(Value::Null);
+        }
         let size = bench.world.volume(&self.node, &volid).map_or(0, |volume| volume.size);
         if !drive.is_cloud_init() {
             drive.properties.set("size", print_size(size));
@@ -244,6 +266,42 @@ impl Configure {
     }
 }
 
+impl Configure {
+    /// Counts an option, and says whether the break comes before it.
+    fn is_break(&mut self) -> bool {
+        match &mut self.breaks {
+            None => false,
+            Some((_, 0)) => true,
+            Some((_, left)) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    /// Breaks off with what is written so far. It fails as a server does when the storage is busy or
+    /// the majority is lost in the middle of the work.
+    fn break_now(&self, bench: &mut Bench<'_>) -> Step {
+        bench.broken = true;
+        let storage = self.set.iter().find_map(|(key, value)| {
+            let drive = Drive::parse(key, value).filter(allocates)?;
+            drive.file().split(':').next().map(str::to_owned)
+        });
+        Step::Failed(match storage {
+            Some(storage) => {
+                let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
+                Flock::storage(&self.node, &storage, shared).failure
+            }
+            None => World::not_writable(&self.node, self.vmid),
+        })
+    }
+}
+
+/// Whether a drive asks for a new volume.
+fn allocates(drive: &Drive) -> bool {
+    drive.allocation().is_some() || drive.file().ends_with(":cloudinit")
+}
+
 impl Work for Configure {
     fn locks(&self, _world: &World) -> Vec<Flock> {
         vec![Flock::machine(&self.node, self.vmid)]
@@ -260,5 +318,29 @@ impl Work for Configure {
 
     fn phases(&self) -> u32 {
         3
+    }
+
+    fn break_off(&mut self, how: Break, roll: f64) -> bool {
+        let options = self.set.len() + self.delete.len();
+        match how {
+            // Something is written, and something is not.
+            Break::Killed | Break::Failed if options > 0 => {
+                let before = if options > 1 { 1 + place(roll, options - 1) } else { 0 };
+                self.breaks = Some((how, before));
+                true
+            }
+            Break::Forbidden => {
+                let drives: Vec<&String> =
+                    self.set.iter().map(|(key, _)| key).filter(|key| crate::world::is_drive(key)).collect();
+                let Some(drive) = drives.get(place(roll, drives.len())).map(|drive| (*drive).clone()) else {
+                    return false;
+                };
+                let text = format!("Permission check failed (/vms/{}, VM.Config.Disk)", self.vmid);
+                self.refused.insert(drive.clone(), Refusal::Forbidden(text));
+                self.forbidden = Some(drive);
+                true
+            }
+            Break::Killed | Break::Failed => false,
+        }
     }
 }

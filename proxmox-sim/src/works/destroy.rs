@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Bench, Step, Work, attempt};
+use super::{Bench, Break, Step, Work, attempt};
 use crate::flock::Flock;
 use crate::world::{MachineConfig, World};
 
@@ -17,6 +17,8 @@ pub(crate) struct Destroy {
     pub(crate) skip_lock: bool,
     progress: u8,
     warnings: u32,
+    /// Is killed when this share of the volumes is freed.
+    killed_at: Option<f64>,
 }
 
 impl Destroy {
@@ -29,6 +31,7 @@ impl Destroy {
             skip_lock: false,
             progress: 0,
             warnings: 0,
+            killed_at: None,
         }
     }
 
@@ -86,11 +89,17 @@ impl Destroy {
 
     /// Frees the volumes; then nothing but a lock is left of the configuration.
     fn free(&mut self, bench: &mut Bench<'_>) -> Step {
-        for volid in self.volumes(bench.world) {
+        let volumes = self.volumes(bench.world);
+        let freed = self.killed_at.map_or(volumes.len(), |share| crate::works::place(share, volumes.len()));
+        bench.broken = self.killed_at.is_some();
+        for volid in volumes.into_iter().take(freed) {
             if let Err(text) = bench.world.free(&self.node, &volid) {
                 bench.log(format!("WARN: {text}"));
                 self.warnings += 1;
             }
+        }
+        if bench.broken {
+            return Step::Done(Value::Null);
         }
         if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
             machine.config = MachineConfig::default();
@@ -130,6 +139,11 @@ impl Work for Destroy {
                 if self.warnings > 0 { Step::Warned(self.warnings) } else { Step::Done(Value::Null) }
             }
         }
+    }
+
+    fn break_off(&mut self, how: Break, roll: f64) -> bool {
+        self.killed_at = (how == Break::Killed).then_some(roll);
+        self.killed_at.is_some()
     }
 
     fn makes(&self) -> Option<u32> {

@@ -75,9 +75,15 @@ pub(crate) struct Bench<'a> {
     pub(crate) released: Vec<String>,
     /// A task to be started when this one is done: kind, what it is about, worker.
     pub(crate) next: Option<(&'static str, String, Box<dyn Work>)>,
+    /// The break that was asked for happened in this step.
+    pub(crate) broken: bool,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    pub(crate) fn new(world: &'a mut World, task: Option<TaskKey>) -> Self {
+        Self { world, task, released: Vec::new(), next: None, broken: false }
+    }
+
     /// Writes a line into the task's log.
     pub(crate) fn log(&mut self, line: impl Into<String>) {
         if let Some(task) = self.task {
@@ -88,6 +94,17 @@ impl Bench<'_> {
     pub(crate) fn release(&mut self, flock: &Flock) {
         self.released.push(flock.key.clone());
     }
+}
+
+/// How an injected fault breaks a worker off in the middle of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// It is killed.
+    Killed,
+    /// It fails.
+    Failed,
+    /// It is refused for a right that is missing.
+    Forbidden,
 }
 
 /// A worker.
@@ -113,10 +130,27 @@ pub(crate) trait Work: Debug + Send {
         1
     }
 
+    /// Asks for a break in the middle of a step, at a place that `roll`, from 0 to 1, says. False when
+    /// there is no such place.
+    fn break_off(&mut self, _how: Break, _roll: f64) -> bool {
+        false
+    }
+
     /// The machine it makes.
     fn makes(&self) -> Option<u32> {
         None
     }
+}
+
+/// The place that a number from 0 to 1 means among that many.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "there are few places, and the number is from 0 to 1"
+)]
+pub(crate) fn place(roll: f64, places: usize) -> usize {
+    ((roll * places as f64) as usize).min(places.saturating_sub(1))
 }
 
 /// Turns an error into the end of a worker.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Bench, Step, Work, attempt};
+use super::{Bench, Break, Step, Work, attempt};
 use crate::flock::Flock;
 use crate::world::{Drive, World, parse_size, print_size};
 
@@ -17,6 +17,8 @@ pub(crate) struct Resize {
     pub(crate) digest: Option<String>,
     /// Volume and new size, once known.
     grow: Option<(String, Drive, u64)>,
+    /// Is killed once the volume has grown and before the configuration says so.
+    killed: bool,
 }
 
 impl Resize {
@@ -28,6 +30,7 @@ impl Resize {
             size: size.to_owned(),
             digest: digest.map(str::to_owned),
             grow: None,
+            killed: false,
         }
     }
 
@@ -89,6 +92,10 @@ impl Work for Resize {
             return Step::Failed("unable to resize image: No space left on device".to_owned());
         }
         bench.world.change_volume(&self.node, &volid, |volume| volume.size = size);
+        if self.killed {
+            bench.broken = true;
+            return Step::Done(Value::Null);
+        }
         drive.properties.set("size", print_size(size));
         attempt!(bench.world.need_writable(&self.node, self.vmid));
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
@@ -98,5 +105,10 @@ impl Work for Resize {
             bench.log("Image resized.");
         }
         Step::Done(Value::Null)
+    }
+
+    fn break_off(&mut self, how: Break, _roll: f64) -> bool {
+        self.killed = how == Break::Killed;
+        self.killed
     }
 }

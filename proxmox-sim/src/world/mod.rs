@@ -6,6 +6,7 @@ mod firewall;
 mod guest;
 mod machine;
 mod machine_config;
+mod picture;
 mod random;
 mod statistics;
 mod storage;
@@ -129,11 +130,13 @@ impl World {
 
     /// Refuses a write of a configuration file when the cluster has no majority.
     pub(crate) fn need_writable(&self, node: &str, vmid: u32) -> Result<(), String> {
-        if self.quorate {
-            return Ok(());
-        }
+        if self.quorate { Ok(()) } else { Err(Self::not_writable(node, vmid)) }
+    }
+
+    /// What a write of a configuration file ends with when there is no majority.
+    pub(crate) fn not_writable(node: &str, vmid: u32) -> String {
         let file = format!("/etc/pve/nodes/{node}/qemu-server/{vmid}.conf.tmp.25085");
-        Err(format!("unable to open file '{file}' - Permission denied"))
+        format!("unable to open file '{file}' - Permission denied")
     }
 }
 

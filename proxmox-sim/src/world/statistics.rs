@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Node;
 use super::machine::Machine;
+use super::picture::Pictures;
 
 /// One machine as last broadcast.
 #[derive(Debug, Clone)]
@@ -25,7 +26,9 @@ pub(crate) struct Statistic {
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     round: Option<u64>,
-    rows: BTreeMap<u32, Statistic>,
+    pub(super) rows: BTreeMap<u32, Statistic>,
+    /// Earlier broadcasts, for lists that are stale.
+    pub(crate) pictures: Pictures,
 }
 
 /// Time between two broadcasts.
@@ -51,6 +54,7 @@ impl Statistics {
         self.rows.retain(|vmid, _| machines.get(vmid).is_some_and(silent));
         let heard = machines.iter().filter(|(_, machine)| !silent(machine));
         self.rows.extend(heard.map(|(vmid, machine)| (*vmid, Statistic::of(machine, until))));
+        self.pictures.add(until, machines, nodes, &self.rows);
     }
 
     /// What is known of a machine now.
