@@ -6,8 +6,8 @@
 //! tasks and switch nodes off, all from a seed.
 //!
 //! How close it comes is measured: the test `replay` sends recorded exchanges of real servers (8.4 and
-//! 9.2) and compares every answer. Not imitated are consoles, uploads, containers, the three workers of
-//! a node's daemon that slow calls block, and the two `Connection` headers of a proxied write.
+//! 9.2) and compares every answer. Not imitated are consoles, uploads, containers, and the three workers of
+//! a node's daemon that slow calls block.
 //!
 //! - [`Cluster`] is the cluster itself, without any IO: time comes in as an argument.
 //! - [`Server`] puts a cluster behind HTTPS, with a certificate of its own.

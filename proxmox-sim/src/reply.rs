@@ -12,8 +12,10 @@ pub struct Reply {
     pub status: u16,
     /// Reason phrase: the first line of the error text.
     pub reason: String,
-    /// The JSON body; `None` is an empty one.
+    /// The JSON body; `None` is an empty one, unless there is a text.
     pub body: Option<Value>,
+    /// A body that is not JSON: what goes wrong before the call is known is said in plain text.
+    pub text: Option<String>,
 }
 
 impl Reply {
@@ -22,7 +24,7 @@ impl Reply {
     }
 
     pub(crate) fn ok(body: Value) -> Self {
-        Self { status: 200, reason: "OK".to_owned(), body: Some(body) }
+        Self { status: 200, reason: "OK".to_owned(), body: Some(body), text: None }
     }
 
     /// The form under `/api2/extjs`: 200, with the status in the body. What has no body stays.
@@ -40,7 +42,7 @@ impl Reply {
     }
 
     pub(crate) fn bare(status: u16, reason: &str) -> Self {
-        Self { status, reason: reason.to_owned(), body: None }
+        Self { status, reason: reason.to_owned(), body: None, text: None }
     }
 
     /// `data` of the body.
@@ -61,6 +63,9 @@ pub struct Answer {
     pub reply: Option<Reply>,
     /// How long the answer is held back.
     pub delay: Duration,
+    /// The answer to a write that another daemon carried out. Its `Connection: close` is passed on
+    /// beside the `Connection: Keep-Alive` of the one that was asked.
+    pub relayed: bool,
 }
 
 /// A call that is refused.
@@ -76,6 +81,10 @@ pub(crate) enum Refusal {
     Forbidden(String),
     /// 500, the server's answer to everything else.
     Die(String),
+    /// 501 for a path or a method of it that does not exist.
+    NotImplemented(String),
+    /// A request that could not be read: any status, with the message as a plain text.
+    Plain(u16, String),
     /// Any other status, with an empty body.
     Bare(u16, String),
 }
@@ -93,9 +102,12 @@ impl Refusal {
                 errors.iter().fold(first, |text, (key, error)| text + key + ": " + error + "\n")
             }
             Self::Forbidden(text) => format!("403 {text}"),
-            Self::Unauthenticated(text) | Self::Login(text) | Self::Die(text) | Self::Bare(_, text) => {
-                text.clone()
-            }
+            Self::Unauthenticated(text)
+            | Self::Login(text)
+            | Self::Die(text)
+            | Self::NotImplemented(text)
+            | Self::Plain(_, text)
+            | Self::Bare(_, text) => text.clone(),
         }
     }
 
@@ -103,16 +115,21 @@ impl Refusal {
         match self {
             Self::Parameters(errors) => {
                 let reason = "Parameter verification failed.";
-                Reply {
-                    status: 400,
-                    reason: reason.to_owned(),
-                    body: Some(json!({"data": null, "errors": errors, "message": format!("{reason}\n")})),
-                }
+                let body = json!({"data": null, "errors": errors, "message": format!("{reason}\n")});
+                Reply { body: Some(body), ..Reply::bare(400, reason) }
             }
             Self::Unauthenticated(reason) => Reply::bare(401, &reason),
             Self::Login(text) => failed(401, &text),
             Self::Forbidden(text) => failed(403, &text),
             Self::Die(text) => failed(500, &text),
+            // The only message without a newline at its end.
+            Self::NotImplemented(text) => {
+                Reply { body: Some(json!({"data": null, "message": text})), ..Reply::bare(501, &text) }
+            }
+            Self::Plain(status, text) => {
+                let reason = text.lines().next().unwrap_or_default().to_owned();
+                Reply { text: Some(text), ..Reply::bare(status, &reason) }
+            }
             Self::Bare(status, reason) => Reply::bare(status, &reason),
         }
     }
@@ -126,9 +143,6 @@ impl From<String> for Refusal {
 
 fn failed(status: u16, text: &str) -> Reply {
     let text = text.trim_end_matches('\n');
-    Reply {
-        status,
-        reason: text.lines().next().unwrap_or_default().to_owned(),
-        body: Some(json!({"data": null, "message": format!("{text}\n")})),
-    }
+    let body = json!({"data": null, "message": format!("{text}\n")});
+    Reply { body: Some(body), ..Reply::bare(status, text.lines().next().unwrap_or_default()) }
 }

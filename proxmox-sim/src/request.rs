@@ -100,7 +100,7 @@ impl Request {
             "POST" | "PUT" => self.body_parameters()?,
             method if !self.body.is_empty() => {
                 let text = format!("Unexpected content for method '{method}'");
-                return Err(Refusal::Bare(501, text));
+                return Err(Refusal::Plain(501, text));
             }
             _ => BTreeMap::new(),
         };
@@ -120,7 +120,7 @@ impl Request {
             // A body without a type is a form.
             "" | "application/x-www-form-urlencoded" => Ok(decode_form(&String::from_utf8_lossy(&self.body))),
             "application/json" => decode_json(&self.body),
-            other => Err(Refusal::Bare(506, format!("upload 'Content-Type '{other}' not implemented"))),
+            other => Err(Refusal::Plain(506, format!("upload 'Content-Type '{other}' not implemented"))),
         }
     }
 }
@@ -164,10 +164,13 @@ fn decode_json(body: &[u8]) -> Result<BTreeMap<String, Parameter>, Refusal> {
         let at = error.column();
         let rest = String::from_utf8_lossy(body).chars().skip(at).collect::<String>();
         let rest = if rest.is_empty() { "(end of string)".to_owned() } else { rest };
-        Refusal::Die(format!(
-            "malformed JSON string, neither tag, array, object, number, string or atom, at character offset {at} \
-             (before \"{rest}\") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 917."
-        ))
+        Refusal::Plain(
+            500,
+            format!(
+                "malformed JSON string, neither tag, array, object, number, string or atom, at character offset {at} \
+             (before \"{rest}\") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 917.\n"
+            ),
+        )
     };
     let value: Value = serde_json::from_slice(body).map_err(malformed)?;
     let Value::Object(map) = value else {

@@ -118,7 +118,9 @@ fn nodes_that_are_down_or_unknown() {
     let reply = lab.call("GET", "/nodes/nosuch/qemu", &[]);
     assert!(reply.reason.starts_with("hostname lookup 'nosuch' failed"), "{}", reply.reason);
     let reply = lab.call("GET", "/nosuchpath", &[]);
-    assert_eq!((reply.status, reply.reason.as_str()), (501, "Method 'GET /nosuchpath' not implemented"));
+    let text = "Method 'GET /nosuchpath' not implemented";
+    assert_eq!((reply.status, reply.reason.as_str()), (501, text));
+    assert_eq!(reply.body, Some(serde_json::json!({"data": null, "message": text})));
     assert_eq!(lab.call("PATCH", "/version", &[]).reason, "method 'PATCH' not available");
 }
 
@@ -146,4 +148,44 @@ fn bodies() {
     let mut request = lab.request("DELETE", "/nodes/pve1/qemu/100", &[]);
     request.body = b"purge=1".to_vec();
     assert_eq!(send(&mut lab, request).reason, "Unexpected content for method 'DELETE'");
+}
+
+#[test]
+fn where_a_call_goes_is_decided_before_its_parameters_are_looked_at() {
+    let mut lab = Lab::new();
+    lab.cluster.switch(Switch::Node { node: "pve2".into(), online: false }).expect("a node");
+    let nonsense: &[(&str, &str)] = &[("nonsense", "1")];
+    let down = lab.call("POST", "/nodes/pve2/qemu/100/status/start", nonsense);
+    assert_eq!((down.status, down.reason.as_str()), (595, "Connection refused"));
+    let nowhere = lab.call("GET", "/nodes/bad_node!/qemu", &[]);
+    assert_eq!(nowhere.status, 500);
+    assert!(nowhere.reason.starts_with("hostname lookup 'bad_node!' failed"), "{}", nowhere.reason);
+    assert_eq!(lab.call("POST", "/nodes/pve1/qemu/100/status/start", nonsense).status, 400);
+}
+
+#[test]
+fn where_one_of_several_rights_would_do_none_is_named() {
+    let mut lab = lab(Version::V8_4, &[("/pool/p1", &["VM.Allocate"])]);
+    for params in [vec![("vmid", "100")], vec![("vmid", "100"), ("pool", "nosuch")]] {
+        let reply = lab.call("POST", "/nodes/pve1/qemu", &params);
+        let text = match params[..] {
+            [_] => "Permission check failed",
+            _ => "Permission check failed (pool 'nosuch' does not exist)",
+        };
+        assert_eq!((reply.status, reply.reason.as_str()), (403, text));
+    }
+}
+
+#[test]
+fn effective_rights_are_listed_by_path() {
+    let mut lab = lab(Version::V9_2, &[("/sdn/zones/localnetwork", &["SDN.Use"]), ("/vms", &["VM.Audit"])]);
+    let rows = lab.get("/access/permissions");
+    let paths: Vec<&String> = rows.as_object().expect("an object").keys().collect();
+    assert_eq!(paths, ["/sdn/zones/localnetwork", "/vms"], "paths without a right are left out");
+    let mut root = Lab::with(ClusterConfig { pools: vec!["p1".into()], ..ClusterConfig::quick() });
+    root.clone_to(100);
+    root.ok("PUT", "/pools/p1", &[("vms", "100")]);
+    let rows = root.get("/access/permissions");
+    assert!(rows.get("/vms/100").is_some() && rows.get("/pool").is_some(), "{rows}");
+    assert!(rows.get("/pool/p1").is_none(), "of a pool only the members are named");
 }

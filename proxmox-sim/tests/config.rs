@@ -202,6 +202,13 @@ fn parameters_are_refused_with_the_servers_texts() {
         ),
         ("sshkeys", "ssh-ed25519+AAAA", "invalid format - invalid urlencoded string: ssh-ed25519+AAAA\n"),
         ("delete", "nosuchoption", "unknown option 'nosuchoption'"),
+        ("tags", "good bad!", "invalid format - invalid characters in tag\n"),
+        (
+            "nameserver",
+            "1.1.1.1 no_host",
+            "invalid format - value does not look like a valid address: no_host\n",
+        ),
+        ("vmgenid", "x", "value does not match the regex pattern"),
         ("skiplock", "1", "Only root may use this option."),
     ] {
         let reply = lab.call("PUT", VM, &[(name, value)]);
@@ -222,6 +229,19 @@ fn parameters_are_refused_with_the_servers_texts() {
         lab.call("GET", "/nodes/pve1/qemu/abc/config", &[]).error("vmid"),
         Some("type check ('integer') failed - got 'abc'")
     );
+}
+
+#[test]
+fn what_no_file_system_holds() {
+    let mut lab = cloned();
+    let disk = |format: &str| format!("shared:20000,format={format}");
+    let raw = lab.task("POST", VM, &[("scsi3", &disk("raw"))]);
+    assert_eq!(
+        raw,
+        "unable to create image: qemu-img: /mnt/pve/shared/images/100/vm-100-disk-1.raw: \
+         The image size is too large for file format 'raw'"
+    );
+    assert_eq!(lab.task("POST", VM, &[("scsi3", &disk("qcow2"))]), "OK", "it grows with what is written");
 }
 
 #[test]

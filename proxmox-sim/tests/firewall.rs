@@ -85,6 +85,14 @@ fn sets_of_addresses() {
     lab.ok("POST", &format!("{FW}/ipset"), &[("name", "ipfilter-net0")]);
     let again = lab.call("POST", &format!("{FW}/ipset"), &[("name", "ipfilter-net0")]);
     assert_eq!(again.error("name"), Some("IPSet 'ipfilter-net0' already exists"));
+    // The pattern is looked at before the length.
+    for name in ["x", "9bad"] {
+        let reply = lab.call("POST", &format!("{FW}/ipset"), &[("name", name)]);
+        assert_eq!(reply.error("name"), Some("value does not match the regex pattern"));
+    }
+    let long = "x".repeat(65);
+    let reply = lab.call("POST", &format!("{FW}/ipset"), &[("name", &long)]);
+    assert_eq!(reply.error("name"), Some("value may only be 64 characters long"));
     for cidr in ["203.0.113.14", "2001:db8:1::14", "10.1.2.3/16"] {
         lab.ok("POST", &set, &[("cidr", cidr)]);
     }

@@ -109,6 +109,12 @@ impl Accounts {
         self.grants.push((id.to_owned(), grant));
     }
 
+    /// Paths on which somebody has a role or a privilege.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let roles = self.acl.iter().map(|entry| entry.path.as_str());
+        roles.chain(self.grants.iter().map(|(_, grant)| grant.path.as_str()))
+    }
+
     /// Forgets what was granted on the path of a machine that is gone.
     pub(crate) fn forget_machine(&mut self, vmid: u32) {
         let path = format!("/vms/{vmid}");

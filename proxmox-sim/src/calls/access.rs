@@ -45,11 +45,9 @@ pub(super) fn permissions(world: &World, call: &Call) -> Answered {
         const ALWAYS: [&str; 8] =
             ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
         paths.extend(ALWAYS.map(str::to_owned));
-        paths.extend(world.accounts.acl.iter().map(|entry| entry.path.clone()));
-        for (pool, members) in &world.pools {
-            paths.insert(format!("/pool/{pool}"));
-            paths.extend(members.iter().map(|vmid| format!("/vms/{vmid}")));
-        }
+        // Of a pool its members are listed, and the pool itself only where somebody has a role on it.
+        paths.extend(world.accounts.paths().flat_map(ancestors));
+        paths.extend(world.pools.values().flatten().map(|vmid| format!("/vms/{vmid}")));
     }
     let mut rows = serde_json::Map::new();
     for path in paths {
@@ -60,6 +58,12 @@ pub(super) fn permissions(world: &World, call: &Call) -> Answered {
         }
     }
     data(Value::Object(rows))
+}
+
+/// A path and all that are above it.
+fn ancestors(path: &str) -> Vec<String> {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+    ends.map(|end| path[..end].to_owned()).collect()
 }
 
 pub(super) fn add_user(world: &mut World, call: &Call) -> Answered {

@@ -30,7 +30,7 @@ pub(super) fn status(world: &World) -> Answered {
 /// What the HA manager knows: without one only the majority.
 pub(super) fn ha_status(world: &World) -> Answered {
     let node = world.nodes.iter().find(|(_, node)| node.id == 1).map_or("", |(name, _)| name.as_str());
-    let status = if world.quorate { "OK" } else { "No quorum on node" };
+    let status = if world.quorate { "OK".to_owned() } else { format!("No quorum on node '{node}'!") };
     let mut rows = vec![json!({"id": "quorum", "type": "quorum", "node": node, "status": status,
         "quorate": u8::from(world.quorate)})];
     rows.extend(world.ha.iter().map(|(vmid, resource)| {

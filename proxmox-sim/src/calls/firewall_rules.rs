@@ -17,7 +17,7 @@ pub(super) fn dispatch(world: &mut World, call: &Call, method: &str, path: &str)
         ("GET", "/rules/{pos}") => rule(world, call),
         ("PUT", "/rules/{pos}") => update(world, call),
         ("DELETE", "/rules/{pos}") => remove(world, call),
-        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+        (method, path) => Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented"))),
     }
 }
 

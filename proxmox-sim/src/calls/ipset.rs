@@ -16,7 +16,7 @@ pub(super) fn dispatch(world: &mut World, call: &Call, method: &str, path: &str)
         ("GET", "/ipset/{name}/{cidr}") => entry(world, call),
         ("PUT", "/ipset/{name}/{cidr}") => update(world, call),
         ("DELETE", "/ipset/{name}/{cidr}") => remove(world, call),
-        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+        (method, path) => Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented"))),
     }
 }
 

@@ -10,11 +10,7 @@ use crate::world::{Drive, Machine, World, split_volid};
 pub(super) fn clone(world: &World, call: &Call) -> Answered {
     let newid = call.arguments.vmid("newid");
     let pool = call.owned("pool");
-    let allocate = call.caller.may(&format!("/vms/{newid}"), "VM.Allocate")
-        || pool.as_ref().is_some_and(|pool| call.caller.may(&format!("/pool/{pool}"), "VM.Allocate"));
-    if !allocate {
-        return Err(Refusal::Forbidden("Permission check failed".to_owned()));
-    }
+    need_allocate(call, newid, pool.as_deref())?;
     need_pool(world, pool.as_deref())?;
     let template = world.machine_on(call.node(), call.vmid()).is_ok_and(Machine::is_template);
     let full = call.text("full").map_or(!template, |full| full == "1");
@@ -46,6 +42,15 @@ pub(super) fn clone(world: &World, call: &Call) -> Answered {
     call.task("qmclone", work)
 }
 
+/// The right to a number, or to the pool that it joins. Where either would do, none is named.
+fn need_allocate(call: &Call, vmid: u32, pool: Option<&str>) -> Result<(), Refusal> {
+    let may = |path: &str| call.caller.may(path, "VM.Allocate");
+    if may(&format!("/vms/{vmid}")) || pool.is_some_and(|pool| may(&format!("/pool/{pool}"))) {
+        return Ok(());
+    }
+    Err(Refusal::Forbidden("Permission check failed".to_owned()))
+}
+
 /// A pool that does not exist counts as a missing right.
 fn need_pool(world: &World, pool: Option<&str>) -> Result<(), Refusal> {
     match pool {
@@ -58,13 +63,10 @@ fn need_pool(world: &World, pool: Option<&str>) -> Result<(), Refusal> {
 
 pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     let vmid = call.vmid();
-    let path = format!("/vms/{vmid}");
     let pool = call.owned("pool");
-    if !pool.as_ref().is_some_and(|pool| call.caller.may(&format!("/pool/{pool}"), "VM.Allocate")) {
-        call.caller.need(&path, &["VM.Allocate"])?;
-    }
-    need_pool(world, pool.as_deref())?;
     world.need_quorum()?;
+    need_pool(world, pool.as_deref())?;
+    need_allocate(call, vmid, pool.as_deref())?;
     if let Some(machine) = world.machines.get(&vmid) {
         let node = &machine.node;
         let text = format!("unable to create VM {vmid} - VM {vmid} already exists on node '{node}'");

@@ -178,7 +178,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
         ("GET", "/pools/{poolid}") => pools::get(world, call),
         ("PUT", "/pools" | "/pools/{poolid}") => pools::update(world, call),
         ("DELETE", "/pools" | "/pools/{poolid}") => pools::remove(world, call),
-        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+        (method, path) => Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented"))),
     }
 }
 
@@ -213,6 +213,6 @@ fn dispatch_machine(world: &mut World, call: &Call, rest: &str) -> Answered {
         ("DELETE", "/snapshot/{snapname}") => snapshots::delete(call),
         ("GET", "/snapshot/{snapname}/config") => snapshots::config(world, call),
         ("POST", "/snapshot/{snapname}/rollback") => snapshots::rollback(call),
-        (method, path) => Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented"))),
+        (method, path) => Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented"))),
     }
 }

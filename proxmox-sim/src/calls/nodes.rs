@@ -41,18 +41,19 @@ fn fingerprint(id: u32) -> String {
 }
 
 pub(super) fn status(world: &World) -> Answered {
-    let full = world.version.full();
+    let (full, repository) = (world.version.full(), world.version.repository());
     let mut row = json!({
-        "pveversion": format!("pve-manager/{full}/14a22df35955d97d"),
+        "pveversion": format!("pve-manager/{full}/{repository}"),
         "uptime": world.now.as_secs() + 3600,
         "cpu": 0.05, "wait": 0, "loadavg": ["0.20", "0.15", "0.10"], "idle": 0,
         "memory": {"total": 64_u64 << 30, "used": 8_u64 << 30, "free": 56_u64 << 30},
         "rootfs": {"total": 128_u64 << 30, "used": 9_u64 << 30, "free": 119_u64 << 30, "avail": 113_u64 << 30},
         "swap": {"total": 0, "used": 0, "free": 0},
-        "cpuinfo": {"cpus": 16, "cores": 8, "sockets": 1, "model": "Simulated CPU", "mhz": "3000.000"},
+        "cpuinfo": {"cpus": world.node_cpus, "cores": world.node_cpus, "sockets": 1, "model": "Simulated CPU",
+            "mhz": "3000.000", "hvm": "1", "user_hz": 100, "flags": "fpu tsc msr"},
         "kversion": "Linux 6.14.0-1-pve", "ksm": {"shared": 0},
         "current-kernel": {"sysname": "Linux", "release": "6.14.0-1-pve", "version": "#1", "machine": "x86_64"},
-        "boot-info": {"mode": "efi", "secureboot": 0},
+        "boot-info": {"mode": "legacy-bios"},
     });
     if world.version == crate::Version::V9_2 {
         row["memory"]["available"] = json!(55_u64 << 30);

@@ -25,7 +25,8 @@ impl Cluster {
         self.counters.request(&request.method, endpoint.map_or("unknown", |e| e.path.as_str()));
         let journal = self.journal.add(self.world.now, &request);
         let call = CallId(journal);
-        self.waiting.insert(call, Waiting { journal, lost: false, wrapped: request.is_wrapped() });
+        let relayed = request.method != "GET" && endpoint.is_some_and(|e| e.daemon || e.proxied);
+        self.waiting.insert(call, Waiting { journal, lost: false, wrapped: request.is_wrapped(), relayed });
 
         let fault = endpoint.and_then(|e| self.faults.draw(|| Exposure::of(e, &request)));
         if let Some(fault) = fault {
@@ -70,7 +71,7 @@ impl Cluster {
     fn lose(&mut self, call: CallId) {
         self.waiting.remove(&call);
         self.journal.answered(call.0, 0);
-        self.answers.push((call, Answer { reply: None, delay: self.latency }));
+        self.answers.push((call, Answer { reply: None, delay: self.latency, relayed: false }));
     }
 
     /// Carries out a request that was held up.
@@ -177,17 +178,18 @@ impl Cluster {
             Err(refusal) => return Err(refusal),
         };
         let Some(found) = found else {
-            return Err(Refusal::Bare(501, format!("Method '{method} {path}' not implemented")));
+            return Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented")));
         };
         let sent = request.parameters()?;
         self.permit(found.endpoint, &caller, &found.variables)?;
-        let arguments = check(&found, &sent, self.world.version).map_err(Refusal::Parameters)?;
+        // Where the call is carried out is decided before its parameters are looked at.
         self.need_node(found.endpoint, found.variables.get("node").map(String::as_str))?;
         let frozen = found.variables.get("node").and_then(|name| self.world.nodes.get(name));
         if found.endpoint.proxied && frozen.is_some_and(|node| node.frozen) {
             let late = Refusal::Bare(596, "Connection timed out".to_owned());
             return Ok((calls::Outcome::Refused(self.proxy_timeout, late), caller.name));
         }
+        let arguments = check(&found, &sent, self.world.version).map_err(Refusal::Parameters)?;
         let call = Call { endpoint: found.endpoint, arguments, caller };
         let outcome = calls::dispatch(&mut self.world, &call)?;
         Ok((outcome, call.caller.name))

@@ -81,6 +81,8 @@ struct Waiting {
     lost: bool,
     /// The answer is wanted in the form that the web interface uses.
     wrapped: bool,
+    /// Another daemon than the one that was asked carries it out.
+    relayed: bool,
 }
 
 #[derive(Debug)]
@@ -235,6 +237,7 @@ impl Cluster {
         let status = if waiting.lost { 0 } else { reply.status };
         self.journal.answered(waiting.journal, status);
         let held_back = if reply.status == 401 { self.unauthorized_delay } else { Time::ZERO };
-        Answer { reply: (!waiting.lost).then_some(reply), delay: self.latency + held_back }
+        let relayed = waiting.relayed && reply.status == 200;
+        Answer { reply: (!waiting.lost).then_some(reply), delay: self.latency + held_back, relayed }
     }
 }

@@ -164,7 +164,8 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Checks one value; `name` is its full name, for the texts of nested keys.
+/// Checks one value, in the order in which the server does: the first thing that is wrong is named.
+/// `name` is its full name, for the texts of nested keys.
 pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), String> {
     let wrong_type = || Err(format!("type check ('{}') failed - got '{value}'", kind_name(field.kind)));
     match field.kind {
@@ -184,8 +185,8 @@ pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), 
     if let Some(keys) = field.props.as_ref().and_then(|p| Schema::get().properties(p)) {
         property::check(keys, name, value)?;
     }
-    if matches!(field.kind, Kind::Integer | Kind::Number) {
-        return check_range(field, value.parse().unwrap_or_default());
+    if field.pattern.as_ref().is_some_and(|p| !p.is_match(value)) {
+        return Err("value does not match the regex pattern".to_owned());
     }
     if let Some(max) = field.max_len.filter(|max| value.chars().count() > *max) {
         return Err(format!("value may only be {max} characters long"));
@@ -193,8 +194,8 @@ pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), 
     if let Some(min) = field.min_len.filter(|min| value.chars().count() < *min) {
         return Err(format!("value must be at least {min} characters long"));
     }
-    if field.pattern.as_ref().is_some_and(|p| !p.is_match(value)) {
-        return Err("value does not match the regex pattern".to_owned());
+    if matches!(field.kind, Kind::Integer | Kind::Number) {
+        check_range(field, value.parse().unwrap_or_default())?;
     }
     if !field.values.is_empty() && !field.values.iter().any(|v| v == value) {
         let all = field.values.join(", ");
@@ -204,11 +205,11 @@ pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), 
 }
 
 fn check_range(field: &Field, number: f64) -> Result<(), String> {
-    if let Some(min) = field.min.filter(|min| number < *min) {
-        return Err(format!("value must have a minimum value of {min}"));
-    }
     if let Some(max) = field.max.filter(|max| number > *max) {
         return Err(format!("value must have a maximum value of {max}"));
+    }
+    if let Some(min) = field.min.filter(|min| number < *min) {
+        return Err(format!("value must have a minimum value of {min}"));
     }
     Ok(())
 }

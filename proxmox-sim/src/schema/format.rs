@@ -15,7 +15,7 @@ pub(super) fn check(format: &str, value: &str) -> Result<(), String> {
         }
         "pve-configid" => (!config_id(value)).then(|| format!("invalid configuration ID '{value}'")),
         "pve-bridge-id" => (!value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
-            .then(|| format!("invalid bridge name '{value}'")),
+            .then(|| format!("invalid bridge ID '{value}'")),
         "mac-addr" => {
             (!mac(value)).then(|| "value does not look like a valid unicast MAC address".to_owned())
         }
@@ -42,9 +42,9 @@ pub(super) fn check(format: &str, value: &str) -> Result<(), String> {
         "address-list" => split_list(value)
             .iter()
             .find(|a| !host(a))
-            .map(|_| "value does not look like a valid address".to_owned()),
+            .map(|address| format!("value does not look like a valid address: {address}")),
         "pve-tag-list" => {
-            split_list(value).iter().find(|t| !tag(t)).map(|t| format!("invalid characters in tag '{t}'"))
+            (!split_list(value).iter().all(|t| tag(t))).then(|| "invalid characters in tag".to_owned())
         }
         "pve-vmid-list" => split_list(value)
             .iter()
@@ -59,7 +59,7 @@ pub(super) fn check(format: &str, value: &str) -> Result<(), String> {
         "pve-fw-addr-spec" => firewall_address(value),
         "pve-startup-order" => (!startup(value)).then(|| "unable to parse startup options".to_owned()),
         "pve-vm-cpu-conf" => cpu(value),
-        "pve-iface" => (!label(value)).then(|| format!("invalid network interface name '{value}'")),
+        "pve-iface" => (!interface(value)).then(|| format!("invalid network interface name '{value}'")),
         _ => None,
     };
     // Nested texts end with a newline of their own, as the server's do.
@@ -119,6 +119,15 @@ fn label(value: &str) -> bool {
         && !value.starts_with('-')
         && !value.ends_with('-')
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// `net0`, `eth0.12`.
+fn interface(value: &str) -> bool {
+    let (name, number) = value.split_once([':', '.']).map_or((value, None), |(n, rest)| (n, Some(rest)));
+    (2..=21).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && number.is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn storage(value: &str) -> bool {

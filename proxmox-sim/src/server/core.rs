@@ -81,7 +81,9 @@ impl Core {
         self.wake.notify_one();
         let answer = match receiver {
             Err(answer) => answer,
-            Ok(receiver) => receiver.await.unwrap_or(Answer { reply: None, delay: Duration::ZERO }),
+            Ok(receiver) => {
+                receiver.await.unwrap_or(Answer { reply: None, delay: Duration::ZERO, relayed: false })
+            }
         };
         if let Some(line) = line {
             let outcome = answer

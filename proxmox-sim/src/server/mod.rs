@@ -3,6 +3,7 @@
 mod connection;
 mod core;
 mod in_process;
+mod relay;
 mod side;
 mod tls;
 mod wire;

@@ -35,11 +35,7 @@ pub(super) fn answer(core: &Core, request: &Request) -> Reply {
             core.end();
             Reply::ok(Value::Null)
         }
-        _ => Reply {
-            status: 404,
-            reason: "Not Found".to_owned(),
-            body: Some(json!({"error": "no such thing"})),
-        },
+        _ => Reply { body: Some(json!({"error": "no such thing"})), ..Reply::bare(404, "Not Found") },
     }
 }
 
@@ -48,7 +44,7 @@ fn shown(value: serde_json::Result<Value>) -> Reply {
 }
 
 fn bad(text: &str) -> Reply {
-    Reply { status: 400, reason: "Bad Request".to_owned(), body: Some(json!({"error": text})) }
+    Reply { body: Some(json!({"error": text})), ..Reply::bare(400, "Bad Request") }
 }
 
 /// What is not sent stays as it is.

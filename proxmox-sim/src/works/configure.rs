@@ -176,12 +176,13 @@ impl Configure {
     /// Makes an empty disk, or a copy of the volume to import from.
     fn new_disk(
         &self,
-        world: &mut World,
+        bench: &mut Bench<'_>,
         storage: &str,
         drive: &mut Drive,
         gib: f64,
     ) -> Result<String, String> {
         let format = drive.properties.remove("format");
+        let world = &mut *bench.world;
         if let Some(from) = drive.properties.remove("import-from") {
             if let Some(size) = world.files.get(&from).copied() {
                 return world.allocate(&self.node, storage, self.vmid, size, format.as_deref());
@@ -197,6 +198,10 @@ impl Configure {
             ));
         }
         let size = crate::world::parse_size(&format!("{gib}G")).unwrap_or_default();
+        if let Some((line, text)) = world.too_large(&self.node, storage, self.vmid, size, format.as_deref()) {
+            bench.log(line);
+            return Err(text);
+        }
         world.allocate(&self.node, storage, self.vmid, size, format.as_deref())
     }
 
@@ -222,7 +227,7 @@ impl Configure {
                 if let Some(file) = missing.and_then(|from| bench.world.file_of(&from)) {
                     bench.log(format!("failed to stat '{file}'"));
                 }
-                attempt!(self.new_disk(bench.world, &storage, &mut drive, gib))
+                attempt!(self.new_disk(bench, &storage, &mut drive, gib))
             }
         };
         if self.breaks == Some((Break::Killed, 0)) {

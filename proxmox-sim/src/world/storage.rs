@@ -131,6 +131,28 @@ impl World {
         self.put(node, storage, name, Volume::image(vmid, size, &format, self.unix()))
     }
 
+    /// The line and the error with which a file that no file system holds is refused: ext4 stops at
+    /// sixteen tebibytes. An image that only grows with what is written is not concerned.
+    pub(crate) fn too_large(
+        &self,
+        node: &str,
+        storage: &str,
+        vmid: u32,
+        size: u64,
+        format: Option<&str>,
+    ) -> Option<(String, String)> {
+        const LARGEST: u64 = 1 << 44;
+        let target = self.image_storage(storage).ok()?;
+        if target.kind != StorageKind::Dir || target.format(format) != "raw" || size < LARGEST {
+            return None;
+        }
+        let name = target.named(vmid, &target.free_disk(&target.place(node), vmid), "raw");
+        let file = self.file_of(&format!("{storage}:{name}"))?;
+        let line = format!("Formatting '{file}', fmt=raw size={size} preallocation=off");
+        let text = format!("qemu-img: {file}: The image size is too large for file format 'raw'");
+        Some((line, format!("unable to create image: {text}")))
+    }
+
     /// Makes the cloud-init volume of a machine.
     pub(crate) fn allocate_cloud_init(
         &mut self,

@@ -3,6 +3,7 @@
 use proxmox_sim::Reply;
 use serde_json::Value;
 
+use crate::body::Body;
 use crate::meaning;
 use crate::rows::Row;
 
@@ -17,11 +18,17 @@ pub(crate) fn differences(row: &Row, reply: &Reply) -> Vec<String> {
     let reason = meaning::text(row.reason.as_deref().unwrap_or_default());
     let status = format!("{} {reason}", row.status.unwrap_or_default());
     check("status", status, format!("{} {}", reply.status, meaning::text(&reply.reason)));
-    let (Some(recorded), Some(simulated)) = (row.answer(), reply.body.as_ref()) else {
-        return found;
+    let simulated = Body::of(reply);
+    let (recorded, simulated) = match (row.body(), simulated) {
+        (Body::Json(recorded), Body::Json(simulated)) => (recorded, simulated),
+        // A body that only one of the two has is a difference, whatever else agrees.
+        (recorded, simulated) => {
+            check("body", recorded.to_string(), simulated.to_string());
+            return found;
+        }
     };
-    check("errors", errors(&recorded), errors(simulated));
-    check("message", message(&recorded), message(simulated));
+    check("errors", errors(&recorded), errors(&simulated));
+    check("message", message(&recorded), message(&simulated));
     if row.status == Some(200) && reply.status == 200 {
         let path = row.path.split('?').next().unwrap_or_default();
         let recorded = meaning::data(path, &recorded["data"]);

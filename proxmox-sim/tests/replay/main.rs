@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "the report is what the test is run for")]
 
 mod accounts;
+mod body;
 mod clock;
 mod compare;
 mod hands;

@@ -281,5 +281,5 @@ fn scripts(rows: &[Row]) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn lost() -> Reply {
-    Reply { status: 0, reason: String::new(), body: None }
+    Reply { status: 0, reason: String::new(), body: None, text: None }
 }

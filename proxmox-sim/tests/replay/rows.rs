@@ -26,6 +26,7 @@ pub(crate) struct Row {
     pub(crate) reason: Option<String>,
     pub(crate) response: Option<Value>,
     pub(crate) raw_response: Option<String>,
+    pub(crate) response_text: Option<String>,
     #[serde(default)]
     pub(crate) elapsed_s: f64,
     /// Seconds since the script began, at the moment of sending.
@@ -47,12 +48,6 @@ impl Row {
     pub(crate) fn group(&self) -> String {
         let parts = if self.case.starts_with("golden/") { 2 } else { 1 };
         self.case.split('/').take(parts).collect::<Vec<_>>().join("/")
-    }
-
-    /// The JSON of the answer, also of one that was kept as it came off the wire.
-    pub(crate) fn answer(&self) -> Option<Value> {
-        let raw = self.raw_response.as_deref().and_then(|raw| raw.split_once("\r\n\r\n"));
-        self.response.clone().or_else(|| serde_json::from_str(raw?.1).ok())
     }
 
     /// The UPID that the answer gave.
