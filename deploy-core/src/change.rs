@@ -6,6 +6,7 @@ use crate::{
     PvePool, Revision, SmbiosUuid, SshKey, StorageId, Tag, UserName, Vmid,
 };
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,17 @@ pub struct Target {
     /// The revision of the configuration that the decision was made on; a change of the configuration is refused by the
     /// hypervisor if it is no longer that.
     pub revision: Option<Revision>,
+    /// After this time nothing of the change is sent any more: whoever stood still for so long may have lost the machine,
+    /// and its successors wait for a late request only so long. [`decide`](crate::decide) leaves it open, for it knows no
+    /// time; [`turn`](crate::turn) fills it in when the intent is written down.
+    pub not_after: Option<Timestamp>,
+}
+
+impl Target {
+    /// Whether it is too late to send anything.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.not_after.is_some_and(|not_after| now > not_after)
+    }
 }
 
 /// A change, always a goal ("the size is 20 GiB", "slot scsi1 holds a disk of 32 GiB"), never a delta: asking twice does

@@ -297,6 +297,7 @@ fn target(record: &VmRecord, machine: Option<&Machine>) -> Target {
         mark: record.mark(),
         smbios: machine.map_or(record.smbios, |machine| record.identity_of(machine)),
         revision: machine.and_then(|machine| machine.config.revision.clone()),
+        not_after: None,
     }
 }
 

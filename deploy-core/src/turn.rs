@@ -125,7 +125,7 @@ impl Turn<'_> {
                 self.commit(Outcome::Noted(note)).await?;
                 Ok(self.next(machine))
             }
-            Decision::Submit(target, change) => self.submit(&target, &change).await,
+            Decision::Submit(target, change) => self.submit(*target, &change).await,
             Decision::Ineffective(change) => self.pause(Outcome::Ineffective(change)).await,
             Decision::TaskEnded(ended) => {
                 self.seams.gate.leave(self.leased.lease.key);
@@ -211,22 +211,19 @@ impl Turn<'_> {
         }
     }
 
-    async fn submit(&mut self, target: &Target, change: &Change) -> Result<Turned, CommitError> {
+    async fn submit(&mut self, target: Target, change: &Change) -> Result<Turned, CommitError> {
         let key = self.leased.lease.key;
         let needed = slots(&self.leased.record, change.kind(), &target.machine.node);
         if let Err(full) = self.seams.gate.enter(key, &needed) {
             return Ok(Turned::Slot(full));
         }
         let entered = Entered { gate: &*self.seams.gate, key };
-        let intended_at = self.seams.clock.now();
+        // A process that is frozen from here on may lose its lease, and its successors wait for whatever it sent to arrive.
+        // Half of that time is for it to leave, the other half for its way.
+        let not_after = later(self.seams.clock.now(), self.seams.policy.late_arrival / 2);
+        let target = Target { not_after: Some(not_after), ..target };
         self.commit(Outcome::Intending(change)).await?;
-        // A process that was frozen here may have lost its lease, and its successors may have waited for whatever it had
-        // sent to arrive. Sending now would be later than anybody waits: look again, and be fenced if it is so.
-        let frozen_for = self.seams.clock.now().duration_since(intended_at);
-        if frozen_for > self.seams.policy.late_arrival / 2 {
-            return Ok(Turned::Again(None));
-        }
-        let outcome = match self.seams.hypervisor.submit(target, change).await {
+        let outcome = match self.seams.hypervisor.submit(&target, change).await {
             Ok(Submitted::Task(task)) => {
                 entered.stay();
                 Outcome::Sent(change, Submitted::Task(task))

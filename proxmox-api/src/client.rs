@@ -23,7 +23,13 @@ use crate::transport::{Reply, Request, Transport};
 /// Every method is a single request. Dropping its future may happen before or after the request was sent: as after
 /// [`Sent::Unknown`], look before repeating anything that is not a read.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    shared: Arc<Inner>,
+    permit: Option<Permit>,
+}
+
+/// Asked right before each write leaves; where it says why not, the write is held back.
+pub(crate) type Permit = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 struct Inner {
     transport: Transport,
@@ -55,7 +61,13 @@ impl Client {
             Credentials::Token(token) => Auth::Token(token),
             Credentials::Password { username, password } => Auth::Tickets(Tickets::new(username, password)),
         };
-        Self(Arc::new(Inner { transport, auth }))
+        Self { shared: Arc::new(Inner { transport, auth }), permit: None }
+    }
+
+    /// This client, with a permit that each of its writes needs: also of those that follow one another, and after the login
+    /// that a write may have to wait for.
+    pub(crate) fn with_permit(&self, permit: Permit) -> Self {
+        Self { shared: Arc::clone(&self.shared), permit: Some(permit) }
     }
 
     /// Any read: `GET` with the parameters as the query.
@@ -130,24 +142,31 @@ impl Client {
     }
 
     async fn authorised(&self, request: &Request<'_>) -> Result<Reply, ApiError> {
-        let tickets = match &self.0.auth {
-            Auth::Token(token) => {
-                return self.0.transport.send(request, &token_headers(token, request)?).await;
-            }
+        let tickets = match &self.shared.auth {
+            Auth::Token(token) => return self.send(request, &token_headers(token, request)?).await,
             Auth::Tickets(tickets) => tickets,
         };
         let session = self.session(tickets).await?;
-        let outcome = self.0.transport.send(request, &ticket_headers(&session, request)?).await;
+        let outcome = self.send(request, &ticket_headers(&session, request)?).await;
         match outcome {
             // Refused before anything was done: once more with a fresh ticket. A ticket becomes invalid early when the
             // password changes or the clock of a node jumps.
             Err(error) if error.class() == Failure::Unauthorized => {
                 tickets.forget(&session);
                 let session = self.session(tickets).await?;
-                self.0.transport.send(request, &ticket_headers(&session, request)?).await
+                self.send(request, &ticket_headers(&session, request)?).await
             }
             outcome => outcome,
         }
+    }
+
+    async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {
+        if let Some(permit) = self.permit.as_ref().filter(|_| request.method != Method::GET) {
+            permit().map_err(|why| {
+                ApiError::new(request.method.clone(), request.path.as_str(), Sent::No, Cause::HeldBack(why))
+            })?;
+        }
+        self.shared.transport.send(request, headers).await
     }
 
     async fn session(&self, tickets: &Tickets) -> Result<Arc<Session>, ApiError> {
@@ -159,7 +178,7 @@ impl Client {
             ApiError::new(Method::POST, LOGIN, Sent::No, Cause::Invalid(error.to_string()))
         })?;
         let request = Request { method: Method::POST, path: &path, params: &params, pace: Pace::ShortWrite };
-        let reply = self.0.transport.send(&request, &HeaderMap::new()).await?;
+        let reply = self.shared.transport.send(&request, &HeaderMap::new()).await?;
         let answer: Envelope<LoginAnswer> = decode(&request, &reply)?;
         answer
             .data

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 /// - `machine` answers [`Sighting::ProvenAbsent`] only on an answer that neither permissions nor caches can falsify.
 /// - `submit` sends nothing to a machine that, as far as the call itself can tell, is not the target.
 /// - A configuration is changed only if it still is the target's revision.
+/// - No request of a change leaves after the target's [`not_after`](Target::not_after), judged as late as can be: right
+///   before each of them. What is held back so was not sent ([`Sent::No`], [`ErrorClass::Unreachable`]).
 ///
 /// # Assumptions
 /// One caller at a time changes a machine (the store's lease); others, also humans, may change it at any moment.

@@ -6,24 +6,27 @@ use deploy_testkit::ManualClock;
 use jiff::SignedDuration;
 use std::sync::Arc;
 
+/// A commit may take as long as a process may be frozen: the time to send in is counted from before it.
 #[test]
-fn a_worker_that_was_frozen_over_its_intent_sends_nothing() {
-    for (frozen_for, sends) in [(SignedDuration::from_secs(1), 1), (SignedDuration::from_mins(5), 0)] {
-        let (record, machine) = unmet();
-        let clock = Arc::new(ManualClock::default());
-        let mut mocks = Mocks::new().open();
-        mocks.sees(machine);
-        let slow = clock.clone();
-        mocks.store.expect_commit().withf(|_, c| is_intent(c)).times(1).returning(move |_, _| {
-            slow.advance(frozen_for);
-            Ok(())
-        });
-        mocks.store.expect_commit().times(sends).returning(|_, _| Ok(()));
-        mocks.hypervisor.expect_submit().times(sends).returning(|_, _| Ok(Submitted::Applied));
-        let mut leased = leased(record);
-        assert_eq!(mocks.turn_by(clock, &mut leased, Known::default()), Ok(Turned::Again(None)));
-        assert_eq!(matches!(leased.record.progress, Progress::Intended { .. }), sends == 0);
-    }
+fn a_change_may_leave_until_half_of_its_time_to_arrive_is_over() {
+    let (record, machine) = unmet();
+    let clock = Arc::new(ManualClock::default());
+    let not_after = clock.now() + RetryPolicy::default().late_arrival / 2;
+    let mut mocks = Mocks::new().open();
+    mocks.sees(machine);
+    let slow = clock.clone();
+    mocks.store.expect_commit().withf(|_, c| is_intent(c)).times(1).returning(move |_, _| {
+        slow.advance(SignedDuration::from_mins(5));
+        Ok(())
+    });
+    let late = move |target: &Target, _: &Change| target.not_after == Some(not_after);
+    let held_back =
+        SubmitError { class: ErrorClass::Unreachable, sent: Sent::No, message: "too late".to_owned() };
+    mocks.hypervisor.expect_submit().withf(late).times(1).return_once(|_, _| Err(held_back));
+    mocks.store.expect_commit().times(1).returning(|_, _| Ok(()));
+    let mut leased = leased(record);
+    assert!(matches!(mocks.turn_by(clock, &mut leased, Known::default()), Ok(Turned::Until(_))));
+    assert_eq!(leased.record.progress, Progress::Untried, "what was not sent is in no doubt");
 }
 
 #[test]

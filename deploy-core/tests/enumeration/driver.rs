@@ -1,12 +1,11 @@
 //! A worker with one machine, polled by hand.
 
-use crate::ledger::Sending;
 use deploy_core::*;
 use deploy_testkit::ManualClock;
 use jiff::SignedDuration;
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -22,7 +21,7 @@ pub(crate) enum End {
 }
 
 /// More polls than any order needs.
-const ENOUGH: usize = 20_000;
+const ENOUGH: usize = 3_000;
 
 /// How often it is asked how a task stands; a clone of 8 s is met hidden, shown and done.
 const POLL: SignedDuration = SignedDuration::from_secs(3);
@@ -30,23 +29,16 @@ const POLL: SignedDuration = SignedDuration::from_secs(3);
 pub(crate) struct Driver {
     work: Pin<Box<dyn Future<Output = End>>>,
     end: Option<End>,
-    /// Its last intent.
-    pub(crate) sending: Arc<Mutex<Option<Sending>>>,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        seams: Seams,
-        clock: Arc<ManualClock>,
-        leased: Leased,
-        sending: Arc<Mutex<Option<Sending>>>,
-    ) -> Self {
-        Self { work: Box::pin(work(seams, clock, leased)), end: None, sending }
+    pub(crate) fn new(seams: Seams, clock: Arc<ManualClock>, leased: Leased) -> Self {
+        Self { work: Box::pin(work(seams, clock, leased)), end: None }
     }
 
     /// A worker for which there was nothing to do.
     pub(crate) fn idle() -> Self {
-        Self { work: Box::pin(std::future::pending()), end: Some(End::Rest), sending: Arc::default() }
+        Self { work: Box::pin(std::future::pending()), end: Some(End::Rest) }
     }
 
     /// Polls it at most so many times.

@@ -1,6 +1,6 @@
 //! Store and pool as one worker reaches them: watched, and with bugs planted on the way.
 
-use crate::wire::{Planted, Yield};
+use crate::{planted::Planted, wire::Yield};
 use async_trait::async_trait;
 use deploy_core::*;
 use deploy_testkit::{MemoryStore, world::World};
@@ -9,15 +9,6 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex},
 };
-
-/// A change whose intent was written down.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sending {
-    pub(crate) kind: ChangeKind,
-    pub(crate) at: Timestamp,
-    /// How many changes had arrived before.
-    pub(crate) before: u64,
-}
 
 /// A store that yields before and after each call has its effect, and sees who writes.
 #[derive(Clone)]
@@ -29,8 +20,8 @@ pub(crate) struct Ledger {
     pub(crate) holder: Arc<Mutex<Option<Lease>>>,
     /// What must never happen, in words.
     pub(crate) violations: Arc<Mutex<Vec<String>>>,
-    /// This worker's last intent.
-    pub(crate) sending: Arc<Mutex<Option<Sending>>>,
+    /// An intent that this worker has not written down yet, where that is its bug.
+    pub(crate) held_back: Arc<Mutex<Option<Commit>>>,
 }
 
 impl Ledger {
@@ -83,9 +74,14 @@ impl LeaseStore for Ledger {
 
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
         Yield::default().await;
-        if let Some(Progress::Intended { change, at }) = &commit.progress {
-            let before = self.world.with(|cluster| cluster.counters.changes);
-            *self.sending.lock().unwrap() = Some(Sending { kind: change.kind, at: *at, before });
+        let intent = matches!(commit.progress, Some(Progress::Intended { .. }));
+        if intent && self.planted == Some(Planted::IntentLate) {
+            *self.held_back.lock().unwrap() = Some(commit);
+            return Ok(());
+        }
+        let late = self.held_back.lock().unwrap().take();
+        if let Some(late) = late {
+            self.commit_once(lease, late).await?;
         }
         let outcome = self.commit_once(lease, commit).await;
         self.watch("a commit", lease, &outcome);

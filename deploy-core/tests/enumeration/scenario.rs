@@ -1,10 +1,10 @@
 //! What is done, and to what.
 
-use crate::wire::Planted;
+use crate::planted::Planted;
 use deploy_core::*;
 use deploy_testkit::{
     sample,
-    world::{Cluster, ModelMachine},
+    world::{Cluster, Delivery, Effect, Fault, LookFault, ModelMachine},
 };
 use jiff::SignedDuration;
 
@@ -19,18 +19,39 @@ pub(crate) enum Start {
     Cloning,
 }
 
+/// What goes wrong besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Nothing,
+    /// Every third look fails.
+    LooksFail,
+    /// Every second change fails, half-way where it can.
+    HalfDone,
+    /// The first change, which is the clone, arrives when nobody waits for it any more.
+    CloneLate,
+}
+
+/// What happens as soon as the first worker is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    Nothing,
+    /// The order is taken back.
+    TakenBack,
+    /// Somebody changes settings of the stopped machine and leaves one of them pending.
+    Meddled,
+    /// Somebody takes the machine away and makes another one under its number.
+    Replaced,
+}
+
 #[derive(Clone)]
-#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) spec: VmSpec,
     pub(crate) start: Start,
     /// A stranger's machine has the first number.
     pub(crate) stranger: bool,
-    /// The order is taken back as soon as its first worker is gone.
-    pub(crate) taken_back: bool,
-    /// Every third look fails.
-    pub(crate) looks_fail: bool,
+    pub(crate) meanwhile: Meanwhile,
+    pub(crate) trouble: Trouble,
     /// A clone takes longer than any request that was lost may.
     pub(crate) clones_slowly: bool,
     pub(crate) planted: Option<Planted>,
@@ -43,8 +64,8 @@ impl Scenario {
             spec,
             start,
             stranger: false,
-            taken_back: false,
-            looks_fail: false,
+            meanwhile: Meanwhile::Nothing,
+            trouble: Trouble::Nothing,
             clones_slowly: false,
             planted: None,
         }
@@ -73,7 +94,11 @@ impl Scenario {
     }
 
     pub(crate) fn terminate_blindly() -> Self {
-        Self { name: "terminate, looks fail", looks_fail: true, ..Self::terminate_ready() }
+        Self { name: "terminate, looks fail", trouble: Trouble::LooksFail, ..Self::terminate_ready() }
+    }
+
+    pub(crate) fn terminate_replaced() -> Self {
+        Self { name: "terminate, replaced", meanwhile: Meanwhile::Replaced, ..Self::terminate_ready() }
     }
 
     pub(crate) fn terminate_beside_stranger() -> Self {
@@ -86,7 +111,7 @@ impl Scenario {
 
     /// A creation that is taken back while its worker is gone.
     pub(crate) fn taken_back() -> Self {
-        Self { name: "create, taken back", taken_back: true, ..Self::small() }
+        Self { name: "create, taken back", meanwhile: Meanwhile::TakenBack, ..Self::small() }
     }
 
     pub(crate) fn taken_back_slowly() -> Self {
@@ -94,7 +119,23 @@ impl Scenario {
     }
 
     pub(crate) fn full_taken_back() -> Self {
-        Self { name: "create, full, taken back", taken_back: true, ..Self::full() }
+        Self { name: "create, full, taken back", meanwhile: Meanwhile::TakenBack, ..Self::full() }
+    }
+
+    pub(crate) fn taken_back_late() -> Self {
+        Self { name: "create, clone late, taken back", trouble: Trouble::CloneLate, ..Self::taken_back() }
+    }
+
+    pub(crate) fn small_late() -> Self {
+        Self { name: "create, clone late", trouble: Trouble::CloneLate, ..Self::small() }
+    }
+
+    pub(crate) fn full_half_done() -> Self {
+        Self { name: "create, full, half done", trouble: Trouble::HalfDone, ..Self::full() }
+    }
+
+    pub(crate) fn full_meddled() -> Self {
+        Self { name: "create, full, meddled with", meanwhile: Meanwhile::Meddled, ..Self::full() }
     }
 
     pub(crate) fn planted(self, bug: Planted) -> Self {
@@ -102,7 +143,7 @@ impl Scenario {
     }
 
     pub(crate) fn terminates(&self) -> bool {
-        self.taken_back || self.start != Start::Order
+        self.meanwhile == Meanwhile::TakenBack || self.start != Start::Order
     }
 
     pub(crate) fn set_up(&self, cluster: &mut Cluster) {
@@ -112,6 +153,25 @@ impl Scenario {
         cluster.shows_pools = true;
         if self.clones_slowly {
             cluster.timing.clone = SignedDuration::from_mins(5);
+        }
+    }
+
+    pub(crate) fn make_trouble(&self, cluster: &mut Cluster) {
+        let faults = &mut cluster.faults;
+        match self.trouble {
+            Trouble::Nothing => {}
+            Trouble::LooksFail => {
+                let looks = [None, None, Some(LookFault::Unreachable)];
+                faults.looks.extend(looks.iter().cycle().take(300).copied());
+            }
+            Trouble::HalfDone => {
+                let half = Fault { effect: Effect::HalfDone, ..Fault::default() };
+                faults.changes.extend([Fault::default(), half].iter().cycle().take(300).copied());
+            }
+            Trouble::CloneLate => {
+                let delivery = Delivery::Late(SignedDuration::from_secs(45));
+                faults.changes.push_back(Fault { delivery, ..Fault::default() });
+            }
         }
     }
 }

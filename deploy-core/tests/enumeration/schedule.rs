@@ -2,13 +2,13 @@
 
 use crate::{
     driver::End,
-    ledger::Sending,
-    scenario::Scenario,
+    scenario::{Meanwhile, Scenario, Trouble},
     stage::{LEASE, Stage},
     verdict::{essence, judge},
 };
-use deploy_core::{ChangeKind, Clock, RetryPolicy};
+use deploy_core::{ChangeKind, RetryPolicy};
 use deploy_testkit::world::ModelMachine;
+use jiff::SignedDuration;
 
 /// Who is stopped where, in polls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,8 @@ struct Run {
     violations: Vec<String>,
     /// The polls of the last worker.
     polls: usize,
-    /// A request was held up for longer than any is assumed to be.
-    too_late: bool,
+    /// A request left later than it may.
+    sent_late: bool,
     essence: Option<ModelMachine>,
 }
 
@@ -36,23 +36,40 @@ pub(crate) struct Enumeration {
     /// The polls of the undisturbed worker.
     polls: usize,
     pub(crate) schedules: usize,
-    too_late: usize,
+    pub(crate) left_out: usize,
+    /// Where it is known what to look for: nothing is tried any more once it was found.
+    sought: Option<&'static str>,
     pub(crate) violations: Vec<(Schedule, String)>,
 }
 
 impl Enumeration {
     pub(crate) fn of(scenario: Scenario) -> Self {
-        let sound = Scenario { planted: None, taken_back: false, ..scenario.clone() };
-        let undisturbed = run(&sound, None, &Schedule::Crashes(vec![]));
+        let sound = Scenario { planted: None, meanwhile: Meanwhile::Nothing, ..scenario.clone() };
+        let polls = run(&sound, None, &Schedule::Crashes(vec![])).polls;
+        let calm = Scenario { trouble: Trouble::Nothing, ..sound };
+        let undisturbed = run(&calm, None, &Schedule::Crashes(vec![]));
         let expected = undisturbed.essence.filter(|_| !scenario.terminates());
-        let polls = undisturbed.polls;
-        Self { scenario, expected, polls, schedules: 0, too_late: 0, violations: Vec::new() }
+        Self { scenario, expected, polls, schedules: 0, left_out: 0, sought: None, violations: Vec::new() }
+    }
+
+    /// Ends as soon as a violation contains this.
+    pub(crate) fn seek(self, what: &'static str) -> Self {
+        Self { sought: Some(what), ..self }
+    }
+
+    /// What was sought.
+    pub(crate) fn found(&self) -> Option<&(Schedule, String)> {
+        let sought = self.sought?;
+        self.violations.iter().find(|(_, what)| what.contains(sought))
     }
 
     fn run(&mut self, schedule: &Schedule) {
+        if self.found().is_some() {
+            return;
+        }
         let run = run(&self.scenario, self.expected.as_ref(), schedule);
-        if run.too_late {
-            self.too_late += 1;
+        if run.sent_late {
+            self.left_out += 1;
         } else {
             self.schedules += 1;
             self.violations.extend(run.violations.into_iter().map(|what| (schedule.clone(), what)));
@@ -61,6 +78,9 @@ impl Enumeration {
 
     /// The polls of the successor of a worker that is stopped after so many. Not counted as a schedule.
     fn polls_after(&self, polls: usize) -> usize {
+        if self.found().is_some() {
+            return 0;
+        }
         run(&self.scenario, self.expected.as_ref(), &Schedule::Crashes(vec![polls])).polls
     }
 
@@ -94,8 +114,8 @@ impl Enumeration {
     /// Nothing may have gone wrong.
     pub(crate) fn assert_sound(&self, kind: &str) {
         println!(
-            "{}, {kind}: {} schedules over {} polls ({} left out: held up for too long)",
-            self.scenario.name, self.schedules, self.polls, self.too_late,
+            "{}, {kind}: {} schedules over {} polls ({} left out: frozen on the wire)",
+            self.scenario.name, self.schedules, self.polls, self.left_out,
         );
         let count = self.violations.len();
         let few: Vec<_> = self.violations.iter().take(5).collect();
@@ -105,52 +125,47 @@ impl Enumeration {
 
 fn run(scenario: &Scenario, expected: Option<&ModelMachine>, schedule: &Schedule) -> Run {
     let mut stage = Stage::new(scenario);
-    let (ends, polls, too_late) = match schedule {
+    let (ends, polls) = match schedule {
         Schedule::Crashes(deaths) => {
             for (n, polls) in deaths.iter().enumerate() {
                 stage.worker().poll(*polls);
                 stage.lose_lease();
-                if n == 0 && scenario.taken_back {
-                    stage.terminate();
+                if n == 0 {
+                    stage.meanwhile();
                 }
             }
             let (polls, end) = stage.worker().finish();
-            (vec![end], polls, false)
+            (vec![end], polls)
         }
         Schedule::Zombie { freezes, wakes } => zombie(&mut stage, *freezes, *wakes),
     };
     let essence = essence(&stage);
-    let mut violations = judge(&stage, expected);
+    let mut violations = judge(&stage, expected, matches!(schedule, Schedule::Crashes(_)));
     violations.extend(ends.iter().filter(|end| **end != End::Rest).map(|end| format!("{end:?}")));
-    Run { violations, polls, too_late, essence }
+    let sent_late = stage.world.with(|cluster| cluster.counters.sent_late.iter().any(is_too_late));
+    Run { violations, polls, sent_late, essence }
 }
 
-fn zombie(stage: &mut Stage<'_>, freezes: usize, wakes: usize) -> (Vec<End>, usize, bool) {
+fn zombie(stage: &mut Stage<'_>, freezes: usize, wakes: usize) -> (Vec<End>, usize) {
     let mut zombie = stage.worker();
     zombie.poll(freezes);
-    let arrived = stage.world.with(|cluster| cluster.counters.changes);
-    let held_up = zombie.sending.lock().unwrap().filter(|sending| sending.before == arrived);
     stage.lose_lease();
-    if stage.scenario.taken_back {
-        stage.terminate();
-    }
+    stage.meanwhile();
     let mut successor = stage.worker();
     successor.poll(wakes);
-    let too_late = held_up.is_some_and(|sending| is_too_late(stage, &sending));
     let end = match zombie.finish().1 {
         // It lost its machine, or had done its work.
         End::Fenced | End::Rest => End::Rest,
         broken @ End::Broken(_) => broken,
     };
     let (polls, last) = successor.finish();
-    (vec![end, last], polls, too_late)
+    (vec![end, last], polls)
 }
 
-/// No fence reaches the request that a worker sends when it wakes between the commit of the intent and the request. What
-/// the cluster cannot tell from a fresh one (a clone, a rule) is waited for, but for no longer than the policy says from
-/// when the lease was over: the race that remains is a worker that stands still for longer than both.
-fn is_too_late(stage: &Stage<'_>, sending: &Sending) -> bool {
-    let held_up = stage.clock.now().duration_since(sending.at);
-    matches!(sending.kind, ChangeKind::Clone | ChangeKind::SetFirewall)
-        && held_up >= LEASE + RetryPolicy::default().late_arrival
+/// A request is held back where it would leave too late. One race remains: a worker stands still between its last look at
+/// the clock and the wire, until others took its machine and waited for what might arrive, with a request that the cluster
+/// cannot tell from a fresh one.
+fn is_too_late((kind, late_by): &(ChangeKind, SignedDuration)) -> bool {
+    matches!(kind, ChangeKind::Clone | ChangeKind::SetFirewall)
+        && *late_by >= LEASE + RetryPolicy::default().late_arrival / 2
 }

@@ -3,18 +3,19 @@
 use crate::{
     driver::{Driver, End},
     ledger::Ledger,
-    scenario::{Scenario, Start},
+    planted::Planted,
+    scenario::{Meanwhile, Scenario, Start, stranger},
     wire::Wire,
 };
 use deploy_core::*;
 use deploy_testkit::{
     ManualClock, MemoryStore, sample,
-    world::{LookFault, ModelMachine, World},
+    world::{ModelMachine, World},
 };
 use jiff::SignedDuration;
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, atomic::AtomicBool},
     task::{Context, Poll, Waker},
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) world: Arc<World>,
     pub(crate) ledger: Ledger,
+    /// What the workers were shown of the machine's settings.
+    shown: Arc<Mutex<Option<MachineConfig>>>,
     workers: u32,
 }
 
@@ -35,7 +38,11 @@ impl<'a> Stage<'a> {
         let world = Arc::new(World::new(clock.clone()));
         world.with(|cluster| scenario.set_up(cluster));
         let store = MemoryStore::new(clock.clone());
-        now(store.put_cluster(&sample::cluster(100, 199))).unwrap();
+        let mut cluster = sample::cluster(100, 199);
+        if scenario.planted == Some(Planted::NoRest) {
+            cluster.quarantine = SignedDuration::ZERO;
+        }
+        now(store.put_cluster(&cluster)).unwrap();
         for (name, prefix_len, range) in POOLS {
             let range = sample::range(range.0, range.1);
             let mut pool = sample::pool(name, prefix_len, &[range]);
@@ -49,9 +56,10 @@ impl<'a> Stage<'a> {
             planted: None,
             holder: Arc::default(),
             violations: Arc::default(),
-            sending: Arc::default(),
+            held_back: Arc::default(),
         };
-        let mut stage = Self { scenario, clock, world, ledger, workers: 0 };
+        let shown = Arc::default();
+        let mut stage = Self { scenario, clock, world, ledger, shown, workers: 0 };
         stage.begin();
         stage.ledger.planted = scenario.planted;
         stage
@@ -82,10 +90,7 @@ impl<'a> Stage<'a> {
                 self.terminate();
             }
         }
-        if self.scenario.looks_fail {
-            let looks = [None, None, Some(LookFault::Unreachable)];
-            self.world.with(|cluster| cluster.faults.looks.extend(looks.iter().cycle().take(300).copied()));
-        }
+        self.world.with(|cluster| self.scenario.make_trouble(cluster));
     }
 
     fn backup(&self, (volume, protected): (&str, bool)) -> Backup {
@@ -107,12 +112,19 @@ impl<'a> Stage<'a> {
         self.workers += 1;
         let worker = sample::worker(self.workers);
         now(store.heartbeat(&worker, LEASE)).unwrap();
-        let Some(leased) = now(store.claim(worker.id, 1)).unwrap().pop() else { return Driver::idle() };
+        let Some(mut leased) = now(store.claim(worker.id, 1)).unwrap().pop() else { return Driver::idle() };
         *self.ledger.holder.lock().unwrap() = Some(leased.lease);
-        let ledger = Ledger { sending: Arc::default(), ..self.ledger.clone() };
-        let sending = ledger.sending.clone();
-        let ledger = Arc::new(ledger);
-        let wire = Wire { world: self.world.clone(), planted: self.ledger.planted };
+        if let Some(planted) = self.ledger.planted {
+            self.world.with(|cluster| planted.misread(&mut leased.record, cluster));
+        }
+        let ledger = Arc::new(Ledger { held_back: Arc::default(), ..self.ledger.clone() });
+        let wire = Wire {
+            world: self.world.clone(),
+            store: store.clone(),
+            planted: self.ledger.planted,
+            shown: self.shown.clone(),
+            destroyed: AtomicBool::default(),
+        };
         let seams = Seams {
             hypervisor: Arc::new(wire),
             pool: ledger.clone(),
@@ -121,7 +133,7 @@ impl<'a> Stage<'a> {
             gate: Arc::new(OpenGate),
             policy: RetryPolicy::default(),
         };
-        Driver::new(seams, self.clock.clone(), leased, sending)
+        Driver::new(seams, self.clock.clone(), leased)
     }
 
     /// The worker is not heard of for as long as it may be, and whatever it held is released.
@@ -129,6 +141,33 @@ impl<'a> Stage<'a> {
         self.clock.advance(LEASE);
         now(self.ledger.store.sweep()).unwrap();
         *self.ledger.holder.lock().unwrap() = None;
+    }
+
+    /// What happens as soon as the first worker is gone.
+    pub(crate) fn meanwhile(&self) {
+        let record = self.record();
+        let vmid = record.numbered.vmid;
+        match self.scenario.meanwhile {
+            Meanwhile::Nothing => {}
+            Meanwhile::TakenBack => self.terminate(),
+            Meanwhile::Meddled => self.world.with(|cluster| {
+                let idle = cluster.is_idle();
+                let ours = |machine: &ModelMachine| machine.config.smbios == record.smbios;
+                let stopped = |machine: &ModelMachine| machine.power == Power::Stopped;
+                let machine =
+                    cluster.machines.get_mut(&vmid).filter(|machine| ours(machine) && stopped(machine));
+                if let Some(machine) = machine.filter(|_| idle) {
+                    machine.config.cores = Some(sample::count(1));
+                    machine.pending.insert("cores".to_owned());
+                    machine.revision += 1_000;
+                }
+            }),
+            Meanwhile::Replaced => self.world.with(|cluster| {
+                cluster.machines.remove(&vmid);
+                cluster.volumes.retain(|_, volume| volume.vmid != vmid);
+                cluster.add(vmid, stranger());
+            }),
+        }
     }
 
     /// The order is taken back.

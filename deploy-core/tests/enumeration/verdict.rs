@@ -1,11 +1,14 @@
 //! What must hold after every schedule.
 
 use crate::{
-    scenario::{Start, stranger, template},
+    scenario::{Meanwhile, Start, stranger, template},
     stage::{Stage, now},
 };
 use deploy_core::*;
-use deploy_testkit::{sample, world::ModelMachine};
+use deploy_testkit::{
+    sample,
+    world::{ModelMachine, ModelRule},
+};
 use jiff::SignedDuration;
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
 
@@ -13,6 +16,9 @@ use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
 pub(crate) fn essence(stage: &Stage<'_>) -> Option<ModelMachine> {
     let vmid = stage.record().numbered.vmid;
     let mut machine = stage.world.with(|cluster| cluster.machines.get(&vmid).cloned())?;
+    if machine == stranger() {
+        return None;
+    }
     machine.config.smbios = None;
     machine.revision = 0;
     machine.running_since = None;
@@ -22,8 +28,8 @@ pub(crate) fn essence(stage: &Stage<'_>) -> Option<ModelMachine> {
     Some(machine)
 }
 
-/// Everything that is wrong.
-pub(crate) fn judge(stage: &Stage<'_>, expected: Option<&ModelMachine>) -> Vec<String> {
+/// Everything that is wrong. While one worker came after another and none beside another, each knew what there was.
+pub(crate) fn judge(stage: &Stage<'_>, expected: Option<&ModelMachine>, in_turn: bool) -> Vec<String> {
     // Whatever is still under way arrives.
     stage.clock.advance(SignedDuration::from_mins(10));
     let mut wrong = Wrong(stage.ledger.violations.lock().unwrap().clone());
@@ -35,6 +41,13 @@ pub(crate) fn judge(stage: &Stage<'_>, expected: Option<&ModelMachine>) -> Vec<S
     notices(stage, &mut wrong);
     addresses(stage, &record, &mut wrong);
     machines(stage, &record, &mut wrong);
+    if in_turn {
+        let over = stage.world.with(|cluster| cluster.counters.clones_over);
+        wrong.unless_equal("clones over a machine", &over, &0);
+    }
+    if rest == Step::Terminated {
+        resting_number(stage, &record, &mut wrong);
+    }
     let essence = essence(stage);
     if essence.as_ref() != expected {
         let difference = difference(&format!("{:#?}", essence.as_ref()), &format!("{expected:#?}"));
@@ -74,7 +87,7 @@ fn log(stage: &Stage<'_>, wrong: &mut Wrong) {
         steps.iter().map(|step| (operation, *step)).collect()
     };
     let mut creation = table(Operation::Create);
-    if stage.scenario.taken_back || stage.scenario.start == Start::Cloning {
+    if stage.scenario.meanwhile == Meanwhile::TakenBack || stage.scenario.start == Start::Cloning {
         creation.truncate(created.len());
     }
     wrong.unless_equal("steps of the creation", &created, &creation);
@@ -89,8 +102,11 @@ fn notices(stage: &Stage<'_>, wrong: &mut Wrong) {
     let terminated = count(|notice| matches!(notice, Notice::Terminated { .. }));
     let scenario = stage.scenario;
     // What is taken back may have been ready before.
-    let readies =
-        if scenario.taken_back { ready.min(1) } else { usize::from(scenario.start != Start::Cloning) };
+    let readies = if scenario.meanwhile == Meanwhile::TakenBack {
+        ready.min(1)
+    } else {
+        usize::from(scenario.start != Start::Cloning)
+    };
     wrong.unless_equal("notices that it is ready", &ready, &readies);
     wrong.unless_equal("notices of its end", &terminated, &usize::from(scenario.terminates()));
     wrong.unless_equal("notices in all", &queued.len(), &(ready + terminated));
@@ -116,21 +132,48 @@ fn addresses(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
 
 fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
     let template_at = record.spec.template.vmid;
-    let stranger_at = sample::vmid(if stage.scenario.stranger { 100 } else { 500 });
+    let mut others = vec![template_at, sample::vmid(if stage.scenario.stranger { 100 } else { 500 })];
+    if stage.scenario.meanwhile == Meanwhile::Replaced {
+        others.push(record.numbered.vmid);
+    }
     stage.world.with(|cluster| {
         wrong.unless_equal("template", &cluster.machines.get(&template_at), &Some(&template()));
-        wrong.unless_equal("stranger", &cluster.machines.get(&stranger_at), &Some(&stranger()));
-        let others = [template_at, stranger_at];
+        for stranger_at in &others[1..] {
+            wrong.unless_equal("stranger", &cluster.machines.get(stranger_at), &Some(&stranger()));
+        }
         let ours: Vec<Vmid> =
             cluster.machines.keys().copied().filter(|vmid| !others.contains(vmid)).collect();
         let expected = if stage.scenario.terminates() { Vec::new() } else { vec![record.numbered.vmid] };
         wrong.unless_equal("machines", &ours, &expected);
         wrong.unless_equal("marked machines", &cluster.marked(record.mark()), &expected);
-        let named: BTreeSet<&str> = cluster.machines.values().flat_map(ModelMachine::named_volumes).collect();
+        let named: Vec<&str> = cluster.machines.values().flat_map(ModelMachine::named_volumes).collect();
+        // A stranger's volume is named by each of the strangers.
+        let named: BTreeSet<&str> = named.into_iter().collect();
         let volumes: BTreeSet<&str> = cluster.volumes.keys().map(String::as_str).collect();
         wrong.unless_equal("volumes", &volumes, &named);
+        let rules = cluster.machines.values().flat_map(|machine| rules_twice(&machine.firewall.rules));
+        wrong.unless_equal("rules twice", &rules.collect::<Vec<_>>(), &Vec::new());
+        wrong.unless_equal("starts while something was pending", &cluster.counters.started_pending, &0);
         wrong.unless_equal("changes of strangers' machines", &cluster.counters.misdirected, &0);
         wrong.unless_equal("slots overwritten", &cluster.counters.overwritten, &0);
         wrong.unless_equal("backups left behind", &cluster.counters.backups_left, &Vec::new());
     });
+}
+
+/// The keys of rules that stand more than once.
+fn rules_twice(rules: &[ModelRule]) -> Vec<RuleKey> {
+    let mut seen = BTreeSet::new();
+    rules.iter().filter_map(ModelRule::key).filter(|key| !seen.insert(*key)).collect()
+}
+
+/// Of all numbers that are left, nobody gets the one that rests, although it is the only one.
+fn resting_number(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
+    let number = record.numbered.vmid;
+    let settings = now(stage.ledger.store.clusters()).unwrap().remove(0);
+    let only = ClusterSettings { vmids: VmidRange::new(number, number).unwrap(), ..settings };
+    now(stage.ledger.store.put_cluster(&only)).unwrap();
+    match now(stage.ledger.store.create(&sample::order(2))) {
+        Err(CreateError::NoNumber { .. }) => {}
+        other => wrong.0.push(format!("resting number: {other:?} instead of none")),
+    }
 }

@@ -1,40 +1,26 @@
 //! The cluster as one worker reaches it, with bugs planted on the way.
 
+use crate::{planted::Planted, stage::now};
 use async_trait::async_trait;
 use deploy_core::*;
-use deploy_testkit::world::World;
+use deploy_testkit::{MemoryStore, sample, world::World};
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
-/// A bug, each of which breaks one promise of a seam.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Planted {
-    /// The store writes commits without asking whose lease it is.
-    UnfencedCommits,
-    /// The pool gives and takes addresses without asking whose lease it is.
-    UnfencedPool,
-    /// The store writes log line and notice outside of the fenced transaction.
-    LogOutside,
-    /// A clone whose number is taken is made under another.
-    AnotherNumber,
-    /// Settings are sent without the revision they were decided on.
-    NoRevision,
-    /// A look that failed says that nothing is there.
-    FalseAbsence,
-    /// Disks grow by a difference.
-    ResizeBy,
-    /// Rules are looked for, but not how often they are there.
-    RulesUnseen,
-    /// A clone that is under way is not seen.
-    HiddenClone,
-}
-
 pub(crate) struct Wire {
     pub(crate) world: Arc<World>,
+    pub(crate) store: MemoryStore,
     pub(crate) planted: Option<Planted>,
+    /// Settings that some worker has been shown, and that one with a bug goes on believing in.
+    pub(crate) shown: Arc<Mutex<Option<MachineConfig>>>,
+    /// Whether this worker has asked for the machine's destruction.
+    pub(crate) destroyed: AtomicBool,
 }
 
 impl Wire {
@@ -44,7 +30,9 @@ impl Wire {
         let (wanted, there) = (size.bytes().0, self.size(target, slot));
         let grown = (there + wanted.saturating_sub(before)) >> 30;
         let size = GiB::try_from(grown).unwrap_or(size);
-        self.world.submit(target, &Change::Resize { slot, size }).await
+        // What is absolute is as good late as in time; a difference is not.
+        let late = Target { not_after: None, ..target.clone() };
+        self.world.submit(&late, &Change::Resize { slot, size }).await
     }
 
     fn size(&self, target: &Target, slot: DiskSlot) -> u64 {
@@ -72,6 +60,20 @@ impl Wire {
                     outcome => outcome,
                 }
             }
+            (Some(Planted::ReleasedEarly), Change::Destroy) => {
+                self.world.submit(target, change).await?;
+                self.destroyed.store(true, Ordering::Relaxed);
+                Ok(Submitted::Applied)
+            }
+            (Some(Planted::IdentityUnread), _) => {
+                let there = self.world.with(|cluster| {
+                    let machine = cluster.machines.get(&target.machine.vmid)?;
+                    Some((machine.config.smbios, OwnerMark::find(&machine.config.description)))
+                });
+                let (smbios, mark) = there.unwrap_or_default();
+                let any = Target { smbios, mark: mark.unwrap_or(target.mark), ..target.clone() };
+                self.world.submit(&any, change).await
+            }
             _ => self.world.submit(target, change).await,
         }
     }
@@ -80,21 +82,19 @@ impl Wire {
 #[async_trait]
 impl Hypervisor for Wire {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
-        match (self.planted, self.world.machine(id, look).await) {
-            (Some(Planted::FalseAbsence), Sighting::Unknown(_)) => Sighting::ProvenAbsent,
-            (Some(Planted::HiddenClone), Sighting::Seen(machine))
-                if machine.lock.as_deref() == Some("clone") =>
-            {
-                Sighting::ProvenAbsent
-            }
-            (Some(Planted::RulesUnseen), Sighting::Seen(mut machine)) => {
-                if let Some(firewall) = machine.firewall.as_mut().filter(|seen| seen.rules.len() > 2) {
-                    firewall.rules.truncate(2);
-                }
-                Sighting::Seen(machine)
-            }
-            (_, sighting) => sighting,
+        let seen = self.world.machine(id, look).await;
+        let Some(planted) = self.planted else { return seen };
+        if self.destroyed.load(Ordering::Relaxed) {
+            return Sighting::ProvenAbsent;
         }
+        let mut shown = self.shown.lock().unwrap();
+        if let Sighting::Seen(machine) = &seen
+            && !look.covers(Look::PENDING)
+        {
+            *shown = Some(machine.config.clone());
+        }
+        let record = now(self.store.get(sample::key(1))).unwrap().unwrap();
+        planted.missee(look, &record, seen, shown.as_ref())
     }
 
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {

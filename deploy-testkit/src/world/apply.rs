@@ -110,11 +110,16 @@ impl Cluster {
                 "detected modified configuration - file changed by other user?",
             ));
         }
-        if half {
+        // To a running machine one option is written, which is done or not.
+        if half && machine.power == Power::Stopped {
             // Settings without disks get written, the disks fail; or the other way round.
             let (disks, settings) = halves(configure);
             let done = if self.number().is_multiple_of(2) { disks } else { settings };
             let _ = self.write(vmid, &done);
+            // Shown as if it were set, and applied by whatever is written next, or by a start.
+            if let Some(machine) = self.machines.get_mut(&vmid).filter(|_| !done.is_empty()) {
+                machine.pending.insert("settings".to_owned());
+            }
             return Err(failed());
         }
         if self.configures_by_task {
@@ -145,6 +150,7 @@ impl Cluster {
         }
         write_settings(&mut machine, configure);
         machine.revision = self.number();
+        machine.pending.clear();
         self.machines.insert(vmid, machine);
         Ok(())
     }

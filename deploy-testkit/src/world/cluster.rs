@@ -2,7 +2,8 @@
 
 use super::{Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
-    Backup, Change, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted, Target, Vmid,
+    Backup, Change, ChangeKind, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted,
+    Target, Vmid,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -56,6 +57,11 @@ pub struct Counters {
     pub overwritten: u32,
     /// Clones to a number while it was a machine's.
     pub clones_over: u32,
+    /// Starts while something was pending.
+    pub started_pending: u32,
+    /// Changes that left later than they may, and by how much: their sender stood still between its last look at the clock
+    /// and the wire.
+    pub sent_late: Vec<(ChangeKind, SignedDuration)>,
     /// Backups without protection that outlived their machine.
     pub backups_left: Vec<Backup>,
 }
@@ -116,6 +122,11 @@ impl Cluster {
             .any(|late| matches!(late.change, Change::Clone { .. }) && late.target.machine.vmid == vmid)
     }
 
+    /// Whether nothing is under way, neither a task nor a request.
+    pub fn is_idle(&self) -> bool {
+        self.tasks.next_event().is_none() && self.late.is_empty()
+    }
+
     /// Everything due by `now` happens, in the order of its time.
     pub(super) fn pass_time(&mut self, now: Timestamp) {
         loop {
@@ -143,8 +154,19 @@ impl Cluster {
         let _ = self.carry_out(&late.target, &late.change, late.effect);
     }
 
+    /// The sender's last look at the clock.
+    pub(super) fn may_leave(&self, target: &Target) -> Result<(), SubmitError> {
+        if target.is_over(self.now) {
+            return Err(error(ErrorClass::Unreachable, Sent::No, "too late to be sent"));
+        }
+        Ok(())
+    }
+
     pub(super) fn submit(&mut self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
         self.counters.changes += 1;
+        if let Some(not_after) = target.not_after.filter(|not_after| self.now > *not_after) {
+            self.counters.sent_late.push((change.kind(), self.now.duration_since(not_after)));
+        }
         self.judge(target, change)?;
         let Fault { delivery, effect } = self.faults.next_change();
         match delivery {
@@ -176,7 +198,8 @@ impl Cluster {
         }
         match there {
             Some(machine) if !is_target(target, machine) => {
-                self.counters.misdirected += 1;
+                // One that left too late had been looked at, only too long ago.
+                self.counters.misdirected += u32::from(!target.is_over(self.now));
                 Err(error(ErrorClass::Refused, Sent::No, "that is somebody else's machine"))
             }
             _ => Ok(()),

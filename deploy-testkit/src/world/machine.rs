@@ -21,6 +21,8 @@ pub struct ModelMachine {
     pub config: MachineConfig,
     /// Grows with every change of the configuration.
     pub revision: u64,
+    /// The options that were written and not applied: what a call that was cut off leaves.
+    pub pending: BTreeSet<String>,
     /// The password that cloud-init would be told.
     pub password: Option<PasswordHash>,
     /// The volume of every drive that has one (a CD-ROM may be empty).
@@ -54,6 +56,7 @@ impl ModelMachine {
             node,
             config: MachineConfig::default(),
             revision: 1,
+            pending: BTreeSet::new(),
             password: None,
             drive_volumes: BTreeMap::new(),
             power: Power::Stopped,

@@ -110,7 +110,10 @@ impl Hypervisor for World {
         list
     }
 
+    /// Between the last look at the clock and the wire it yields once more: that gap no software can close.
     async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+        Yield::default().await;
+        self.with(|cluster| cluster.may_leave(target))?;
         Yield::default().await;
         let outcome = self.with(|cluster| cluster.submit(target, change));
         Yield::default().await;

@@ -6,7 +6,6 @@ use deploy_core::{
     Sighting, Summary, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 
 impl Cluster {
     pub(super) fn sight(&mut self, vmid: Vmid, look: Look) -> Sighting {
@@ -53,7 +52,7 @@ impl Cluster {
             lock: machine.lock.clone(),
             config,
             power: look.covers(Look::POWER).then(|| machine.power.clone()),
-            pending: look.covers(Look::PENDING).then(BTreeSet::new),
+            pending: look.covers(Look::PENDING).then(|| machine.pending.clone()),
             firewall: look.covers(Look::FIREWALL).then(|| show_firewall(&machine.firewall)),
             agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
             backups: look.covers(Look::BACKUPS).then(|| machine.backups.clone()),

@@ -6,7 +6,7 @@ use deploy_core::{
     TaskState, Vmid,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The tasks of a cluster.
 #[derive(Debug, Default)]
@@ -124,6 +124,7 @@ impl Cluster {
             pool: None,
             backups: Vec::new(),
             revision: self.number(),
+            pending: BTreeSet::new(),
             ..machine
         };
         self.machines.insert(vmid, copy);
@@ -142,6 +143,7 @@ impl Cluster {
                 machine.power = Power::Running;
                 machine.running_since = Some(now);
                 machine.starts += 1;
+                self.counters.started_pending += u32::from(!machine.pending.is_empty());
                 if machine.falls > 0 {
                     machine.falls -= 1;
                     self.begin(&task.target, &Change::Stop(StopMode::Hard), Fate::Good);

@@ -48,6 +48,9 @@ pub enum Cause {
          (/etc/pve/pve-root-ca.pem on a node) or pin the certificate's SHA-256 fingerprint"
     )]
     Certificate(String),
+    /// The request was not sent on purpose; the text says why.
+    #[error("held back: {0}")]
+    HeldBack(String),
     /// No complete answer came within the time-out.
     #[error("no answer within the time-out")]
     TimedOut,
@@ -147,7 +150,7 @@ impl ApiError {
     pub fn class(&self) -> Failure {
         match &self.0.cause {
             Cause::Invalid(_) | Cause::SecondFactor => Failure::Refused,
-            Cause::Connect(_) => Failure::Transient,
+            Cause::Connect(_) | Cause::HeldBack(_) => Failure::Transient,
             Cause::Fingerprint(_) | Cause::Certificate(_) => Failure::Untrusted,
             Cause::TimedOut | Cause::Broken(_) | Cause::Undecodable { .. } => Failure::UnknownOutcome,
             Cause::Agent(_) => Failure::Guest,

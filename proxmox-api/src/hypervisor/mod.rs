@@ -14,11 +14,12 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent, Sighting,
-    SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, Clock, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent,
+    Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
+use jiff::Timestamp;
 use probe::Probes;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Proxmox VE clusters, each with its client: `impl Hypervisor` for the deployment engine.
 ///
@@ -37,10 +38,23 @@ use std::{collections::BTreeMap, sync::Arc};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Proxmox {
     clusters: BTreeMap<ClusterName, Cluster>,
+    clock: Arc<dyn Clock>,
 }
+
+/// The operating system's clock.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Said of a write that its process, or the requests before it, held up for too long.
+const TOO_LATE: &str = "it would arrive later than anybody waits for it";
 
 /// A cluster's client, and what its looks have to share.
 #[derive(Debug, Clone)]
@@ -50,9 +64,17 @@ struct Cluster {
 }
 
 impl Proxmox {
-    /// No clusters.
+    /// No clusters, and the system's clock.
     pub fn new() -> Self {
-        Self::default()
+        Self { clusters: BTreeMap::new(), clock: Arc::new(SystemClock) }
+    }
+
+    /// Takes the time from this clock. It must be the one that the worker goes by: a change that would leave after its
+    /// [`not_after`](Target::not_after) is held back.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Adds a cluster, or replaces the one of this name.
@@ -119,6 +141,22 @@ impl Hypervisor for Proxmox {
             sent: Sent::No,
             message,
         })?;
-        submit::submit(client, target, change).await
+        let (clock, deadline) = (Arc::clone(&self.clock), target.clone());
+        let in_time = move || {
+            if deadline.is_over(clock.now()) { Err(TOO_LATE.to_owned()) } else { Ok(()) }
+        };
+        submit::submit(&client.with_permit(Arc::new(in_time)), target, change).await
+    }
+}
+
+impl Default for Proxmox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Proxmox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxmox").field("clusters", &self.clusters).finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@
 mod backups;
 mod canned;
 mod contract;
+mod deadline;
 mod looks;
 mod recorded;
 mod transport;

@@ -1,0 +1,86 @@
+//! Every schedule of every scenario.
+
+use crate::{scenario::Scenario, schedule::Enumeration};
+use std::{
+    num::NonZero,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// A scenario, and how closely it is looked at: the second crash, and the waking of a zombie, at every so many-th point. A
+/// zombie is left out where what happens meanwhile is a race with people, whom nobody fences.
+struct Part {
+    scenario: Scenario,
+    crash: usize,
+    wake: Option<usize>,
+}
+
+fn parts() -> Vec<Part> {
+    let part = |scenario, crash, wake| Part { scenario, crash, wake };
+    vec![
+        part(Scenario::full(), 5, Some(1)),
+        part(Scenario::small(), 5, Some(1)),
+        part(Scenario::full_half_done(), 20, Some(12)),
+        part(Scenario::taken_back(), 5, Some(1)),
+        // Most of its points are looks at one and the same clone.
+        part(Scenario::taken_back_slowly(), 20, Some(10)),
+        part(Scenario::full_taken_back(), 5, Some(2)),
+        part(Scenario::full_with_stranger(), 5, Some(4)),
+        part(Scenario::small_with_stranger(), 5, Some(2)),
+        part(Scenario::small_late(), 5, Some(2)),
+        part(Scenario::taken_back_late(), 5, Some(2)),
+        part(Scenario::full_meddled(), 5, None),
+        part(Scenario::terminate_ready(), 5, Some(1)),
+        part(Scenario::terminate_blindly(), 5, Some(2)),
+        part(Scenario::terminate_cloning(), 5, Some(1)),
+        part(Scenario::terminate_beside_stranger(), 5, Some(1)),
+        part(Scenario::terminate_replaced(), 5, None),
+    ]
+}
+
+impl Part {
+    /// Schedules and those that were left out.
+    fn enumerate(&self) -> [usize; 2] {
+        let mut sums = [0, 0];
+        let mut enumerate = |kind: &str, what: &dyn Fn(&mut Enumeration)| {
+            let mut enumeration = Enumeration::of(self.scenario.clone());
+            what(&mut enumeration);
+            enumeration.assert_sound(kind);
+            sums[0] += enumeration.schedules;
+            sums[1] += enumeration.left_out;
+        };
+        enumerate("crashes", &Enumeration::crashes);
+        let second = format!("double crashes, the second at every {}. point", self.crash);
+        enumerate(&second, &|enumeration| enumeration.double_crashes(self.crash));
+        if let Some(nth) = self.wake {
+            let kind = format!("zombies woken at every {nth}. point");
+            enumerate(&kind, &|enumeration| enumeration.zombies(nth));
+        }
+        sums
+    }
+}
+
+#[test]
+fn no_crash_and_no_zombie_does_any_harm() {
+    let parts = Mutex::new(parts().into_iter());
+    let sums = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                // The lock is not held while a part is enumerated.
+                let next = || parts.lock().unwrap().next();
+                while let Some(part) = next() {
+                    for (sum, more) in sums.iter().zip(part.enumerate()) {
+                        sum.fetch_add(more, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let [schedules, left_out] = sums.map(AtomicUsize::into_inner);
+    println!("In all: {schedules} schedules, 0 violations ({left_out} left out: frozen on the wire)");
+    assert!(schedules > 20_000, "only {schedules}");
+}
