@@ -54,9 +54,18 @@ pub(crate) struct Flags {
     /// Seconds by which a 401 is delayed
     #[arg(long, value_name = "SECONDS")]
     unauthorized_delay: Option<f64>,
-    /// Share of requests that meet a fault, from 0 to 1
+    /// Share of requests that meet a fault, from 0 to 1: those that cost less than a second
     #[arg(long, value_name = "RATE")]
     faults: Option<f64>,
+    /// With --faults: every kind of fault, also those that leave something behind
+    #[arg(long, requires = "faults")]
+    all_faults: bool,
+    /// Mean number of seconds between two mishaps: nodes go down, people change machines
+    #[arg(long, value_name = "SECONDS")]
+    mishaps: Option<f64>,
+    /// Machines that people change in mishaps, and numbers that strangers take
+    #[arg(long, value_name = "FIRST-LAST", value_parser = vmids)]
+    mishap_vmids: Option<[u32; 2]>,
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
@@ -99,10 +108,18 @@ impl Flags {
         config.durations = self.with_durations(&config.durations)?;
         config.latency = self.latency.unwrap_or(config.latency);
         config.unauthorized_delay = self.unauthorized_delay.unwrap_or(config.unauthorized_delay);
-        if let Some(rate) = self.faults {
-            config.faults = Faults { rate, ..config.faults };
-        }
+        self.put_faults(&mut config.faults);
         Ok(config)
+    }
+
+    fn put_faults(&self, faults: &mut Faults) {
+        if let Some(rate) = self.faults {
+            let mishaps = faults.mishaps.clone();
+            let kinds = if self.all_faults { Faults::everything(rate) } else { faults.clone() };
+            *faults = Faults { rate, mishaps, ..kinds };
+        }
+        faults.mishaps.interval = self.mishaps.unwrap_or(faults.mishaps.interval);
+        faults.mishaps.vmids = self.mishap_vmids.or(faults.mishaps.vmids);
     }
 
     fn with_durations(&self, durations: &Durations) -> Result<Durations, Box<dyn std::error::Error>> {
@@ -125,6 +142,12 @@ impl Flags {
             ..ServerOptions::default()
         }
     }
+}
+
+fn vmids(text: &str) -> Result<[u32; 2], String> {
+    let (first, last) = text.split_once('-').ok_or("a range is FIRST-LAST")?;
+    let number = |text: &str| text.parse().map_err(|_| format!("'{text}' is no VMID"));
+    Ok([number(first)?, number(last)?])
 }
 
 fn duration(text: &str) -> Result<(String, f64), String> {
@@ -211,7 +234,7 @@ mod tests {
     #[test]
     fn flags_change_what_the_demo_says() {
         let line = "sim --nodes a,b --bridges br0 --storage ceph:dir/shared:100 --template 900:a:ceph:4:agent \
-                    --pve 8.4 --token root@pam!x=y --scale 0.5 --duration clone_full=9 --faults 0.1 --seed 3";
+                    --pve 8.4 --token root@pam!x=y --scale 0.5 --duration clone_full=9 --faults 0.1 --all-faults --mishaps 30 --mishap-vmids 100-199 --seed 3";
         let flags = Flags::try_parse_from(line.split_whitespace()).expect("flags");
         let config = flags.cluster().expect("a cluster");
         assert_eq!((config.nodes.as_slice(), config.version), (&["a".into(), "b".into()][..], Version::V8_4));
@@ -220,7 +243,9 @@ mod tests {
         assert!(config.templates[0].agent && config.templates[0].size_gib == 4);
         assert_eq!(config.tokens[0].credential(), "root@pam!x=y");
         assert!((config.durations.clone_full - 9.0).abs() < f64::EPSILON);
-        assert!((config.faults.rate - 0.1).abs() < f64::EPSILON);
+        assert!((config.faults.rate - 0.1).abs() < f64::EPSILON && config.faults.killed > 0);
+        let mishaps = &config.faults.mishaps;
+        assert_eq!((mishaps.interval, mishaps.vmids), (30.0, Some([100, 199])));
         let wrong = Flags::try_parse_from(["sim", "--duration", "nap=1"]).expect("flags");
         assert!(wrong.cluster().is_err());
     }

@@ -76,6 +76,11 @@ impl LockTable {
         false
     }
 
+    /// Whether nobody holds the lock.
+    pub(crate) fn is_free(&self, key: &str) -> bool {
+        !self.locks.contains_key(key)
+    }
+
     /// Leaves the queue of a lock.
     pub(crate) fn give_up(&mut self, owner: u64, key: &str) {
         if let Some(lock) = self.locks.get_mut(key) {

@@ -2,8 +2,9 @@
 //!
 //! It answers as a real cluster does where a program that deploys machines looks: the same paths,
 //! parameters and texts, tasks that take time, locks that are waited for, configurations that are
-//! half-written while a clone is under way. And it can be made to lose requests and answers, fail
-//! tasks and switch nodes off, all from a seed.
+//! half-written while a clone is under way. And it can be made to go wrong, all from a seed: what
+//! requests may meet is described by [`Faults`], what happens by itself (nodes crash, people change machines,
+//! somebody takes a number) by [`Mishaps`], and what a test breaks itself by [`Switch`].
 //!
 //! How close it comes is measured: the test `replay` sends recorded exchanges of real servers (8.4 and
 //! 9.2) and compares every answer. Not imitated are consoles, uploads, containers, and the three workers of
@@ -44,12 +45,12 @@ mod version;
 mod works;
 mod world;
 
-pub use cluster::{CallId, Cluster, Handled, Switch};
+pub use cluster::{CallId, Cluster, Handled, StaleLock, Switch};
 pub use config::{
     BackupConfig, ClusterConfig, Grant, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
 };
 pub use counters::{Counters, TaskCount};
-pub use faults::Faults;
+pub use faults::{Faults, Incarnation, Mishap, MishapKind, Mishaps};
 pub use journal::Entry;
 pub use reply::{Answer, Reply};
 pub use request::Request;

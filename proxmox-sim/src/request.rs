@@ -83,6 +83,13 @@ impl Request {
         self
     }
 
+    /// Sends a ticket and the token against forged requests that came with it, as `POST /access/ticket` gave them.
+    pub fn ticket(mut self, ticket: &str, csrf: &str) -> Self {
+        self.cookie = Some(format!("PVEAuthCookie={}", encode(ticket)));
+        self.csrf = Some(csrf.to_owned());
+        self
+    }
+
     /// The path below `/api2/json`, decoded; `None` for any other path.
     pub(crate) fn api_path(&self) -> Option<String> {
         let path = percent_decode_str(&self.path).decode_utf8_lossy().into_owned();

@@ -250,6 +250,20 @@ async fn the_simulators_own_calls() {
     assert_eq!(get("/sim/faults").await["rate"], 0.5);
     assert_eq!(get("/sim/faults").await["delay"], 0.5, "the rest stays");
     assert_eq!(post(Method::PUT, "/sim/faults", r#"{"speed": 1}"#).await, 400);
+    let plan = r#"{"rate": 0, "mishaps": {"interval": 0.02, "node_crash": 7, "lasting": [900, 900]}}"#;
+    assert_eq!(post(Method::PUT, "/sim/faults", plan).await, 200);
+    let mishaps = get("/sim/faults").await["mishaps"].clone();
+    assert_eq!((&mishaps["node_crash"], &mishaps["node_down"]), (&7.into(), &2.into()), "the rest stays");
+    while get("/sim/mishaps").await.as_array().is_none_or(Vec::is_empty) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(post(Method::POST, "/sim/end-mishaps", "").await, 200);
+    let ended = get("/sim/mishaps").await;
+    assert!(
+        ended.as_array().is_some_and(|all| all.iter().all(|mishap| !mishap["ended"].is_null())),
+        "{ended}"
+    );
+    assert_eq!(get("/sim/stale-locks").await, Value::Array(Vec::new()));
     assert_eq!(post(Method::POST, "/sim/shutdown", "").await, 200);
     panel.running.ended().await;
 }

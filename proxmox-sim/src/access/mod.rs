@@ -63,6 +63,9 @@ pub(crate) struct NewToken<'a> {
     pub(crate) expire: u64,
 }
 
+/// The user who may do everything.
+pub(crate) const ROOT: &str = "root@pam";
+
 impl Accounts {
     pub(crate) fn new(tokens: &[TokenConfig], password: &str, seed: u64, version: Version) -> Self {
         let mut accounts = Self {

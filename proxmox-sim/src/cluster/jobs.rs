@@ -64,6 +64,19 @@ impl Job {
         self.doom.is_some_and(|doom| doom.lingers()) && self.steps > 1
     }
 
+    /// Whether it works on that machine, and does not only wait for it or keep others out.
+    pub(super) fn works_on(&self, vmid: u32) -> bool {
+        let lock = format!("/lock-{vmid}");
+        // A backup needs the lock of the file only to begin.
+        let backup = self.kind == "vzdump" && self.id == vmid.to_string();
+        self.kind != "aside" && (backup || self.held.iter().any(|key| key.ends_with(&lock)))
+    }
+
+    /// The machine that it makes or destroys.
+    pub(super) fn makes(&self) -> Option<u32> {
+        self.work.makes()
+    }
+
     pub(super) fn answering(mut self, call: Option<CallId>) -> Self {
         self.call = call;
         self
@@ -227,7 +240,7 @@ impl Cluster {
 
     /// Counts what a worker has made.
     fn count_made(&mut self, id: u64) {
-        if let Some((kind, vmid)) = self.jobs.get(&id).and_then(|job| Some((job.kind, job.work.makes()?))) {
+        if let Some((kind, vmid)) = self.jobs.get(&id).and_then(|job| Some((job.kind, job.makes()?))) {
             self.counters.made(kind, vmid);
         }
     }
@@ -244,6 +257,7 @@ impl Cluster {
         if let Some(call) = job.call {
             self.respond(call, Reply::bare(596, "Broken pipe"));
         }
+        self.note_locks(&job);
         self.release_all(id, job.held, job.waiting);
     }
 
@@ -264,7 +278,7 @@ impl Cluster {
             let result = outcome.as_ref().map(|(_, warnings)| *warnings).map_err(String::as_str);
             self.world.tasks.finish(task, now, result);
             self.counters.task(job.kind, outcome.is_ok());
-            if let (true, Some(vmid)) = (outcome.is_ok(), job.work.makes()) {
+            if let (true, Some(vmid)) = (outcome.is_ok(), job.makes()) {
                 self.counters.made(job.kind, vmid);
             }
         }
@@ -279,6 +293,7 @@ impl Cluster {
             };
             self.respond(call, reply);
         }
+        self.note_locks(&job);
         self.release_all(id, job.held, job.waiting);
         if let Some(vmid) = job.id.parse().ok().filter(|_| lingering) {
             self.counters.struck("linger");

@@ -6,6 +6,9 @@
 mod doom;
 mod intake;
 mod jobs;
+mod mishaps;
+mod people;
+mod stale_locks;
 mod start;
 mod state;
 mod switch;
@@ -14,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use stale_locks::StaleLock;
 pub use switch::Switch;
 
 use crate::config::ClusterConfig;
@@ -26,6 +30,7 @@ use crate::request::Request;
 use crate::timing::seconds_of;
 use crate::world::{Time, World};
 use jobs::Job;
+use mishaps::MishapSource;
 
 /// A request whose answer comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +71,9 @@ pub struct Cluster {
     waiting: BTreeMap<CallId, Waiting>,
     answers: Vec<(CallId, Answer)>,
     faults: FaultSource,
+    mishaps: MishapSource,
+    /// Since when nobody works on a machine that has a lock.
+    lock_since: BTreeMap<u32, Time>,
     counters: Counters,
     journal: Journal,
     latency: Time,
@@ -100,6 +108,12 @@ enum Event {
     Kill(crate::task::TaskKey, CallId),
     /// A call that wanted to wait for its task has waited long enough.
     Patience(CallId, String),
+    /// A mishap of that plan.
+    Mishap(u32),
+    /// The end of all mishaps of that plan.
+    Rest(u32),
+    /// A mishap is over.
+    Mend(usize),
 }
 
 impl Cluster {
@@ -107,7 +121,7 @@ impl Cluster {
     pub fn new(config: ClusterConfig) -> Self {
         let mut world = World::build(&config);
         world.statistics.pictures.reach_back(config.faults.look_back());
-        Self {
+        let mut cluster = Self {
             world,
             events: BTreeMap::new(),
             sequence: 0,
@@ -116,12 +130,16 @@ impl Cluster {
             waiting: BTreeMap::new(),
             answers: Vec::new(),
             faults: FaultSource::new(config.faults, config.seed),
+            mishaps: MishapSource::new(config.seed),
+            lock_since: BTreeMap::new(),
             counters: Counters::default(),
             journal: Journal::default(),
             latency: seconds_of(config.latency),
             unauthorized_delay: seconds_of(config.unauthorized_delay),
             proxy_timeout: seconds_of(config.proxy_timeout),
-        }
+        };
+        cluster.plan_mishaps();
+        cluster
     }
 
     /// Lets everything happen that is due. Time never goes back: an earlier `now` counts as the
@@ -190,14 +208,24 @@ impl Cluster {
     }
 
     /// Everything there is, for assertions.
+    ///
+    /// `vms` has the machines by VMID, with their options (`config`, `pending`, `deleted`), whether they run
+    /// (`status`), and whether somebody else made them (`stranger`); `volumes` the volumes with their `owner`, and
+    /// whether its configuration names them: an image that is not `referenced` is an orphan. Besides `nodes`,
+    /// `firewalls` by VMID, `pools`, `ha`, `quorate` and `now` in seconds.
     pub fn state(&self) -> Value {
         state::dump(&self.world)
     }
 
-    /// Changes the faults from now on.
+    /// Changes the faults from now on. Mishaps that last go on to their end, also when there are to be no
+    /// new ones.
     pub fn set_faults(&mut self, faults: Faults) {
         self.world.statistics.pictures.reach_back(faults.look_back());
+        let other = self.faults.faults.mishaps != faults.mishaps;
         self.faults.faults = faults;
+        if other {
+            self.plan_mishaps();
+        }
     }
 
     /// The faults as set.
@@ -221,6 +249,9 @@ impl Cluster {
                 self.respond(call, Reply::data(&Value::Null));
             }
             Event::Patience(call, upid) => self.respond(call, Reply::data(&upid.into())),
+            Event::Mishap(plan) => self.mishap(plan),
+            Event::Rest(plan) => self.rest(plan),
+            Event::Mend(index) => self.mend(index),
         }
     }
 

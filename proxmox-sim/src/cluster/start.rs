@@ -66,7 +66,7 @@ impl Cluster {
         }
     }
 
-    fn new_upid(&mut self, kind: &str, id: &str, node: &str, user: &str) -> Upid {
+    pub(super) fn new_upid(&mut self, kind: &str, id: &str, node: &str, user: &str) -> Upid {
         let uptime = u64::try_from(self.world.now.as_millis() / 10).unwrap_or(u64::MAX);
         Upid {
             node: node.to_owned(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cluster;
 use crate::config::{BackupConfig, Grant, StorageConfig, TemplateConfig};
+use crate::faults::Incarnation;
 use crate::works::Hold;
 use crate::world::Storage;
 
@@ -166,11 +167,8 @@ impl Cluster {
                 world.nodes.get_mut(&node).ok_or_else(|| no_node(&node))?.online = online;
             }
             Switch::Crash { node } => {
-                world.nodes.get_mut(&node).ok_or_else(|| no_node(&node))?.online = false;
-                for machine in world.machines.values_mut().filter(|m| m.node == node) {
-                    machine.running = None;
-                }
-                self.kill_workers(&node);
+                world.nodes.get(&node).ok_or_else(|| no_node(&node))?;
+                self.crash(&node);
             }
             Switch::Quorum { quorate } => world.quorate = quorate,
             Switch::StorageFull { storage, full } => world.storage_mut(&storage)?.full = full,
@@ -189,11 +187,8 @@ impl Cluster {
             }
             Switch::AddTemplate { template } => world.add_template(&template),
             Switch::RemoveMachine { vmid } => {
-                let machine = world.machines.remove(&vmid).ok_or_else(|| format!("no machine {vmid}"))?;
-                for volid in machine.volumes() {
-                    world.free(&machine.node, &volid)?;
-                }
-                world.firewalls.remove(&vmid);
+                world.erase(vmid).ok_or_else(|| format!("no machine {vmid}"))?;
+                self.lock_since.remove(&vmid);
             }
             Switch::AddBackup { backup } => {
                 let added = world.add_backup(
@@ -211,6 +206,7 @@ impl Cluster {
                     Some(value) => machine.config.set(&key, value),
                     None => machine.config.remove(&key),
                 }
+                self.note_lock(vmid);
             }
             Switch::KillTask { upid } => {
                 let (key, _) = world.tasks.find(&upid).ok_or_else(|| format!("no task {upid}"))?;
@@ -250,5 +246,17 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// A node loses power. Says which machines ran on it.
+    pub(super) fn crash(&mut self, node: &str) -> Vec<Incarnation> {
+        if let Some(node) = self.world.nodes.get_mut(node) {
+            node.online = false;
+        }
+        let here = self.world.machines.values_mut().filter(|machine| machine.node == node);
+        let stopped = here.filter_map(|machine| machine.running.take().map(|_| Incarnation::of(machine)));
+        let stopped = stopped.collect();
+        self.kill_workers(node);
+        stopped
     }
 }

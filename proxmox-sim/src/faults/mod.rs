@@ -2,8 +2,12 @@
 //!
 //! - `mod.rs`: [`Faults`], the description of what a request may meet.
 //! - `draw.rs`: drawing the fault of one request from the seed.
+//! - `mishaps.rs`: [`Mishaps`], the description of what happens by itself.
+//! - `mishap.rs`: [`Mishap`], what has happened.
 
 mod draw;
+mod mishap;
+mod mishaps;
 
 use std::time::Duration;
 
@@ -12,6 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::timing::seconds_of;
 
 pub(crate) use draw::{Exposure, Fate, Fault, FaultSource};
+pub(crate) use mishap::seconds;
+pub use mishap::{Incarnation, Mishap, MishapKind};
+pub(crate) use mishaps::Kind;
+pub use mishaps::Mishaps;
 
 /// How often something goes wrong, and what.
 ///
@@ -112,6 +120,8 @@ pub struct Faults {
     pub duplicate_delay: f64,
     /// Greatest age of a stale list, in seconds.
     pub stale_age: f64,
+    /// What happens to the cluster by itself.
+    pub mishaps: Mishaps,
 }
 
 impl Default for Faults {
@@ -125,6 +135,7 @@ impl Default for Faults {
             busy: 2,
             task: 3,
             slow: 2,
+            mishaps: Mishaps::default(),
             ..Self::unweighted(0.0)
         }
     }
@@ -136,7 +147,8 @@ impl Faults {
         Self { rate, ..Self::default() }
     }
 
-    /// Every kind at the given rate.
+    /// Every kind at the given rate, and a mishap every minute in the mean. People need a range of
+    /// [VMIDs](Mishaps::vmids) besides.
     pub fn everything(rate: f64) -> Self {
         Self {
             rate,
@@ -149,6 +161,7 @@ impl Faults {
             lock_timeout: 2,
             linger: 3,
             stale_list: 3,
+            mishaps: Mishaps::every(60.0),
             ..Self::default()
         }
     }
@@ -177,6 +190,7 @@ impl Faults {
             delay: 0.5,
             duplicate_delay: 60.0,
             stale_age: 60.0,
+            mishaps: Mishaps::unweighted(0.0),
         }
     }
 

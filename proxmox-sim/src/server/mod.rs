@@ -23,7 +23,7 @@ use self::core::Core;
 use crate::cluster::{Cluster, Switch};
 use crate::config::ClusterConfig;
 use crate::counters::Counters;
-use crate::faults::Faults;
+use crate::faults::{Faults, Mishap};
 use crate::journal::Entry;
 
 /// How a cluster is served.
@@ -146,6 +146,11 @@ impl Running {
     /// Everything there is, as `GET /sim/state` shows it.
     pub fn state(&self) -> Value {
         self.with_cluster(|cluster| cluster.state())
+    }
+
+    /// What has happened to the cluster by itself, in order.
+    pub fn mishaps(&self) -> Vec<Mishap> {
+        self.with_cluster(|cluster| cluster.mishaps().to_vec())
     }
 
     /// Changes the faults from now on.

@@ -39,6 +39,7 @@ impl World {
             accounts,
             random: Random::new(config.seed),
             statistics: Statistics::default(),
+            strangers: std::collections::BTreeSet::new(),
         };
         if config.firewall {
             world.cluster_firewall.insert("enable".to_owned(), "1".to_owned());

@@ -62,6 +62,11 @@ impl Machine {
         self.config.get("name").map_or_else(|| format!("VM {}", self.vmid), str::to_owned)
     }
 
+    /// UUID of its SMBIOS.
+    pub(crate) fn uuid(&self) -> Option<&str> {
+        self.config.get("smbios1")?.split(',').find_map(|part| part.strip_prefix("uuid="))
+    }
+
     /// Current drives, by slot.
     pub(crate) fn drives(&self) -> impl Iterator<Item = (&str, Drive)> {
         drives_of(&self.config.current)

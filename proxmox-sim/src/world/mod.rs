@@ -10,10 +10,11 @@ mod picture;
 mod random;
 mod statistics;
 mod storage;
+mod stranger;
 mod volumes;
 mod wording;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(crate) use drive::{Drive, is_drive, parse_size, print_size};
@@ -45,6 +46,13 @@ pub(crate) struct Node {
     /// The privileged daemon runs.
     pub(crate) daemon: bool,
     pub(crate) bridges: Vec<String>,
+}
+
+impl Node {
+    /// Whether nothing is wrong with it.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.online && self.daemon && !self.frozen
+    }
 }
 
 /// A high-availability resource. Only the wish is recorded.
@@ -85,6 +93,8 @@ pub(crate) struct World {
     pub(crate) accounts: Accounts,
     pub(crate) random: Random,
     pub(crate) statistics: Statistics,
+    /// UUIDs of the machines that somebody else made.
+    pub(crate) strangers: BTreeSet<String>,
 }
 
 impl World {

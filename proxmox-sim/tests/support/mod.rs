@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod meet;
+
 use std::time::Duration;
 
 use proxmox_sim::{Cluster, ClusterConfig, Reply, Request};
