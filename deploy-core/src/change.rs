@@ -263,6 +263,11 @@ pub enum Remembered {
     RulesInDoubt,
     /// While rules were in doubt their time to arrive was waited for.
     RulesAwaited,
+    /// Other parts of a firewall were sent and not answered: one that arrives late makes the file anew that went with the
+    /// machine.
+    FirewallInDoubt,
+    /// Settings were sent and not all accepted: PVE has written some of them, and shows them as if they were in force.
+    SettingsInDoubt,
     /// Another number was taken while a clone to the first was in doubt. Not twice: see `decide`.
     Renumbered,
     /// A clone was sent and not answered: it may still arrive.
@@ -298,10 +303,10 @@ impl Change {
         match self {
             Self::Clone { .. } => Some(Remembered::CloneInDoubt),
             Self::SetFirewall(set) if !set.add_rules.is_empty() => Some(Remembered::RulesInDoubt),
-            Self::SetFirewall(_)
-            | Self::JoinPool(_)
+            Self::SetFirewall(_) => Some(Remembered::FirewallInDoubt),
+            Self::Configure(_) => Some(Remembered::SettingsInDoubt),
+            Self::JoinPool(_)
             | Self::Migrate { .. }
-            | Self::Configure(_)
             | Self::Resize { .. }
             | Self::Start
             | Self::Stop(_)

@@ -75,8 +75,19 @@ pub fn query(record: &VmRecord) -> Query {
     }
 }
 
+/// Whether settings may wait that a look shows as if they were in force: part of a call that failed, on a machine that
+/// does not run. A disk that is resized meanwhile would be shown with the size that waits, for ever.
+fn settings_doubted(record: &VmRecord, rule: Rule) -> bool {
+    rule.absent == WhenAbsent::Vanished && record.remembered.contains(&Remembered::SettingsInDoubt)
+}
+
 /// The rule's look, with what this record needs beyond it and without what it does not.
 fn look(record: &VmRecord, rule: Rule) -> Look {
+    let look = usual_look(record, rule);
+    if settings_doubted(record, rule) { look.and(Look::PENDING).and(Look::POWER) } else { look }
+}
+
+fn usual_look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
         Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
         Step::Starting => {
@@ -228,7 +239,7 @@ fn made_without_mark(record: &VmRecord) -> Option<String> {
 }
 
 fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
-    let change = match (rule.goal)(record, machine) {
+    let change = match verdict(record, rule, machine) {
         Verdict::Met => return Decision::Done(as_ordered(record)),
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
             return Decision::Done(as_ordered(record));
@@ -267,6 +278,20 @@ fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
         change => change,
     };
     submit(record, target(record, Some(machine)), change)
+}
+
+/// The goal's verdict; but first no settings may wait that would be taken for ones in force. Settings of its own take them
+/// along.
+fn verdict(record: &VmRecord, rule: Rule, machine: &Machine) -> Verdict {
+    let is_unknown = |what: &Remembered| !record.remembered.contains(what);
+    match (rule.goal)(record, machine) {
+        settings @ Verdict::Unmet(Change::Configure(_)) => settings,
+        Verdict::Unseen(what, settings @ Change::Configure(_)) if is_unknown(&what) => {
+            Verdict::Unmet(settings)
+        }
+        _ if settings_doubted(record, rule) => goal::nothing_waits(record, machine),
+        verdict => verdict,
+    }
 }
 
 /// How a met goal came to be: by this step's own change, or before it.

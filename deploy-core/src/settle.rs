@@ -66,6 +66,10 @@ pub enum NoteDown {
     AwaitClone,
     /// Rules that were not answered get their time to arrive; afterwards the machine is started.
     AwaitRules,
+    /// A firewall that was not answered gets its time to arrive; afterwards the machine is destroyed, and it with it.
+    AwaitFirewall,
+    /// None of the settings that were in doubt waits.
+    NothingWaits,
 }
 
 /// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
@@ -152,9 +156,11 @@ impl Settling<'_> {
         LogLine { at: self.now, operation: self.record.operation, step: self.record.step, event }
     }
 
-    fn without(&self, doubt: Remembered) -> Option<std::collections::BTreeSet<Remembered>> {
+    /// What is remembered without these, if any of them is.
+    fn without(&self, doubts: &[Remembered]) -> Option<std::collections::BTreeSet<Remembered>> {
         let mut remembered = self.record.remembered.clone();
-        remembered.remove(&doubt).then_some(remembered)
+        remembered.retain(|known| !doubts.contains(known));
+        Some(remembered).filter(|remembered| *remembered != self.record.remembered)
     }
 
     fn begun(&self, queued: QueuedCommand, operation: Operation) -> Commit {
@@ -184,7 +190,7 @@ impl Settling<'_> {
             _ => None,
         };
         // Waited for, and seen as ordered before the start.
-        let remembered = if next == Step::Ready { self.without(Remembered::RulesAwaited) } else { None };
+        let remembered = if next == Step::Ready { self.without(&[Remembered::RulesAwaited]) } else { None };
         Commit {
             step: Some(next),
             progress: Some(Progress::Untried),
@@ -205,7 +211,7 @@ impl Settling<'_> {
                 smbios: Some(smbios),
                 slots: Some(slots),
                 // What has arrived is the one clone that was sent. Where it was not the first, another may still come.
-                remembered: self.own_doubt().and_then(|doubt| self.without(doubt)),
+                remembered: self.own_doubt().and_then(|doubt| self.without(&[doubt])),
                 ..Commit::default()
             },
             NoteDown::AwaitClone => Commit {
@@ -217,6 +223,13 @@ impl Settling<'_> {
                 ..self
                     .await_arrival("rules were sent and not all answered: their time to arrive is waited for")
             },
+            NoteDown::AwaitFirewall => Commit {
+                remembered: self.without(&[Remembered::FirewallInDoubt, Remembered::RulesInDoubt]),
+                ..self.await_arrival("a firewall was sent and not answered: its time to arrive is waited for")
+            },
+            NoteDown::NothingWaits => {
+                Commit { remembered: self.without(&[Remembered::SettingsInDoubt]), ..Commit::default() }
+            }
         }
     }
 
@@ -235,7 +248,7 @@ impl Settling<'_> {
         doubt: Remembered,
         awaited: Remembered,
     ) -> Option<std::collections::BTreeSet<Remembered>> {
-        let mut remembered = self.without(doubt)?;
+        let mut remembered = self.without(&[doubt])?;
         remembered.insert(awaited);
         Some(remembered)
     }
@@ -260,6 +273,16 @@ impl Settling<'_> {
         }
     }
 
+    /// The doubt that is over now that a change was accepted: its own. But settings that a task writes stay in doubt until it
+    /// ends, and those that were written took along whatever waited of earlier ones.
+    fn resolved(&self, kind: ChangeKind, is_done: bool) -> Option<Remembered> {
+        match (kind, is_done) {
+            (ChangeKind::Configure, true) => Some(Remembered::SettingsInDoubt),
+            (ChangeKind::Configure, false) => None,
+            _ => self.own_doubt(),
+        }
+    }
+
     fn sent(&self, change: &Change, submitted: Submitted) -> Commit {
         let sending = Sending { doubt: None, ..Sending::from(change) };
         let (progress, task) = match submitted {
@@ -269,7 +292,7 @@ impl Settling<'_> {
             Submitted::Applied => (Progress::Applied { fingerprint: sending.fingerprint }, None),
         };
         let mut remembered = self.record.remembered.clone();
-        if let Some(doubt) = self.own_doubt() {
+        if let Some(doubt) = self.resolved(sending.kind, task.is_none()) {
             remembered.remove(&doubt);
         }
         if task.is_none() {
@@ -297,7 +320,10 @@ impl Settling<'_> {
             Sent::Unknown => {}
             Sent::No | Sent::Answered => {
                 commit.progress = Some(Progress::Untried);
-                commit.remembered = self.own_doubt().and_then(|doubt| self.without(doubt));
+                // Settings that were refused may have been written in part.
+                let in_part = error.sent == Sent::Answered && change.kind() == ChangeKind::Configure;
+                commit.remembered =
+                    self.own_doubt().filter(|_| !in_part).and_then(|doubt| self.without(&[doubt]));
             }
         }
         commit
@@ -308,6 +334,9 @@ impl Settling<'_> {
         let applied = || {
             let mut remembered = self.record.remembered.clone();
             remembered.extend(change.remember.iter().copied());
+            if change.kind == ChangeKind::Configure {
+                remembered.remove(&Remembered::SettingsInDoubt);
+            }
             Commit {
                 progress: Some(Progress::Applied { fingerprint: change.fingerprint }),
                 remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),

@@ -49,6 +49,7 @@ impl RunningWorker {
     /// Waits for `shutdown`, then drains; ends early only where the worker breaks down.
     pub(crate) async fn until(mut self, shutdown: impl Future<Output = ()>) -> Result<(), StopError> {
         tokio::select! {
+            biased;
             result = &mut self.dispatcher => ended(result),
             () = shutdown => self.drain().await,
         }

@@ -2,14 +2,14 @@
 
 use super::configured;
 use crate::{
-    AdditionalDisk, Change, Configure, Disk, DiskGoal, DiskLimits, DiskSlot, GiB, Machine, VmRecord,
-    rules::Verdict,
+    AdditionalDisk, Change, Configure, Disk, DiskGoal, DiskLimits, DiskSlot, GiB, Machine, Progress,
+    VmRecord, rules::Verdict,
 };
 
 /// The system disk has its size.
 pub(crate) fn system_disk_size(record: &VmRecord, machine: &Machine) -> Verdict {
     match machine.config.system_disk() {
-        Some((slot, disk)) => sized("the system disk", slot, disk, record.spec.system_disk.size),
+        Some((slot, disk)) => sized(record, "the system disk", slot, disk, record.spec.system_disk.size),
         None => no_system_disk(),
     }
 }
@@ -43,7 +43,7 @@ pub(crate) fn additional_disks_exist(record: &VmRecord, machine: &Machine) -> Ve
 pub(crate) fn additional_disk_sizes(record: &VmRecord, machine: &Machine) -> Verdict {
     additional(record)
         .map(|(slot, wanted)| match machine.config.disks.get(&slot) {
-            Some(disk) => sized(&format!("additional disk {slot}"), slot, disk, wanted.size),
+            Some(disk) => sized(record, &format!("additional disk {slot}"), slot, disk, wanted.size),
             None => vanished(slot),
         })
         .find(|verdict| *verdict != Verdict::Met)
@@ -68,7 +68,7 @@ fn additional(record: &VmRecord) -> impl Iterator<Item = (DiskSlot, &AdditionalD
 
 /// Storages round up, so that anything not below the order is as ordered, except where it is a whole GiB or more above:
 /// then the template is larger than the package, and no disk can be made smaller.
-fn sized(what: &str, slot: DiskSlot, disk: &Disk, wanted: GiB) -> Verdict {
+fn sized(record: &VmRecord, what: &str, slot: DiskSlot, disk: &Disk, wanted: GiB) -> Verdict {
     match disk.size {
         Some(size) if size.0 >= wanted.bytes().0 + (1 << 30) => Verdict::Impossible(format!(
             "{what} ({slot}) has {size} but {wanted} are ordered, and a disk cannot be made smaller: order at least {}",
@@ -76,7 +76,24 @@ fn sized(what: &str, slot: DiskSlot, disk: &Disk, wanted: GiB) -> Verdict {
                 .map_or_else(|_| size.to_string(), |size| size.to_string()),
         )),
         Some(size) if size >= wanted.bytes() => Verdict::Met,
-        _ => Verdict::Unmet(Change::Resize { slot, size: wanted }),
+        _ => grown(record, slot, disk, wanted),
+    }
+}
+
+/// A worker of PVE that dies between growing the volume and writing its size down leaves the old one, and resizing to the size
+/// that the volume has already does nothing. Written again as it is, the drive gets the size that its volume has; so every
+/// other try begins with that.
+fn grown(record: &VmRecord, slot: DiskSlot, disk: &Disk, wanted: GiB) -> Verdict {
+    let rewrite = Change::Configure(Box::new(Configure {
+        disks: [(slot, DiskGoal::Keep(disk.clone()))].into(),
+        ..Configure::default()
+    }));
+    let rewritten =
+        matches!(record.progress, Progress::Applied { fingerprint } if fingerprint == rewrite.fingerprint());
+    if record.failures % 2 == 1 && !rewritten {
+        Verdict::Unmet(rewrite)
+    } else {
+        Verdict::Unmet(Change::Resize { slot, size: wanted })
     }
 }
 

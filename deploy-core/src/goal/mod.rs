@@ -21,7 +21,7 @@ pub(crate) use disk::{
 };
 pub(crate) use firewall::firewall;
 pub(crate) use network::network;
-pub(crate) use power::{rules_doubted, started, was_started};
+pub(crate) use power::{nothing_waits, rules_doubted, started, was_started};
 pub(crate) use remove::{backups_deleted, removed, stopped};
 
 use crate::{Change, Configure, rules::Verdict};

@@ -43,13 +43,24 @@ fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
         return Verdict::Note(NoteDown::AwaitRules);
     }
     match &machine.pending {
-        // What waits on a stopped machine is left of a call that was cut off, and is shown as if it were set. Any further
-        // call applies all of it; if that does not help it counts as a change without effect.
-        Some(pending) if !pending.is_empty() => {
-            let name = Some(record.numbered.pve_name.clone());
-            configured(Configure { name, ..Configure::default() })
-        }
+        Some(pending) if !pending.is_empty() => flush(record),
         _ => Verdict::Unmet(Change::Start),
+    }
+}
+
+/// What waits on a stopped machine is left of a call that was cut off, and is shown as if it were set. Any further call
+/// applies all of it; if that does not help it counts as a change without effect.
+fn flush(record: &VmRecord) -> Verdict {
+    let name = Some(record.numbered.pve_name.clone());
+    configured(Configure { name, ..Configure::default() })
+}
+
+/// No settings wait that are left of a call that failed. On a machine that runs they wait for its next start, as others do.
+pub(crate) fn nothing_waits(record: &VmRecord, machine: &Machine) -> Verdict {
+    match (&machine.power, &machine.pending) {
+        (Some(Power::Stopped), Some(pending)) if !pending.is_empty() => flush(record),
+        (Some(_), Some(_)) => Verdict::Note(NoteDown::NothingWaits),
+        (None, _) | (_, None) => Verdict::UnderWay("whether settings wait was not shown".to_owned()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The machine is taken away.
 
-use crate::{Backup, Change, Configure, Machine, Power, StopMode, VmRecord, rules::Verdict};
+use crate::{
+    Backup, Change, Configure, Machine, NoteDown, Power, Remembered, StopMode, VmRecord, rules::Verdict,
+};
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
 pub(crate) fn stopped(_record: &VmRecord, machine: &Machine) -> Verdict {
@@ -31,6 +33,8 @@ fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
     backup.made_at.is_some_and(|made_at| made_at >= record.created_at)
 }
 
+const DOUBTS: [Remembered; 2] = [Remembered::FirewallInDoubt, Remembered::RulesInDoubt];
+
 /// It is destroyed. Only its proven absence ends this step.
 pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
     match stopped(record, machine) {
@@ -38,6 +42,10 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
             protected: Some(false),
             ..Configure::default()
         }))),
+        // A part of its firewall that arrives later would make the file anew, for whoever gets the number next.
+        Verdict::Met if DOUBTS.iter().any(|doubt| record.remembered.contains(doubt)) => {
+            Verdict::Note(NoteDown::AwaitFirewall)
+        }
         Verdict::Met => Verdict::Unmet(Change::Destroy),
         other => other,
     }

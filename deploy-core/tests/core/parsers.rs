@@ -288,6 +288,8 @@ fn what_a_store_keeps_survives_it() {
         Remembered::PoolJoined,
         Remembered::RulesInDoubt,
         Remembered::RulesAwaited,
+        Remembered::FirewallInDoubt,
+        Remembered::SettingsInDoubt,
         Remembered::CloneInDoubt,
         Remembered::CloneAwaited,
     ];

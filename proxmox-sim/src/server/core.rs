@@ -105,6 +105,7 @@ impl Core {
                 None => woken.await,
                 Some(time) => {
                     tokio::select! {
+                        biased;
                         () = woken => {}
                         () = tokio::time::sleep_until(self.started + time) => {}
                     }

@@ -1,6 +1,7 @@
 //! What is decided about a machine, step by step.
 
 mod cloud_init;
+mod doubts;
 mod firewalls;
 mod hardware;
 mod identity;
