@@ -50,6 +50,8 @@ pub struct ClusterConfig {
     pub proxy_timeout: f64,
     /// How many finished tasks are remembered. Older ones are unknown, as after a rotation.
     pub task_history: usize,
+    /// How many of the latest requests are remembered for a look at them. 0 saves the time that it takes.
+    pub request_history: usize,
     /// Injected faults.
     pub faults: Faults,
 }
@@ -216,6 +218,7 @@ impl ClusterConfig {
             latency: 0.0,
             proxy_timeout: 30.0,
             task_history: 5000,
+            request_history: 2000,
             faults: Faults::none(),
         }
     }

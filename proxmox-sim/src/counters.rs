@@ -18,7 +18,7 @@ pub struct Counters {
     pub clones: BTreeMap<u32, u64>,
     /// Successful destructions by VMID.
     pub destroyed: BTreeMap<u32, u64>,
-    /// Injected faults by kind.
+    /// Faults and mishaps that struck, by the names of their weights.
     pub faults: BTreeMap<String, u64>,
 }
 

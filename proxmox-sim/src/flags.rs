@@ -251,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn faults_and_mishaps_are_written_as_toml() {
+        let text = "[faults]\nrate = 0.2\nkilled = 5\n\
+            [faults.mishaps]\ninterval = 30.0\nuntil = 600.0\nvmids = [100, 199]\nlasting = [1.0, 9.0]\ndelete = 0";
+        let faults = toml::from_str::<ClusterConfig>(text).expect("a cluster").faults;
+        assert_eq!((faults.killed, faults.lose_request, faults.partial), (5, 3, 0));
+        let mishaps = &faults.mishaps;
+        assert_eq!((mishaps.until, mishaps.vmids, mishaps.delete), (Some(600.0), Some([100, 199]), 0));
+        assert_eq!(mishaps.node_down, 2, "what is left out is as usual");
+        let config = ClusterConfig { faults, ..ClusterConfig::demo() };
+        let written = toml::to_string(&config).expect("TOML");
+        assert_eq!(toml::from_str::<ClusterConfig>(&written).expect("a cluster"), config);
+        assert!(toml::from_str::<ClusterConfig>("[faults.mishaps]\nearthquake = 1").is_err());
+    }
+
+    #[test]
     fn a_configuration_survives_toml() {
         let demo = ClusterConfig::demo();
         let text = toml::to_string(&demo).expect("TOML");

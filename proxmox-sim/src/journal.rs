@@ -29,13 +29,20 @@ pub struct Entry {
 pub(crate) struct Journal {
     entries: VecDeque<Entry>,
     count: u64,
+    /// How many are remembered.
+    length: usize,
 }
 
-const LENGTH: usize = 2000;
-
 impl Journal {
+    pub(crate) fn remembering(length: usize) -> Self {
+        Self { length, ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, now: Time, request: &Request) -> u64 {
         self.count += 1;
+        if self.length == 0 {
+            return self.count;
+        }
         let params = request.parameters().unwrap_or_default();
         self.entries.push_back(Entry {
             number: self.count,
@@ -45,15 +52,17 @@ impl Journal {
             params: params.into_iter().map(|(name, value)| shown(name, value)).collect(),
             status: None,
         });
-        if self.entries.len() > LENGTH {
+        if self.entries.len() > self.length {
             self.entries.pop_front();
         }
         self.count
     }
 
     pub(crate) fn answered(&mut self, number: u64, status: u16) {
-        let known = self.entries.iter_mut().rev().find(|entry| entry.number == number);
-        if let Some(entry) = known {
+        // They are numbered without gaps.
+        let back = usize::try_from(self.count.saturating_sub(number)).unwrap_or(usize::MAX);
+        let at = self.entries.len().checked_sub(back.saturating_add(1));
+        if let Some(entry) = at.and_then(|at| self.entries.get_mut(at)) {
             entry.status = Some(status);
         }
     }

@@ -19,8 +19,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn data(data: &Value) -> Self {
-        Self::ok(json!({ "data": data }))
+    pub(crate) fn data(data: Value) -> Self {
+        Self::ok(Value::Object([("data".to_owned(), data)].into_iter().collect()))
     }
 
     pub(crate) fn ok(body: Value) -> Self {

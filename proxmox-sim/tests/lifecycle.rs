@@ -217,3 +217,16 @@ fn a_handler_that_takes_too_long_goes_on_behind_a_596() {
     lab.now = lab.cluster.settle(lab.now);
     assert!(lab.config(100)["scsi1"].is_string(), "it was done all the same");
 }
+
+#[test]
+fn requests_are_remembered_as_long_as_is_wanted() {
+    for wanted in [0, 3] {
+        let mut lab = Lab::with(ClusterConfig { request_history: wanted, ..ClusterConfig::quick() });
+        for _ in 0..5 {
+            lab.get("/version");
+        }
+        let numbers: Vec<u64> = lab.cluster.requests().iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, (6 - wanted as u64..6).collect::<Vec<_>>());
+        assert!(lab.cluster.requests().iter().all(|entry| entry.status == Some(200)));
+    }
+}

@@ -106,6 +106,11 @@ fn unlocking_is_a_change_of_the_configuration() {
         assert_eq!(root.call(&mut lab, "PUT", path, &unlock).status, 200);
         assert!(lab.config(100)["lock"].is_null());
         assert!(lab.cluster.stale_locks().is_empty());
+        lab.pass(100.0);
+        let (key, value) = ("lock".to_owned(), Some("backup".to_owned()));
+        lab.cluster.switch(Switch::Option { vmid: 100, key, value }).expect("a machine");
+        assert_eq!(lab.cluster.stale_locks()[0].since, lab.now, "a new lock is a young one");
+        assert_eq!(root.call(&mut lab, "PUT", path, &unlock).status, 200);
         assert_eq!(lab.task("DELETE", "/nodes/pve1/qemu/100", &[]), "OK", "whoever may destroy it, can");
     }
 }

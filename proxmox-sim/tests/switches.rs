@@ -128,6 +128,44 @@ fn the_web_interface_is_always_told_200() {
 }
 
 #[test]
+fn a_number_can_be_taken() {
+    let mut lab = Lab::new();
+    let take = Switch::TakeNumber { vmid: 100, node: "pve3".into(), storage: Some("shared".into()) };
+    flip(&mut lab, take.clone());
+    let config = lab.get("/nodes/pve3/qemu/100/config");
+    assert_eq!((&config["name"], config["scsi0"].is_string()), (&"stranger-100".into(), true));
+    assert_eq!(lab.cluster.state()["vms"]["100"]["stranger"], true);
+    assert_eq!(lab.cluster.switch(take), Err("there is a machine 100 already".to_owned()));
+}
+
+#[test]
+fn a_migration_ends_when_its_target_dies() {
+    let mut lab = Lab::new();
+    lab.clone_to(100);
+    let upid = lab.ok("POST", "/nodes/pve1/qemu/100/migrate", &[("target", "pve2")]);
+    lab.pass(0.5);
+    assert_eq!(lab.config(100)["lock"], "migrate");
+    flip(&mut lab, Switch::Crash { node: "pve2".into() });
+    lab.now = lab.cluster.settle(lab.now);
+    assert_eq!(lab.exit_status(upid.as_str().expect("a UPID")), "migration aborted");
+    assert!(lab.config(100)["lock"].is_null(), "it is where it was, and free");
+}
+
+#[test]
+fn a_long_rest_does_not_hide_what_changes_then() {
+    let mut lab = Lab::new();
+    lab.clone_to(100);
+    assert_eq!(lab.task("POST", "/nodes/pve1/qemu/100/status/start", &[]), "OK");
+    let status = |lab: &mut Lab| lab.get("/cluster/resources?type=vm")[0]["status"].clone();
+    lab.pass(1000.0);
+    assert_eq!(status(&mut lab), "running");
+    flip(&mut lab, Switch::PowerOff { vmid: 100 });
+    assert_eq!(status(&mut lab), "running", "until the next broadcast");
+    lab.pass(10.0);
+    assert_eq!(status(&mut lab), "stopped");
+}
+
+#[test]
 fn what_a_dead_node_said_is_forgotten_after_five_minutes() {
     let mut lab = Lab::new();
     lab.pass(20.0);

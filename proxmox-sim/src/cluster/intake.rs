@@ -19,6 +19,9 @@ impl Cluster {
     /// Takes a request in.
     pub fn handle(&mut self, now: Time, request: Request) -> Handled {
         self.advance(now);
+        if request.method != "GET" {
+            self.world.statistics.touch();
+        }
         let path = request.api_path();
         let found = path.as_deref().and_then(|path| Schema::get().find(&request.method, path));
         let endpoint = found.map(|found| found.endpoint);
@@ -115,7 +118,7 @@ impl Cluster {
         fate: Option<Fate>,
     ) -> Option<Reply> {
         match outcome {
-            Outcome::Data(data) => Some(Reply::data(&data)),
+            Outcome::Data(data) => Some(Reply::data(data)),
             Outcome::Body(body) => Some(Reply::ok(body)),
             Outcome::Refused(delay, refusal) => {
                 self.respond_after(call, delay, refusal.reply());
@@ -135,7 +138,7 @@ impl Cluster {
                 let start = TaskStart { kind, id, node, work };
                 let upid = self.begin_task(start, caller, fate, waits);
                 let Some(patience) = patience else {
-                    return Some(Reply::data(&upid.into()));
+                    return Some(Reply::data(upid.into()));
                 };
                 self.schedule(patience, Event::Patience(call, upid));
                 None
@@ -146,7 +149,7 @@ impl Cluster {
             }
             Outcome::Stop(task) => {
                 self.interrupt(task);
-                Some(Reply::data(&serde_json::Value::Null))
+                Some(Reply::data(serde_json::Value::Null))
             }
         }
     }

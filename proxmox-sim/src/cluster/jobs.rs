@@ -72,6 +72,12 @@ impl Job {
         self.kind != "aside" && (backup || self.held.iter().any(|key| key.ends_with(&lock)))
     }
 
+    /// The machines that it has to do with: what its task is about, what it makes, what it has locked.
+    pub(super) fn machines(&self) -> impl Iterator<Item = u32> {
+        let locked = self.held.iter().filter_map(|key| key.rsplit_once("/lock-")?.1.parse().ok());
+        self.id.parse().ok().into_iter().chain(self.makes()).chain(locked)
+    }
+
     /// The machine that it makes or destroys.
     pub(super) fn makes(&self) -> Option<u32> {
         self.work.makes()
@@ -284,8 +290,8 @@ impl Cluster {
         }
         if let Some(call) = job.call {
             let reply = match (outcome, job.task) {
-                (Ok((value, _)), None) => Reply::data(&value),
-                (Ok(_), Some(_)) => Reply::data(&Value::Null),
+                (Ok((value, _)), None) => Reply::data(value),
+                (Ok(_), Some(_)) => Reply::data(Value::Null),
                 (Err(text), Some(_)) if job.kind == "qmconfig" => {
                     Refusal::Die(format!("failed to update VM {}: {text}", job.id)).reply()
                 }

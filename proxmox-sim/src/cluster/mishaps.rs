@@ -168,6 +168,7 @@ impl Cluster {
     }
 
     fn mend_all(&mut self) {
+        self.world.statistics.touch();
         for index in 0..self.mishaps.log.len() {
             self.mend(index);
         }

@@ -120,7 +120,7 @@ impl Cluster {
     /// A cluster as configured, at time zero.
     pub fn new(config: ClusterConfig) -> Self {
         let mut world = World::build(&config);
-        world.statistics.pictures.reach_back(config.faults.look_back());
+        world.statistics.reach_back(config.faults.look_back());
         let mut cluster = Self {
             world,
             events: BTreeMap::new(),
@@ -133,7 +133,7 @@ impl Cluster {
             mishaps: MishapSource::new(config.seed),
             lock_since: BTreeMap::new(),
             counters: Counters::default(),
-            journal: Journal::default(),
+            journal: Journal::remembering(config.request_history),
             latency: seconds_of(config.latency),
             unauthorized_delay: seconds_of(config.unauthorized_delay),
             proxy_timeout: seconds_of(config.proxy_timeout),
@@ -202,7 +202,8 @@ impl Cluster {
         &self.counters
     }
 
-    /// The latest requests, oldest first.
+    /// The latest requests, oldest first, as many as
+    /// [`request_history`](ClusterConfig::request_history) says.
     pub fn requests(&self) -> Vec<Entry> {
         self.journal.entries().cloned().collect()
     }
@@ -220,7 +221,7 @@ impl Cluster {
     /// Changes the faults from now on. Mishaps that last go on to their end, also when there are to be no
     /// new ones.
     pub fn set_faults(&mut self, faults: Faults) {
-        self.world.statistics.pictures.reach_back(faults.look_back());
+        self.world.statistics.reach_back(faults.look_back());
         let other = self.faults.faults.mishaps != faults.mishaps;
         self.faults.faults = faults;
         if other {
@@ -239,6 +240,7 @@ impl Cluster {
     }
 
     fn happen(&mut self, event: Event) {
+        self.world.statistics.touch();
         match event {
             Event::Step(job) => self.run(job),
             Event::LockTimeout(job, wait) => self.lock_timeout(job, wait),
@@ -246,9 +248,9 @@ impl Cluster {
             Event::GatewayTimeout(call) => self.respond(call, Reply::bare(596, "Connection timed out")),
             Event::Kill(task, call) => {
                 self.kill_task(task);
-                self.respond(call, Reply::data(&Value::Null));
+                self.respond(call, Reply::data(Value::Null));
             }
-            Event::Patience(call, upid) => self.respond(call, Reply::data(&upid.into())),
+            Event::Patience(call, upid) => self.respond(call, Reply::data(upid.into())),
             Event::Mishap(plan) => self.mishap(plan),
             Event::Rest(plan) => self.rest(plan),
             Event::Mend(index) => self.mend(index),

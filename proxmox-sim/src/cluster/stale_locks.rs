@@ -35,7 +35,7 @@ impl Cluster {
 
     /// A worker has ended: the locks of its machines are nobody's from now on.
     pub(super) fn note_locks(&mut self, job: &Job) {
-        for vmid in job.id.parse().ok().into_iter().chain(job.makes()) {
+        for vmid in job.machines() {
             self.note_lock(vmid);
         }
     }

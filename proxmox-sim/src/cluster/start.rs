@@ -60,7 +60,7 @@ impl Cluster {
             (Some(patience), Some(call)) => self.schedule(patience, Event::Patience(call, text)),
             (None, Some(call)) => {
                 job.call = None;
-                self.respond(call, Reply::data(&text.into()));
+                self.respond(call, Reply::data(text.into()));
             }
             _ => {}
         }

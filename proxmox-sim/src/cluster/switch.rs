@@ -65,6 +65,16 @@ pub enum Switch {
         /// Its VMID.
         vmid: u32,
     },
+    /// Somebody else creates a machine, which is one of a stranger from then on.
+    TakeNumber {
+        /// Its VMID, which must be free.
+        vmid: u32,
+        /// Where it is.
+        node: String,
+        /// Storage of its disk; none for a machine without one.
+        #[serde(default)]
+        storage: Option<String>,
+    },
     /// Puts a backup on a storage.
     AddBackup {
         /// What it is.
@@ -161,6 +171,7 @@ impl Cluster {
     /// When there is nothing of that name.
     pub fn switch(&mut self, switch: Switch) -> Result<(), String> {
         let world = &mut self.world;
+        world.statistics.touch();
         let no_node = |name: &str| format!("no node '{name}'");
         match switch {
             Switch::Node { node, online } => {
@@ -189,6 +200,13 @@ impl Cluster {
             Switch::RemoveMachine { vmid } => {
                 world.erase(vmid).ok_or_else(|| format!("no machine {vmid}"))?;
                 self.lock_since.remove(&vmid);
+            }
+            Switch::TakeNumber { vmid, node, storage } => {
+                world.nodes.get(&node).ok_or_else(|| no_node(&node))?;
+                if world.machines.contains_key(&vmid) {
+                    return Err(format!("there is a machine {vmid} already"));
+                }
+                world.add_stranger(vmid, &node, storage.as_deref());
             }
             Switch::AddBackup { backup } => {
                 let added = world.add_backup(

@@ -54,8 +54,9 @@ impl Schema {
     pub(crate) fn find(&'static self, method: &str, path: &str) -> Option<Found> {
         self.endpoints
             .iter()
-            .filter(|endpoint| endpoint.method == method)
-            .find_map(|endpoint| endpoint.variables(path).map(|variables| Found { endpoint, variables }))
+            // Nothing is copied before it is clear which one it is.
+            .find(|endpoint| endpoint.method == method && endpoint.walk(path, |_, _| {}))
+            .map(|endpoint| Found { endpoint, variables: endpoint.variables(path) })
     }
 
     pub(crate) fn option(&self, name: &str) -> Option<&Field> {
@@ -68,8 +69,16 @@ impl Schema {
 }
 
 impl Endpoint {
-    fn variables(&self, path: &str) -> Option<BTreeMap<String, String>> {
+    fn variables(&self, path: &str) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
+        self.walk(path, |name, value| {
+            variables.insert(name.to_owned(), value.to_owned());
+        });
+        variables
+    }
+
+    /// Whether a path is one of this endpoint's. Shows its variables on the way.
+    fn walk(&self, path: &str, mut see: impl FnMut(&str, &str)) -> bool {
         let mut have = path.trim_matches('/');
         let mut want = self.path.trim_matches('/').split('/').peekable();
         while let Some(segment) = want.next() {
@@ -81,18 +90,16 @@ impl Endpoint {
                 _ => (have, None),
             };
             if head.is_empty() || last != tail.is_none() {
-                return None;
+                return false;
             }
             match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
-                Some(name) => {
-                    variables.insert(name.to_owned(), head.to_owned());
-                }
+                Some(name) => see(name, head),
                 None if segment == head => {}
-                None => return None,
+                None => return false,
             }
             have = tail.unwrap_or_default();
         }
-        Some(variables)
+        true
     }
 }
 

@@ -108,6 +108,11 @@ impl Migrate {
     }
 
     fn arrive(&mut self, bench: &mut Bench<'_>) -> Step {
+        if !bench.world.nodes.get(&self.target).is_some_and(|node| node.online) {
+            // The target died meanwhile; nothing has moved yet.
+            self.say_aborted(bench, &format!("can't connect to node '{}'", self.target));
+            return Step::Failed(self.abandon(bench, "migration aborted"));
+        }
         let local = self.local_volumes(bench.world);
         if self.running {
             self.say_live(bench, &local);

@@ -108,13 +108,15 @@ impl Machine {
     }
 
     pub(crate) fn boot_drive(&self) -> Option<(String, Drive)> {
-        let order = self
-            .config
-            .get("boot")
-            .and_then(|boot| boot.split(',').find_map(|part| part.strip_prefix("order=")));
-        let first = order?.split(';').find(|slot| is_drive(slot))?;
-        let drive = Drive::parse(first, self.config.get(first)?)?;
-        Some((first.to_owned(), drive))
+        let slot = self.boot_slot()?;
+        let drive = Drive::parse(slot, self.config.get(slot)?)?;
+        Some((slot.to_owned(), drive))
+    }
+
+    /// The slot of the first disk of the boot order.
+    pub(crate) fn boot_slot(&self) -> Option<&str> {
+        let order = self.config.get("boot")?.split(',').find_map(|part| part.strip_prefix("order="))?;
+        order.split(';').find(|slot| is_drive(slot))
     }
 }
 

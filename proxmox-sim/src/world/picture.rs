@@ -1,15 +1,15 @@
 //! What the cluster looked like some time ago, as far as lists show it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::Machine;
 use super::{Node, Statistic, World};
 
-/// The cluster at one time.
+/// The cluster as lists show it.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
-    at: Duration,
     nodes: BTreeMap<String, Node>,
     /// Only with what lists show live: where they are, their locks and tags.
     machines: BTreeMap<u32, Machine>,
@@ -21,11 +21,11 @@ pub(crate) struct Picture {
 pub(crate) struct Pictures {
     /// How far back they go; zero for none.
     span: Duration,
-    all: VecDeque<Picture>,
+    all: VecDeque<(Duration, Arc<Picture>)>,
 }
 
 impl Pictures {
-    pub(crate) fn reach_back(&mut self, span: Duration) {
+    pub(super) fn reach_back(&mut self, span: Duration) {
         self.span = span;
         if span.is_zero() {
             self.all.clear();
@@ -43,16 +43,28 @@ impl Pictures {
             return;
         }
         let machines = machines.iter().map(|(vmid, machine)| (*vmid, outline(machine))).collect();
-        self.all.push_back(Picture { at, nodes: nodes.clone(), machines, rows: rows.clone() });
-        while self.all.front().is_some_and(|first| first.at + self.span < at) {
+        self.push(at, Arc::new(Picture { nodes: nodes.clone(), machines, rows: rows.clone() }));
+    }
+
+    /// Nothing has changed since the latest one.
+    pub(super) fn repeat(&mut self, at: Duration) {
+        if let Some((_, latest)) = self.all.back() {
+            let latest = Arc::clone(latest);
+            self.push(at, latest);
+        }
+    }
+
+    fn push(&mut self, at: Duration, picture: Arc<Picture>) {
+        self.all.push_back((at, picture));
+        while self.all.front().is_some_and(|(first, _)| *first + self.span < at) {
             self.all.pop_front();
         }
     }
 
     /// The latest picture that is at least that old, or else the oldest.
     pub(crate) fn of(&self, now: Duration, age: Duration) -> Option<&Picture> {
-        let old_enough = |picture: &&Picture| picture.at + age <= now;
-        self.all.iter().rev().find(old_enough).or_else(|| self.all.front())
+        let old_enough = self.all.iter().rev().find(|(at, _)| *at + age <= now);
+        old_enough.or_else(|| self.all.front()).map(|(_, picture)| picture.as_ref())
     }
 }
 
