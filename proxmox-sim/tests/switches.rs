@@ -180,3 +180,19 @@ fn what_a_dead_node_said_is_forgotten_after_five_minutes() {
     lab.pass(200.0);
     assert_eq!(status(&mut lab), "unknown");
 }
+
+#[test]
+fn a_live_phase_that_fails_leaves_the_machine_where_it_is() {
+    let mut lab = Lab::new();
+    lab.clone_to(100);
+    assert_eq!(lab.task("POST", "/nodes/pve1/qemu/100/status/start", &[]), "OK");
+    flip(&mut lab, Switch::LiveMigrationFails { vmid: 100, text: "out of luck".into() });
+    let migrate = |lab: &mut Lab| {
+        lab.task("POST", "/nodes/pve1/qemu/100/migrate", &[("target", "pve2"), ("online", "1")])
+    };
+    assert_eq!(migrate(&mut lab), "migration problems");
+    let status = lab.get("/nodes/pve1/qemu/100/status/current");
+    assert_eq!((&status["status"], status.get("lock")), (&"running".into(), None));
+    assert_eq!(migrate(&mut lab), "OK", "only the next one fails");
+    assert_eq!(lab.get("/nodes/pve2/qemu/100/status/current")["status"], "running");
+}

@@ -118,6 +118,13 @@ pub enum Switch {
         /// Text of the failure.
         text: String,
     },
+    /// The next live migration of a machine fails in its live phase: the machine stays where it is.
+    LiveMigrationFails {
+        /// The machine, which must be running.
+        vmid: u32,
+        /// Text of the failure.
+        text: String,
+    },
     /// The next change of a configuration writes its options in this order. Otherwise it is random,
     /// as it is on a server.
     WriteOrder {
@@ -242,6 +249,10 @@ impl Cluster {
             Switch::HotplugFails { vmid, option, text } => {
                 let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());
                 running.ok_or_else(|| format!("no running machine {vmid}"))?.stuck.insert(option, text);
+            }
+            Switch::LiveMigrationFails { vmid, text } => {
+                let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());
+                running.ok_or_else(|| format!("no running machine {vmid}"))?.immovable = Some(text);
             }
             Switch::WriteOrder { options } => world.write_order = options,
             Switch::Grant { token, grant } => world.accounts.grant(&token, grant),

@@ -114,6 +114,11 @@ impl Migrate {
             return Step::Failed(self.abandon(bench, "migration aborted"));
         }
         let local = self.local_volumes(bench.world);
+        let immovable =
+            bench.world.machines.get_mut(&self.vmid).and_then(|m| m.running.as_mut()?.immovable.take());
+        if let Some(text) = immovable.filter(|_| self.running) {
+            return self.stay(bench, &local, &text);
+        }
         if self.running {
             self.say_live(bench, &local);
         } else if !local.is_empty() {
@@ -139,6 +144,15 @@ impl Migrate {
         self.progress = 2;
         let seconds = bench.world.durations.migrate / 10.0;
         Step::After(bench.world.lasting(seconds))
+    }
+
+    /// The live phase failed: the machine goes on running where it is, and its lock goes.
+    fn stay(&self, bench: &mut Bench<'_>, disks: &[String], text: &str) -> Step {
+        self.say_failed(bench, disks, text);
+        if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
+            machine.config.remove("lock");
+        }
+        Step::Failed("migration problems".to_owned())
     }
 
     /// Puts a carried volume onto another storage and renames it in the configuration.

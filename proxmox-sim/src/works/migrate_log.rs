@@ -52,8 +52,8 @@ impl Migrate {
         Self::say(bench, &format!("ERROR: migration aborted (duration {duration}): {problem}"));
     }
 
-    /// The live phase.
-    pub(super) fn say_live(&self, bench: &mut Bench<'_>, disks: &[String]) {
+    /// The beginning of the live phase.
+    fn say_tunnel(&self, bench: &mut Bench<'_>, disks: &[String]) {
         let (vmid, target) = (self.vmid, &self.target);
         Self::say(bench, &format!("starting VM {vmid} on remote node '{target}'"));
         for volid in disks {
@@ -62,8 +62,28 @@ impl Migrate {
         Self::say(bench, "start remote tunnel");
         Self::say(bench, "ssh tunnel ver 1");
         if !disks.is_empty() {
-            self.say_mirror(bench);
+            Self::say(bench, "starting storage migration");
         }
+    }
+
+    /// A live phase that failed with its first disk, or with the memory.
+    pub(super) fn say_failed(&self, bench: &mut Bench<'_>, disks: &[String], text: &str) {
+        self.say_tunnel(bench, disks);
+        if let Some(slot) = self.slots(bench.world, disks).first() {
+            self.say_slot(bench, slot);
+        }
+        Self::say(bench, &format!("ERROR: online migrate failure - {text}"));
+        Self::say(bench, "aborting phase 2 - cleanup resources");
+        Self::say(bench, "migrate_cancel");
+        let duration = self.duration(bench.world);
+        Self::say(bench, &format!("ERROR: migration finished with problems (duration {duration})"));
+    }
+
+    /// The live phase.
+    pub(super) fn say_live(&self, bench: &mut Bench<'_>, disks: &[String]) {
+        let vmid = self.vmid;
+        self.say_tunnel(bench, disks);
+        self.say_mirror(bench, disks);
         let socket = format!("unix:/run/qemu-server/{vmid}.migrate");
         Self::say(bench, &format!("starting online/live migration on {socket}"));
         Self::say(bench, "set migration capabilities");
@@ -88,15 +108,14 @@ impl Migrate {
         }
     }
 
-    fn say_mirror(&self, bench: &mut Bench<'_>) {
-        Self::say(bench, "starting storage migration");
-        let disks = self.local_volumes(bench.world);
-        for slot in self.slots(bench.world, &disks) {
-            let vmid = self.vmid;
-            let line = format!(
-                "{slot}: start migration to nbd:unix:/run/qemu-server/{vmid}_nbd.migrate:exportname=drive-{slot}"
-            );
-            Self::say(bench, &line);
+    fn say_slot(&self, bench: &mut Bench<'_>, slot: &str) {
+        let socket = format!("nbd:unix:/run/qemu-server/{}_nbd.migrate", self.vmid);
+        Self::say(bench, &format!("{slot}: start migration to {socket}:exportname=drive-{slot}"));
+    }
+
+    fn say_mirror(&self, bench: &mut Bench<'_>, disks: &[String]) {
+        for slot in self.slots(bench.world, disks) {
+            self.say_slot(bench, &slot);
             bench.log(format!("drive mirror is starting for drive-{slot}"));
             bench.log(format!("drive-{slot}: transferred 1.0 GiB of 1.0 GiB (100.00%) in 5s, ready"));
             bench.log("all 'mirror' jobs are ready");

@@ -189,6 +189,7 @@ impl Power {
             agent_from: has_agent.then_some(boots),
             deaf: !has_system,
             stuck: std::collections::BTreeMap::new(),
+            immovable: None,
         };
         if let Some(machine) = world.machines.get_mut(&self.vmid) {
             machine.running = Some(running);

@@ -30,6 +30,8 @@ pub(crate) struct Running {
     pub(crate) deaf: bool,
     /// Options that cannot be changed while it runs, and what is said then.
     pub(crate) stuck: BTreeMap<String, String>,
+    /// Why its next live migration fails.
+    pub(crate) immovable: Option<String>,
 }
 
 /// A snapshot.

@@ -21,7 +21,7 @@ impl Report {
         let title = format!("{} {}", row.seq, row.case);
         match (differences, reason) {
             ([], _) => *agree += 1,
-            (_, Some(reason)) => self.meant.push(format!("{title}: {reason}")),
+            ([first, ..], Some(reason)) => self.meant.push(format!("{title}: {reason}\n      {first}")),
             (differences, None) => {
                 self.others.push(format!("{title}\n      {}", differences.join("\n      ")));
             }
@@ -51,7 +51,7 @@ impl fmt::Display for Report {
             writeln!(f, "  meant: {line}")?;
         }
         for line in &self.others {
-            writeln!(f, "  - {line}")?;
+            writeln!(f, "  unexplained: {line}")?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Fast looks beside the script: what is seen when, at best in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proxmox_sim::{Cluster, Handled, Reply, Request};
@@ -67,4 +67,18 @@ impl Watches {
     pub(crate) fn seen(&self, script: &str, look: &str) -> &[Reply] {
         self.all.get(script).and_then(|looks| looks.get(look)).map_or(&[], |(_, seen)| seen)
     }
+}
+
+/// The scripts that are watched, and the first row of each of their looks.
+pub(crate) fn scripts(rows: &[Row]) -> BTreeMap<String, Vec<usize>> {
+    let mut scripts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    for (n, row) in rows.iter().enumerate() {
+        if let Some(watch) = row.watch()
+            && known.insert(watch)
+        {
+            scripts.entry(watch.0.to_owned()).or_default().push(n);
+        }
+    }
+    scripts
 }
