@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::faults::Fault;
+use crate::reply::Refusal;
+use crate::request::Request;
 
 /// Counters since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +22,22 @@ pub struct Counters {
     pub destroyed: BTreeMap<u32, u64>,
     /// Faults and mishaps that struck, by the names of their weights.
     pub faults: BTreeMap<String, u64>,
+    /// What no server would have taken: unknown calls and parameters, wrong types and values. The
+    /// first thousand of them.
+    pub off_schema: Vec<OffSchema>,
+}
+
+/// Something that the table of a call does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OffSchema {
+    /// HTTP method.
+    pub method: String,
+    /// Path as it was sent.
+    pub path: String,
+    /// The parameter; empty when there is no such call.
+    pub parameter: String,
+    /// What the answer said.
+    pub text: String,
 }
 
 /// Tasks of one type, by how they ended.
@@ -39,6 +57,22 @@ impl Counters {
 
     pub(crate) fn request(&mut self, method: &str, path: &str) {
         *self.requests.entry(format!("{method} {path}")).or_default() += 1;
+    }
+
+    pub(crate) fn off_schema(&mut self, request: &Request, refusal: &Refusal) {
+        const MOST: usize = 1000;
+        let path = request.api_path().unwrap_or_else(|| request.path.clone());
+        let entry = |(parameter, text): (&String, &String)| OffSchema {
+            method: request.method.clone(),
+            path: path.clone(),
+            parameter: parameter.clone(),
+            text: text.clone(),
+        };
+        match refusal {
+            Refusal::Parameters(errors) => self.off_schema.extend(errors.iter().map(entry)),
+            other => self.off_schema.push(entry((&String::new(), &other.task_text()))),
+        }
+        self.off_schema.truncate(MOST);
     }
 
     pub(crate) fn task(&mut self, kind: &str, ok: bool) {

@@ -49,7 +49,7 @@ pub use cluster::{CallId, Cluster, Handled, StaleLock, Switch};
 pub use config::{
     BackupConfig, ClusterConfig, Grant, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
 };
-pub use counters::{Counters, TaskCount};
+pub use counters::{Counters, OffSchema, TaskCount};
 pub use faults::{Faults, Incarnation, Mishap, MishapKind, Mishaps};
 pub use journal::Entry;
 pub use reply::{Answer, Reply};

@@ -272,3 +272,17 @@ fn without_a_majority_nothing_is_written() {
     assert_eq!(rule.reason, "cfs-lock 'firewall-vm-100' error: no quorum!");
     assert_eq!(lab.config(100)["cores"], 1, "reading still works");
 }
+
+#[test]
+fn what_no_table_allows_is_counted() {
+    let mut lab = cloned();
+    lab.call("PUT", VM, &[("cores", "many"), ("foo", "1")]);
+    lab.call("GET", "/nosuchpath", &[]);
+    // Wrong in the state that the cluster is in, not in itself.
+    lab.call("PUT", VM, &[("delete", "cores"), ("cores", "2")]);
+    let seen: Vec<_> = lab.cluster.counters().off_schema.iter().map(|off| off.parameter.as_str()).collect();
+    assert_eq!(seen, ["cores", "foo", ""]);
+    let first = &lab.cluster.counters().off_schema[0];
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("PUT", VM));
+    assert_eq!(first.text, "type check ('integer') failed - got 'many'");
+}

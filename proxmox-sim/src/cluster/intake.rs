@@ -181,7 +181,9 @@ impl Cluster {
             Err(refusal) => return Err(refusal),
         };
         let Some(found) = found else {
-            return Err(Refusal::NotImplemented(format!("Method '{method} {path}' not implemented")));
+            let refusal = Refusal::NotImplemented(format!("Method '{method} {path}' not implemented"));
+            self.counters.off_schema(request, &refusal);
+            return Err(refusal);
         };
         let sent = request.parameters()?;
         self.permit(found.endpoint, &caller, &found.variables)?;
@@ -192,7 +194,8 @@ impl Cluster {
             let late = Refusal::Bare(596, "Connection timed out".to_owned());
             return Ok((calls::Outcome::Refused(self.proxy_timeout, late), caller.name));
         }
-        let arguments = check(&found, &sent, self.world.version).map_err(Refusal::Parameters)?;
+        let checked = check(&found, &sent, self.world.version).map_err(Refusal::Parameters);
+        let arguments = checked.inspect_err(|refusal| self.counters.off_schema(request, refusal))?;
         let call = Call { endpoint: found.endpoint, arguments, caller };
         let outcome = calls::dispatch(&mut self.world, &call)?;
         Ok((outcome, call.caller.name))

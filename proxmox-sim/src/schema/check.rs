@@ -8,8 +8,8 @@ use super::{format, property};
 use crate::request::Parameter;
 use crate::version::Version;
 
-/// What a value must not be repeated in: everything but lists.
-const UNDEFINED: &str =
+/// Said of a name that the version does not know.
+pub(super) const UNDEFINED: &str =
     "property is not defined in schema and the schema does not allow additional properties";
 
 /// Checked arguments of a call, the variables of the path among them.
@@ -89,7 +89,7 @@ pub(crate) fn check(
                 continue;
             }
         };
-        if let Err(error) = check_value(field, name, &text) {
+        if let Err(error) = check_value(field, name, &text, version) {
             errors.insert(name.clone(), error);
         }
         values.insert(name.clone(), text);
@@ -166,7 +166,7 @@ fn kind_name(kind: Kind) -> &'static str {
 
 /// Checks one value, in the order in which the server does: the first thing that is wrong is named.
 /// `name` is its full name, for the texts of nested keys.
-pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), String> {
+pub(super) fn check_value(field: &Field, name: &str, value: &str, version: Version) -> Result<(), String> {
     let wrong_type = || Err(format!("type check ('{}') failed - got '{value}'", kind_name(field.kind)));
     match field.kind {
         Kind::Boolean if !matches!(value, "0" | "1") => return wrong_type(),
@@ -178,12 +178,12 @@ pub(super) fn check_value(field: &Field, name: &str, value: &str) -> Result<(), 
     }
     if let Some(format) = &field.format {
         match Schema::get().properties(format) {
-            Some(keys) => property::check(keys, name, value)?,
+            Some(keys) => property::check(keys, name, value, version)?,
             None => format::check(format, value)?,
         }
     }
     if let Some(keys) = field.props.as_ref().and_then(|p| Schema::get().properties(p)) {
-        property::check(keys, name, value)?;
+        property::check(keys, name, value, version)?;
     }
     if field.pattern.as_ref().is_some_and(|p| !p.is_match(value)) {
         return Err("value does not match the regex pattern".to_owned());

@@ -4,6 +4,8 @@
 //! here with the same text, also for calls whose effect is simplified.
 
 mod check;
+#[cfg(test)]
+mod described;
 mod field;
 mod format;
 mod property;

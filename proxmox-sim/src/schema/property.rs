@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::check::check_value;
+use super::check::{UNDEFINED, check_value};
 use super::field::{Field, Kind};
+use crate::version::Version;
 
 /// A parsed property string, aliases resolved and booleans as `0` and `1`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,19 +94,18 @@ fn plain(kind: Kind, value: &str) -> String {
 }
 
 /// Parses and checks every value.
-pub(super) fn check(keys: &[Field], name: &str, text: &str) -> Result<(), String> {
+pub(super) fn check(keys: &[Field], name: &str, text: &str, version: Version) -> Result<(), String> {
     let properties = parse(keys, text).map_err(|error| format!("invalid format - {error}"))?;
     let mut errors = BTreeMap::new();
     for (key, value) in &properties.pairs {
         let full = format!("{name}.{key}");
-        match keys.iter().find(|field| field.covers(key)) {
+        let known = |field: &&Field| field.covers(key) && (version == Version::V9_2 || !field.since_nine);
+        match keys.iter().find(known) {
             None => {
-                let text = "property is not defined in schema and the schema does not allow \
-                            additional properties";
-                errors.insert(full, text.to_owned());
+                errors.insert(full, UNDEFINED.to_owned());
             }
             Some(field) => {
-                if let Err(error) = check_value(field, &full, value) {
+                if let Err(error) = check_value(field, &full, value, version) {
                     errors.insert(full.clone(), error);
                 }
                 if let Some(needed) = &field.requires

@@ -51,6 +51,12 @@ impl Schema {
         &SCHEMA
     }
 
+    /// Every call that is served.
+    #[cfg(test)]
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     pub(crate) fn find(&'static self, method: &str, path: &str) -> Option<Found> {
         self.endpoints
             .iter()
