@@ -33,6 +33,15 @@ pub(super) struct Bench {
     _folder: tempfile::TempDir,
 }
 
+/// Whatever a test is about: nothing was sent that no server would have taken.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.sim.counters().off_schema, []);
+        }
+    }
+}
+
 impl Bench {
     pub(super) async fn new() -> Self {
         Self::with(ClusterConfig::quick()).await

@@ -2,11 +2,31 @@
 
 use crate::program::{Desk, and, quickstart, run};
 use proxmox_sim::{ClusterConfig, Running, Server, ServerOptions};
+use std::ops::Deref;
 use std::process::{Command, Stdio};
 
-async fn cluster() -> Running {
+/// A cluster that was sent nothing that no server would have taken.
+struct Watched(Running);
+
+impl Deref for Watched {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.0.counters().off_schema, []);
+        }
+    }
+}
+
+async fn cluster() -> Watched {
     let config = ClusterConfig { pools: vec!["demo".to_owned()], ..ClusterConfig::quick() };
-    Server::start(config, ServerOptions::default()).await.unwrap()
+    Watched(Server::start(config, ServerOptions::default()).await.unwrap())
 }
 
 /// Runs a command while the cluster is served.

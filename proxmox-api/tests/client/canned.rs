@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use crate::described::violations;
 use proxmox_api::{Client, ClientBuilder, Credentials, Fingerprint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -23,11 +24,26 @@ pub(crate) enum Act {
     Hang,
 }
 
-#[derive(Clone)]
+/// Whatever a test is about, every request that reaches the server is one that PVE's description allows.
 pub(crate) struct Canned {
     pub(crate) url: String,
-    acts: Arc<Mutex<VecDeque<Act>>>,
-    requests: Arc<Mutex<Vec<String>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    acts: Mutex<VecDeque<Act>>,
+    requests: Mutex<Vec<String>>,
+    violations: Mutex<Vec<String>>,
+}
+
+impl Drop for Canned {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let violations = self.shared.violations.lock().unwrap();
+            assert!(violations.is_empty(), "not as described: {violations:#?}");
+        }
+    }
 }
 
 pub(crate) fn answer(status: &str, body: &str) -> Act {
@@ -64,12 +80,12 @@ impl Canned {
     async fn listen(acts: impl IntoIterator<Item = Act>, tls: Option<TlsAcceptor>, scheme: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
-        let server =
-            Self { url, acts: Arc::new(Mutex::new(acts.into_iter().collect())), requests: Arc::default() };
-        let shared = server.clone();
+        let shared = Shared { acts: Mutex::new(acts.into_iter().collect()), ..Shared::default() };
+        let server = Self { url, shared: Arc::new(shared) };
+        let shared = Arc::clone(&server.shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (server, tls) = (shared.clone(), tls.clone());
+                let (server, tls) = (Arc::clone(&shared), tls.clone());
                 tokio::spawn(async move {
                     // A reset instead of an orderly end, whenever the stream is dropped.
                     stream.set_zero_linger().unwrap();
@@ -87,8 +103,31 @@ impl Canned {
         server
     }
 
+    /// Adds a behaviour.
+    pub(crate) fn push(&self, act: Act) {
+        self.shared.acts.lock().unwrap().push_back(act);
+    }
+
+    /// What it was sent, heads and bodies.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// A description of a client for it.
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        Client::builder().url(&self.url).credentials(token()).allow_plain_http()
+    }
+
+    /// A client for it.
+    pub(crate) fn client(&self) -> Client {
+        self.builder().build().unwrap()
+    }
+}
+
+impl Shared {
     async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         while let Some(request) = read_request(&mut stream).await {
+            self.violations.lock().unwrap().extend(violations(&request));
             self.requests.lock().unwrap().push(request);
             let act = self.acts.lock().unwrap().pop_front();
             match act {
@@ -104,26 +143,6 @@ impl Canned {
                 Some(Act::Reset) | None => return,
             }
         }
-    }
-
-    /// Adds a behaviour.
-    pub(crate) fn push(&self, act: Act) {
-        self.acts.lock().unwrap().push_back(act);
-    }
-
-    /// What it was sent, heads and bodies.
-    pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-
-    /// A description of a client for it.
-    pub(crate) fn builder(&self) -> ClientBuilder {
-        Client::builder().url(&self.url).credentials(token()).allow_plain_http()
-    }
-
-    /// A client for it.
-    pub(crate) fn client(&self) -> Client {
-        self.builder().build().unwrap()
     }
 }
 

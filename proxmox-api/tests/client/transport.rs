@@ -66,9 +66,9 @@ async fn a_raw_write_has_the_time_of_a_long_one() {
     for method in 0..3 {
         let began = tokio::time::Instant::now();
         let outcome: Result<(), _> = match method {
-            0 => client.post("/nodes/pve1/execute", &params).await,
-            1 => client.put("/nodes/pve1/apt", &params).await,
-            _ => client.delete("/nodes/pve1/apt", &params).await,
+            0 => client.post("/nodes/pve1/qemu/100/agent/fstrim", &params).await,
+            1 => client.put("/nodes/pve1/qemu/100/cloudinit", &params).await,
+            _ => client.delete("/nodes/pve1/qemu/100/snapshot/s1", &params).await,
         };
         assert!(matches!(outcome.unwrap_err().cause(), Cause::TimedOut));
         assert!(began.elapsed() >= LONG, "method {method}: {:?}", began.elapsed());
