@@ -46,6 +46,11 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Whether nothing is changed but when the record is looked at next.
+    pub(crate) fn is_only_due(&self) -> bool {
+        *self == Self { due: self.due, ..Self::default() }
+    }
+
     /// Makes the changes in `record`. Stores use it, so that what is written is what the core meant.
     pub fn apply(&self, record: &mut VmRecord) {
         fn set<T: Clone>(field: &mut T, value: Option<&T>) {

@@ -1,11 +1,12 @@
 //! Look and decide.
 
 use crate::{
-    AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Look, Machine, NicSlot, NoteDown,
-    Obscured, Operation, Ownership, Progress, QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Sighting,
-    Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    AddressRequest, Addressing, Change, ChangeKind, Command, Ended, ErrorClass, Family, Holder, Look,
+    Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, ReadyWhen,
+    Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
 };
+use jiff::Timestamp;
 
 /// What must be known before it can be decided what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +15,8 @@ pub struct Query {
     pub look: Option<Look>,
     /// The task to ask for.
     pub task: Option<TaskId>,
+    /// Whether to ask who holds the machine's lock, if the look shows one.
+    pub holder: bool,
 }
 
 /// What is known.
@@ -23,6 +26,8 @@ pub struct Observation {
     pub machine: Option<Sighting>,
     /// How the task stands.
     pub task: Option<TaskState>,
+    /// Who holds the machine's lock.
+    pub holder: Option<Holder>,
 }
 
 /// What to do.
@@ -50,6 +55,10 @@ pub enum Decision {
     Renumber,
     /// Something is under way; nothing is done.
     Wait(String),
+    /// A lock is waited for that nobody holds any more.
+    WaitInVain(String),
+    /// A task was found that carries out a change of ours whose answer was lost.
+    Follow(TaskId, Box<Change>),
     /// It cannot be decided, because the look gave no answer.
     Blind(Obscured),
     /// It cannot go on; a human must change something.
@@ -61,16 +70,20 @@ pub enum Decision {
 /// A change in words, for the log.
 pub type ChangeText = String;
 
-/// What must be looked at for the due step. Pure.
-pub fn query(record: &VmRecord) -> Query {
+/// What must be looked at for the due step. Pure: time is an argument.
+pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
     if let Progress::Submitted { task, .. } = &record.progress {
-        return Query { look: None, task: Some(task.clone()) };
+        return Query { task: Some(task.clone()), ..Query::default() };
     }
     if due_command(record).is_some() {
         return Query::default();
     }
     match work(record.step) {
-        Work::Reach(rule) => Query { look: Some(look(record, rule)), task: None },
+        Work::Reach(rule) => Query {
+            look: Some(look(record, rule)),
+            holder: asks_for_holder(record, now, policy),
+            ..Query::default()
+        },
         Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
     }
 }
@@ -79,6 +92,22 @@ pub fn query(record: &VmRecord) -> Query {
 /// does not run. A disk that is resized meanwhile would be shown with the size that waits, for ever.
 fn settings_doubted(record: &VmRecord, rule: Rule) -> bool {
     rule.absent == WhenAbsent::Vanished && record.remembered.contains(&Remembered::SettingsInDoubt)
+}
+
+/// Whether a lock is worth the question who holds it: at once where it may be our own clone's, whose task we lost; else
+/// once it has lasted for a while, until a human was told.
+fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> bool {
+    match &record.waiting {
+        _ if record.attention.is_some() => false,
+        Some(waiting) => now.duration_since(waiting.since) >= policy.stale_lock / 4,
+        None => is_unanswered_clone(record),
+    }
+}
+
+fn is_unanswered_clone(record: &VmRecord) -> bool {
+    let clone =
+        matches!(&record.progress, Progress::Intended { change, .. } if change.kind == ChangeKind::Clone);
+    clone && record.step == Step::Clone
 }
 
 /// The rule's look, with what this record needs beyond it and without what it does not.
@@ -143,7 +172,7 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         },
         Work::ReleaseAddresses => Decision::ReleaseAddresses,
         Work::Reach(rule) => match &observation.machine {
-            Some(Sighting::Seen(machine)) => seen(record, rule, machine, policy),
+            Some(Sighting::Seen(machine)) => seen(record, rule, machine, observation.holder.as_ref(), policy),
             Some(Sighting::ProvenAbsent) => absent(record, rule),
             Some(Sighting::Unknown(obscured)) => Decision::Blind(obscured.clone()),
             None => Decision::Blind(Obscured {
@@ -194,16 +223,23 @@ fn absent(record: &VmRecord, rule: Rule) -> Decision {
     }
 }
 
-fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
+fn seen(
+    record: &VmRecord,
+    rule: Rule,
+    machine: &Machine,
+    holder: Option<&Holder>,
+    policy: &RetryPolicy,
+) -> Decision {
     match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
-        Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, policy),
+        Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, holder, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
             let (vmid, node) = (record.numbered.vmid, &machine.node);
-            Decision::Wait(format!(
+            let why = format!(
                 "the machine is busy and does not yet show whose it is (lock: {lock}); if nothing works on it any more, \
                  remove it on {node} as root: qm destroy {vmid} --skiplock --purge"
-            ))
+            );
+            locked(record, machine, holder, why)
         }
         Ownership::Stranger => match rule.stranger {
             WhenStranger::Renumber if record.smbios.is_none() => match made_without_mark(record) {
@@ -219,6 +255,18 @@ fn seen(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
                 record.numbered.vmid
             )),
         },
+    }
+}
+
+/// A lock is waited for: what that means depends on who holds it.
+fn locked(record: &VmRecord, machine: &Machine, holder: Option<&Holder>, why: String) -> Decision {
+    let is_ours = is_unanswered_clone(record) && machine.lock.as_deref() == Some("clone");
+    match holder {
+        Some(Holder::Task(task)) if is_ours => {
+            Decision::Follow(task.clone(), Box::new(goal::clone_change(record)))
+        }
+        Some(Holder::Nobody) => Decision::WaitInVain(why),
+        Some(Holder::Task(_) | Holder::Perhaps | Holder::Unknown(_)) | None => Decision::Wait(why),
     }
 }
 
@@ -238,7 +286,13 @@ fn made_without_mark(record: &VmRecord) -> Option<String> {
     })
 }
 
-fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) -> Decision {
+fn ours(
+    record: &VmRecord,
+    rule: Rule,
+    machine: &Machine,
+    holder: Option<&Holder>,
+    policy: &RetryPolicy,
+) -> Decision {
     let change = match verdict(record, rule, machine) {
         Verdict::Met => return Decision::Done(as_ordered(record)),
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
@@ -246,6 +300,7 @@ fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
         }
         Verdict::Note(note) => return Decision::Note(note),
         Verdict::UnderWay(why) => return Decision::Wait(why),
+        Verdict::Locked(why) => return locked(record, machine, holder, why),
         Verdict::Impossible(why) => return Decision::Impossible(why),
         Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
     };
@@ -253,9 +308,10 @@ fn ours(record: &VmRecord, rule: Rule, machine: &Machine, policy: &RetryPolicy) 
     let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy));
     if let Some(lock) = machine.lock.as_ref().filter(hinders) {
         let (vmid, node) = (record.numbered.vmid, &machine.node);
-        return Decision::Wait(format!(
+        let why = format!(
             "the machine is locked ({lock}); if nothing works on it any more, release it on {node} as root: qm unlock {vmid}"
-        ));
+        );
+        return locked(record, machine, holder, why);
     }
     let change = match change {
         Change::Configure(mut configure) if record.failures == 0 => {

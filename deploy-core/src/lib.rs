@@ -10,7 +10,7 @@
 //! A machine is brought forward in turns: **look → decide → do at most one thing → settle → commit**.
 //!
 //! ```text
-//! query(&VmRecord)                              -> Query      what must be looked at
+//! query(&VmRecord, now, &RetryPolicy)           -> Query      what must be looked at
 //! decide(&VmRecord, &Observation, &RetryPolicy) -> Decision   what to do about it
 //! settle(&VmRecord, Report, now, &RetryPolicy)  -> Commit     what to write down
 //! admit(&VmRecord, Command, id)                 -> Admission  whether a command is taken

@@ -242,6 +242,9 @@ pub struct Waiting {
     pub since: Timestamp,
     /// For what, in words.
     pub why: String,
+    /// Since when nobody has been at work on it, if that is known.
+    #[serde(default)]
+    pub idle_since: Option<Timestamp>,
 }
 
 /// A command that waits for its turn.

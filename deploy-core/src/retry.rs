@@ -28,6 +28,9 @@ pub struct RetryPolicy {
     pub poll: Backoff,
     /// After so long a wait for one and the same thing a human is told. It is waited for all the same.
     pub patience: SignedDuration,
+    /// After so long without any task at work on it, a lock is told to a human: whoever set it was killed. It is waited
+    /// for all the same.
+    pub stale_lock: SignedDuration,
     /// How long a request whose answer was lost may still arrive: two of PVE's own proxy time-outs of 30 s. Absence is
     /// not believed before.
     pub late_arrival: SignedDuration,
@@ -66,6 +69,7 @@ impl Default for RetryPolicy {
             refused: Backoff::millis(10_000, 300_000),
             poll: Backoff::millis(2_000, 30_000),
             patience: SignedDuration::from_mins(10),
+            stale_lock: SignedDuration::from_mins(2),
             late_arrival: SignedDuration::from_secs(60),
             attention_after: 10,
             shutdown_patience: 30,

@@ -68,6 +68,8 @@ pub(crate) enum Verdict {
     Note(NoteDown),
     /// It is on its way.
     UnderWay(String),
+    /// A lock is waited for.
+    Locked(String),
     /// It cannot be made so; a human must change something.
     Impossible(String),
 }

@@ -3,7 +3,7 @@
 use crate::{
     Assignment, Attention, Change, ChangeKind, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine,
     NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, VmRecord, Waiting, retry::later,
+    Sending, Sent, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, Waiting, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -34,6 +34,8 @@ pub enum Outcome<'a> {
     Sent(&'a Change, Submitted),
     /// A change was not accepted, or nobody knows.
     NotSent(&'a Change, SubmitError),
+    /// The task of a change whose answer was lost was found.
+    Followed(&'a Change, TaskId),
     /// A change was carried out without effect.
     Ineffective(String),
     /// The task ended.
@@ -46,6 +48,8 @@ pub enum Outcome<'a> {
     Renumbered(Numbered),
     /// It waits.
     Waiting(String),
+    /// It waits for a lock that nobody holds.
+    WaitingInVain(String),
     /// It failed.
     Failed(Obscured),
     /// It cannot go on.
@@ -113,6 +117,7 @@ impl Settling<'_> {
             Outcome::Intending(change) => self.intending(change),
             Outcome::Sent(change, submitted) => self.sent(change, submitted),
             Outcome::NotSent(change, error) => self.not_sent(change, &error),
+            Outcome::Followed(change, task) => self.followed(change, task),
             Outcome::Ineffective(change) => Commit {
                 progress: Some(Progress::Untried),
                 ..self.failed(
@@ -146,7 +151,8 @@ impl Settling<'_> {
                 remembered: self.awaited(Remembered::CloneInDoubt, Remembered::Renumbered),
                 ..Commit::default()
             },
-            Outcome::Waiting(why) => self.waiting(&why),
+            Outcome::Waiting(why) => self.waiting(&why, false),
+            Outcome::WaitingInVain(why) => self.waiting(&why, true),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
             Outcome::Impossible(message) => self.impossible(message),
         }
@@ -306,6 +312,12 @@ impl Settling<'_> {
         }
     }
 
+    /// The request arrived after all, as if it had been answered now.
+    fn followed(&self, change: &Change, task: TaskId) -> Commit {
+        let what = format!("{change}: its task was found, {task}");
+        Commit { log: Some(self.line(LogEvent::Noted { what })), ..self.sent(change, Submitted::Task(task)) }
+    }
+
     fn not_sent(&self, change: &Change, error: &SubmitError) -> Commit {
         let message = match error.sent {
             Sent::No => format!("{change}: not sent: {}", error.message),
@@ -366,21 +378,36 @@ impl Settling<'_> {
 
     /// Waiting is no failure. It is logged when it begins, looked at ever more rarely, and when it has lasted longer than
     /// anybody expects a human is told.
-    fn waiting(&self, why: &str) -> Commit {
+    fn waiting(&self, why: &str, in_vain: bool) -> Commit {
         let same = self.record.waiting.as_ref().filter(|waiting| waiting.why == why);
         let since = same.map_or(self.now, |waiting| waiting.since);
         let waited = self.now.duration_since(since);
         let mut commit = Commit {
             due: Some(Due::At(later(self.now, self.policy.poll_after(waited)))),
-            waiting: same.is_none().then(|| Some(Waiting { since, why: why.to_owned() })),
             log: same.is_none().then(|| self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
         };
-        if waited >= self.policy.patience && self.record.attention.is_none() {
-            let message = format!("waited for since {} min: {why}", waited.as_mins());
-            commit.log = Some(self.line(LogEvent::Attention { message: message.clone() }));
-            self.raise(message, &mut commit);
+        // Once a human was told nobody asks any more who holds it.
+        if self.record.attention.is_some() {
+            commit.waiting =
+                same.is_none().then(|| Some(Waiting { since, why: why.to_owned(), idle_since: None }));
+            return commit;
         }
+        let idle_since = in_vain.then(|| same.and_then(|same| same.idle_since).unwrap_or(self.now));
+        let waiting = Waiting { since, why: why.to_owned(), idle_since };
+        commit.waiting = (same != Some(&waiting)).then_some(Some(waiting));
+        let idle = idle_since.map(|since| self.now.duration_since(since));
+        let message = match idle {
+            Some(idle) if idle >= self.policy.stale_lock => {
+                format!("no task has worked on it for {} min: {why}", idle.as_mins())
+            }
+            _ if waited >= self.policy.patience => {
+                format!("waited for since {} min: {why}", waited.as_mins())
+            }
+            _ => return commit,
+        };
+        commit.log = Some(self.line(LogEvent::Attention { message: message.clone() }));
+        self.raise(message, &mut commit);
         commit
     }
 

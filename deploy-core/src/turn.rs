@@ -1,10 +1,10 @@
 //! One turn of a machine: the only place where the pure core meets what it acts on.
 
 use crate::{
-    AssignError, Change, Clock, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool, LeaseStore,
-    Leased, Machine, NodeName, Numbered, Obscured, Observation, Outcome, Progress, RenumberError, Report,
-    RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey, VmRecord, decide, query,
-    retry::later, settle, slots,
+    AssignError, Change, Clock, Commit, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool,
+    LeaseStore, Leased, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome, Progress,
+    RenumberError, Report, RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey,
+    VmRecord, decide, query, retry::later, settle, slots,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn not_before(record: &VmRecord) -> Option<Timestamp> {
 }
 
 async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
-    let query = query(&leased.record);
+    let query = query(&leased.record, seams.clock.now(), &seams.policy);
     let task = match (query.task, known.task) {
         (None, _) => None,
         (Some(_), Some(state)) => Some(state),
@@ -99,7 +99,18 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
         (Some(look), Some(machine)) if machine.look.covers(look) => Some(Sighting::Seen(machine)),
         (Some(look), _) => Some(seams.hypervisor.machine(&leased.record.machine_id(), look).await),
     };
-    Observation { machine, task }
+    let lock = match &machine {
+        Some(Sighting::Seen(machine)) if query.holder => machine.lock.as_deref().map(|lock| (machine, lock)),
+        _ => None,
+    };
+    let holder = match lock {
+        Some((machine, lock)) => {
+            let id = MachineId { node: machine.node.clone(), ..leased.record.machine_id() };
+            Some(seams.hypervisor.holder(&id, lock, leased.record.spec.template.vmid).await)
+        }
+        None => None,
+    };
+    Observation { machine, task, holder }
 }
 
 struct Turn<'a> {
@@ -143,7 +154,14 @@ impl Turn<'_> {
                 Err(error) => self.pool_error(error).await,
             },
             Decision::Renumber => self.renumber().await,
-            Decision::Wait(why) => self.wait(why).await,
+            Decision::Wait(why) => self.wait(Outcome::Waiting(why)).await,
+            Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why)).await,
+            Decision::Follow(task, change) => {
+                // Its slots are taken also where that is one too many: the task runs in any case.
+                let needed = slots(&self.leased.record, change.kind(), &self.leased.record.node);
+                let _ = self.seams.gate.enter(self.leased.lease.key, &needed);
+                self.again(Outcome::Followed(&change, task), None).await
+            }
             Decision::Blind(obscured) => self.pause(Outcome::Failed(obscured)).await,
             Decision::Impossible(message) => self.pause(Outcome::Impossible(message)).await,
             Decision::Rest => Ok(Turned::Rest),
@@ -152,8 +170,16 @@ impl Turn<'_> {
 
     /// Writes down what happened. The record in hand is changed only once that is done.
     async fn commit(&mut self, outcome: Outcome<'_>) -> Result<(), CommitError> {
+        let commit = self.settle(outcome);
+        self.write(commit).await
+    }
+
+    fn settle(&self, outcome: Outcome<'_>) -> Commit {
         let report = Report { outcome, seen_on: self.seen_on.clone() };
-        let commit = settle(&self.leased.record, report, self.seams.clock.now(), &self.seams.policy);
+        settle(&self.leased.record, report, self.seams.clock.now(), &self.seams.policy)
+    }
+
+    async fn write(&mut self, commit: Commit) -> Result<(), CommitError> {
         self.seams.store.commit(&self.leased.lease, commit.clone()).await?;
         commit.apply(&mut self.leased.record);
         Ok(())
@@ -190,22 +216,15 @@ impl Turn<'_> {
     }
 
     /// Waits without failing. Waiting for the same again is not written down again.
-    async fn wait(&mut self, why: String) -> Result<Turned, CommitError> {
+    async fn wait(&mut self, outcome: Outcome<'_>) -> Result<Turned, CommitError> {
         if let Progress::Submitted { task, .. } = &self.leased.record.progress {
             return Ok(Turned::Task(task.clone()));
         }
-        let (now, policy) = (self.seams.clock.now(), &self.seams.policy);
-        let waited = match &self.leased.record.waiting {
-            Some(waiting) if waiting.why == why => Some(now.duration_since(waiting.since)),
-            _ => None,
-        };
-        let told = self.leased.record.attention.is_some();
-        match waited {
-            Some(waited) if told || waited < policy.patience => {
-                Ok(Turned::Until(later(now, policy.poll_after(waited))))
-            }
+        let commit = self.settle(outcome);
+        match commit.due {
+            Some(Due::At(at)) if commit.is_only_due() => Ok(Turned::Until(at)),
             _ => {
-                self.commit(Outcome::Waiting(why)).await?;
+                self.write(commit).await?;
                 Ok(self.next(None))
             }
         }

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use deploy_core::{
     AddressRange, AddressRequest, AddressStore, Admission, AssignError, Assignment, Change, Clock,
     ClusterName, ClusterSettings, Command, CommandError, CommandId, Commit, CommitError, CreateError,
-    Created, Doorbell, Entropy, ExternalRef, Gate, HeldAddress, Hypervisor, IpPool, Lease, LeaseStore,
-    Leased, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord, NoticeId, Notifier,
-    NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore, RenumberError, Sighting,
-    Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target, TaskId, TaskState, VmKey, VmRecord,
-    Vmid, Want, WorkerId, WorkerInfo,
+    Created, Doorbell, Entropy, ExternalRef, Gate, HeldAddress, Holder, Hypervisor, IpPool, Lease,
+    LeaseStore, Leased, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord, NoticeId,
+    Notifier, NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore, RenumberError,
+    Sighting, Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target, TaskId, TaskState, VmKey,
+    VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
@@ -25,6 +25,7 @@ mockall::mock! {
     impl Hypervisor for Hypervisor {
         async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
         async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
+        async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder;
         async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError>;
         async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError>;
     }

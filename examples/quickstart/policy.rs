@@ -14,6 +14,7 @@ pub(crate) fn of_demonstration() -> RetryPolicy {
         refused: Backoff::millis(1_000, 5_000),
         poll: Backoff::millis(250, 1_000),
         patience: SignedDuration::from_secs(60),
+        stale_lock: SignedDuration::from_secs(20),
         // The simulator delivers nothing later than half a second after it was sent.
         late_arrival: SignedDuration::from_secs(2),
         attention_after: 30,

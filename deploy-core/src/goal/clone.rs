@@ -17,7 +17,7 @@ pub(crate) fn cloned(record: &VmRecord, machine: &Machine) -> Verdict {
     if let Some(lock) = &machine.lock {
         // Half a clone is worth nothing: unlocked, it would look like a whole one.
         let (vmid, node) = (record.numbered.vmid, &machine.node);
-        return Verdict::UnderWay(format!(
+        return Verdict::Locked(format!(
             "the clone is under way (lock: {lock}); if no task works on it any more, remove it on {node} as root, and it is \
              made anew: qm destroy {vmid} --skiplock --purge"
         ));

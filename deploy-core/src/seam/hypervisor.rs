@@ -1,4 +1,4 @@
-use crate::{Change, ClusterName, ErrorClass, Look, MachineId, Sighting, Summary, Target, TaskId};
+use crate::{Change, ClusterName, ErrorClass, Look, MachineId, Sighting, Summary, Target, TaskId, Vmid};
 use async_trait::async_trait;
 
 /// A hypervisor's clusters.
@@ -23,6 +23,13 @@ pub trait Hypervisor: Send + Sync {
     /// The states of tasks, in the order asked. A batch on purpose: one list call per node answers for every machine in
     /// flight.
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
+
+    /// Who holds the lock that a machine was seen with: a lock of PVE outlives a worker that was killed, and then nobody
+    /// ever opens it. Asked only where one is waited for. A clone runs under the number of its template.
+    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+        let _ = (machine, lock, template);
+        Holder::Unknown("nobody was asked".to_owned())
+    }
 
     /// All machines of a cluster that we may see, by one call.
     ///
@@ -97,6 +104,19 @@ pub enum Ended {
     },
     /// It is not known any more: its worker was killed, or its log was rotated away. Look.
     Lost(String),
+}
+
+/// Who holds a machine's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// This task, beyond doubt.
+    Task(TaskId),
+    /// Some task that does not say which machine it works on.
+    Perhaps,
+    /// Nobody: no task that could be it works, by an answer that missing rights cannot falsify.
+    Nobody,
+    /// Nobody can tell, in words why.
+    Unknown(String),
 }
 
 /// A list could not be read.

@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use doorbell::{Doorbell, NoDoorbell};
 pub use entropy::Entropy;
 pub use gate::{Gate, OpenGate, Slot};
-pub use hypervisor::{Ended, Hypervisor, LookError, Sent, SubmitError, Submitted, TaskState};
+pub use hypervisor::{Ended, Holder, Hypervisor, LookError, Sent, SubmitError, Submitted, TaskState};
 pub use notifier::{Notifier, NotifyError};
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,

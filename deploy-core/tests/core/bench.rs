@@ -128,6 +128,22 @@ impl Bench {
         run
     }
 
+    /// Takes turns for so long, or until nothing is due. `now_and_then` is called after each.
+    pub(crate) fn work_for(&self, time: SignedDuration, mut now_and_then: impl FnMut(&Self)) {
+        let until = self.clock.now() + time;
+        let mut leased = self.ledger.lease();
+        while self.clock.now() < until {
+            match self.turn(&mut leased, Known::default(), None) {
+                Some(Ok(Turned::Again(_))) => {}
+                Some(Ok(Turned::Task(_))) => self.clock.advance(SignedDuration::from_secs(1)),
+                Some(Ok(Turned::Until(at))) => self.clock.to(at),
+                Some(Ok(Turned::Rest)) => return,
+                other => panic!("{other:?}"),
+            }
+            now_and_then(self);
+        }
+    }
+
     /// A turn, unless its owner dies within.
     fn turn(
         &self,

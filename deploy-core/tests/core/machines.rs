@@ -84,7 +84,7 @@ pub(crate) fn seen(record: &VmRecord, machine: &Machine) -> Decision {
 
 /// What is decided on this sighting, which must be the same each time it is asked.
 pub(crate) fn decided(record: &VmRecord, sighting: Sighting) -> Decision {
-    let observation = Observation { machine: Some(sighting), task: None };
+    let observation = Observation { machine: Some(sighting), ..Observation::default() };
     let decision = decide(record, &observation, &RetryPolicy::default());
     assert_eq!(decision, decide(record, &observation, &RetryPolicy::default()));
     decision

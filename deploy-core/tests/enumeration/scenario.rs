@@ -41,6 +41,8 @@ pub(crate) enum Meanwhile {
     Meddled,
     /// Somebody takes the machine away and makes another one under its number.
     Replaced,
+    /// The clone's worker is killed, and an operator takes away what it left.
+    CloneKilled,
 }
 
 #[derive(Clone)]
@@ -132,6 +134,11 @@ impl Scenario {
 
     pub(crate) fn full_half_done() -> Self {
         Self { name: "create, full, half done", trouble: Trouble::HalfDone, ..Self::full() }
+    }
+
+    pub(crate) fn clone_killed() -> Self {
+        let meanwhile = Meanwhile::CloneKilled;
+        Self { name: "create, slow clone, killed", clones_slowly: true, meanwhile, ..Self::small() }
     }
 
     pub(crate) fn full_meddled() -> Self {

@@ -33,6 +33,7 @@ fn parts() -> Vec<Part> {
         part(Scenario::small_late(), 5, Some(2)),
         part(Scenario::taken_back_late(), 5, Some(2)),
         part(Scenario::full_meddled(), 5, None),
+        part(Scenario::clone_killed(), 40, Some(25)),
         part(Scenario::terminate_ready(), 5, Some(1)),
         part(Scenario::terminate_blindly(), 5, Some(2)),
         part(Scenario::terminate_cloning(), 5, Some(1)),

@@ -162,6 +162,13 @@ impl<'a> Stage<'a> {
                     machine.revision += 1_000;
                 }
             }),
+            Meanwhile::CloneKilled => self.world.with(|cluster| {
+                if cluster.machines.get(&vmid).is_some_and(|machine| machine.lock.is_some()) {
+                    cluster.kill_tasks(vmid);
+                    cluster.machines.remove(&vmid);
+                    cluster.volumes.retain(|_, volume| volume.vmid != vmid);
+                }
+            }),
             Meanwhile::Replaced => self.world.with(|cluster| {
                 cluster.machines.remove(&vmid);
                 cluster.volumes.retain(|_, volume| volume.vmid != vmid);

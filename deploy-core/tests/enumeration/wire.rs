@@ -101,6 +101,10 @@ impl Hypervisor for Wire {
         self.world.tasks(cluster, tasks).await
     }
 
+    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+        self.world.holder(machine, lock, template).await
+    }
+
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         self.world.inventory(cluster).await
     }

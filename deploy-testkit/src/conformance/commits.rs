@@ -11,7 +11,11 @@ use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 fn waiting() -> Waiting {
-    Waiting { since: sample::epoch(), why: "the guest agent does not answer yet".to_owned() }
+    Waiting {
+        since: sample::epoch(),
+        why: "the guest agent does not answer yet".to_owned(),
+        idle_since: Some(sample::epoch()),
+    }
 }
 
 fn attention() -> Attention {

@@ -57,8 +57,8 @@ pub use machine::{ModelFirewall, ModelMachine, ModelRule};
 
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, Hypervisor, Look, LookError, MachineId, Sighting, SubmitError, Submitted,
-    Summary, Target, TaskId, TaskState,
+    Change, Clock, ClusterName, Holder, Hypervisor, Look, LookError, MachineId, Sighting, SubmitError,
+    Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use std::{
     pin::Pin,
@@ -101,6 +101,13 @@ impl Hypervisor for World {
         let states = self.with(|cluster| tasks.iter().map(|task| cluster.task_state(task)).collect());
         Yield::default().await;
         states
+    }
+
+    async fn holder(&self, machine: &MachineId, _lock: &str, _template: Vmid) -> Holder {
+        Yield::default().await;
+        let holder = self.with(|cluster| cluster.holder(machine.vmid));
+        Yield::default().await;
+        holder
     }
 
     async fn inventory(&self, _cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

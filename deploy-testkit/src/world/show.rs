@@ -2,8 +2,8 @@
 
 use super::{Cluster, LookFault, ModelFirewall, ModelMachine};
 use deploy_core::{
-    Agent, ErrorClass, Look, LookError, Machine, MachineFirewall, Obscured, Power, Revision, SeenRule,
-    Sighting, Summary, TaskId, TaskState, Vmid,
+    Agent, ErrorClass, Holder, Look, LookError, Machine, MachineFirewall, Obscured, Power, Revision,
+    SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 
@@ -23,6 +23,13 @@ impl Cluster {
         match self.faults.next_look() {
             Some(fault) => TaskState::Unknown(obscured(fault).message),
             None => self.tasks.state(task),
+        }
+    }
+
+    pub(super) fn holder(&mut self, vmid: Vmid) -> Holder {
+        match self.faults.next_look() {
+            Some(fault) => Holder::Unknown(obscured(fault).message),
+            None => self.tasks.at_work_on(vmid).map_or(Holder::Nobody, Holder::Task),
         }
     }
 

@@ -42,6 +42,10 @@ impl Tasks {
         self.running.iter().map(|task| task.next).min()
     }
 
+    pub(super) fn at_work_on(&self, vmid: Vmid) -> Option<TaskId> {
+        self.running.iter().find(|task| task.target.machine.vmid == vmid).map(|task| task.id.clone())
+    }
+
     pub(super) fn state(&self, id: &TaskId) -> TaskState {
         match self.ended.get(id) {
             Some(ended) => TaskState::Ended(ended.clone()),
@@ -52,6 +56,17 @@ impl Tasks {
 }
 
 impl Cluster {
+    /// Kills the tasks that work on a machine, as a node that runs out of memory does: whatever they left stays, its lock
+    /// too.
+    pub fn kill_tasks(&mut self, vmid: Vmid) {
+        let (killed, running): (Vec<Task>, Vec<Task>) = std::mem::take(&mut self.tasks.running)
+            .into_iter()
+            .partition(|task| task.target.machine.vmid == vmid);
+        self.tasks.running = running;
+        let lost = || Ended::Lost("unexpected status".to_owned());
+        self.tasks.ended.extend(killed.into_iter().map(|task| (task.id, lost())));
+    }
+
     /// Starts a task for a change that was accepted.
     pub(super) fn begin(&mut self, target: &Target, change: &Change, fate: Fate) -> TaskId {
         let takes = match change {

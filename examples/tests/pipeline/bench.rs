@@ -142,6 +142,7 @@ impl Bench {
         while !wanted(&leased.record) {
             known = match turn(&self.seams, leased, known).await.expect("turn") {
                 Turned::Again(machine) => Known { machine, task: None },
+                Turned::Task(_) if wanted(&leased.record) => return,
                 Turned::Task(_) => Known { machine: None, task: Some(self.task_ended(&leased.record).await) },
                 Turned::Until(_) | Turned::Slot(_) | Turned::Rest => return,
             };
@@ -216,6 +217,7 @@ fn quick_policy() -> RetryPolicy {
         refused: quick,
         poll: deploy_core::Backoff::millis(20, 200),
         patience: SignedDuration::from_millis(400),
+        stale_lock: SignedDuration::from_millis(200),
         late_arrival: SignedDuration::from_secs(1),
         ..RetryPolicy::default()
     }

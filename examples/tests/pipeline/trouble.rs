@@ -2,10 +2,10 @@
 //! that is mended.
 
 use super::bench::{Bench, client, small, spec, vmid};
-use deploy_core::{Step, VmRecord};
+use deploy_core::{Progress, Step, VmRecord};
 use ip_pool::PoolDefinition;
 use proxmox_sim::{ClusterConfig, Server, ServerOptions, StorageConfig, StorageKind, Switch, TemplateConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn waits_at(step: Step) -> impl Fn(&VmRecord) -> bool {
     move |record| record.step == step && record.attention.is_some()
@@ -147,4 +147,33 @@ async fn an_agent_that_never_answers_is_told_and_waited_for() {
     let record = bench.run_until(key, waits_at(Step::Starting)).await;
     assert!(message(&record).contains("guest agent"), "{}", message(&record));
     assert_eq!(bench.run(key).await.step, Step::Ready);
+}
+
+/// The lock of a clone whose worker was killed opens by root's hand alone.
+#[tokio::test]
+async fn a_killed_clone_is_told_with_the_command_and_made_anew() {
+    let mut config = ClusterConfig::quick();
+    config.durations.clone_full = 3600.0;
+    let bench = Bench::with(config).await;
+    let mut order = small();
+    order["clone"] = json!({ "mode": "full" });
+    let key = bench.order("killed", spec(order)).await;
+    let is_submitted = |record: &VmRecord| matches!(record.progress, Progress::Submitted { .. });
+    let record = bench.run_until(key, is_submitted).await;
+    let Progress::Submitted { task, .. } = &record.progress else { panic!("{record:?}") };
+    let number = record.numbered.vmid.get();
+    let is_there =
+        |list: &Value| list.as_array().is_some_and(|all| all.iter().any(|one| one["vmid"] == number));
+    while !is_there(&bench.ask("/cluster/resources").await) {}
+    bench.sim.switch(Switch::KillTask { upid: task.to_string() }).expect("switch");
+    let record = bench.run_until(key, waits_at(Step::Clone)).await;
+    assert!(message(&record).contains("no task has worked on it"), "{}", message(&record));
+    assert!(
+        message(&record).contains(&format!("qm destroy {number} --skiplock --purge")),
+        "{}",
+        message(&record)
+    );
+    bench.sim.switch(Switch::RemoveMachine { vmid: number }).expect("switch");
+    let record = bench.run_until(key, is_submitted).await;
+    assert_eq!((record.step, record.numbered.vmid.get()), (Step::Clone, number), "under the same number");
 }

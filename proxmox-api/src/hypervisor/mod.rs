@@ -1,6 +1,7 @@
 //! The hypervisor backend of the deployment engine: looks at machines and changes them through [`Client`]s.
 
 mod backups;
+mod holder;
 mod look;
 mod meaning;
 mod probe;
@@ -14,8 +15,8 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, ErrorClass, Hypervisor, Look, LookError, MachineId, Obscured, Power, Sent,
-    Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Look, LookError, MachineId, Obscured, Power,
+    Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 use probe::Probes;
@@ -107,6 +108,13 @@ impl Hypervisor for Proxmox {
         match self.client(cluster) {
             Ok(client) => tasks::states(client, tasks).await,
             Err(message) => vec![TaskState::Unknown(message); tasks.len()],
+        }
+    }
+
+    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+        match self.client(&machine.cluster) {
+            Ok(client) => holder::holder(client, machine, lock, template).await,
+            Err(message) => Holder::Unknown(message),
         }
     }
 

@@ -8,6 +8,7 @@ mod contract;
 mod deadline;
 mod described;
 mod expected;
+mod holders;
 mod looks;
 mod recorded;
 mod recorded_calls;

@@ -47,7 +47,12 @@ fn settings_that_wait_are_put_in_force_before_anything_is_believed() {
     let mut machine = plain_machine(&record);
     machine.config.disks.insert(p("scsi0"), disk("local:vm-disk-0", 10));
     record.remembered.insert(Remembered::SettingsInDoubt);
-    assert!(query(&record).look.unwrap().covers(Look::PENDING.and(Look::POWER)));
+    assert!(
+        query(&record, record.created_at, &RetryPolicy::default())
+            .look
+            .unwrap()
+            .covers(Look::PENDING.and(Look::POWER))
+    );
     machine.pending = Some(["scsi0".to_owned()].into());
     assert!(settings(seen(&record, &machine)).name.is_some(), "any call takes along what waits");
     machine.config.cores = None;

@@ -39,7 +39,7 @@ fn before_the_clone_a_stranger_makes_us_take_another_number() {
 #[test]
 fn a_clone_that_came_out_without_our_mark_is_not_made_again_under_another_number() {
     let record = VmRecord { step: Step::Clone, ..order(plain()) };
-    let absent = Observation { machine: Some(Sighting::ProvenAbsent), task: None };
+    let absent = Observation { machine: Some(Sighting::ProvenAbsent), ..Observation::default() };
     let Decision::Submit(_, clone) = decide(&record, &absent, &RetryPolicy::default()) else {
         panic!("no clone")
     };

@@ -26,7 +26,7 @@ fn it_does_not_start_before_late_rules_have_had_their_time() {
     record.remembered.insert(Remembered::RulesInDoubt);
     assert_eq!(seen(&record, &machine), Decision::Note(NoteDown::AwaitRules));
     record.remembered = [Remembered::RulesAwaited].into();
-    assert!(query(&record).look.unwrap().covers(Look::FIREWALL));
+    assert!(query(&record, record.created_at, &RetryPolicy::default()).look.unwrap().covers(Look::FIREWALL));
     assert_eq!(change(seen(&record, &machine)), Change::Start);
     let shown = machine.firewall.as_mut().unwrap();
     shown.rules.push(SeenRule { position: 1, key: rule(22).key() });
@@ -142,6 +142,10 @@ fn the_agent_is_asked_only_where_something_hangs_on_it() {
         [(ReadyWhen::Running, false), (ReadyWhen::Auto, true), (ReadyWhen::AgentAnswers, true)]
     {
         let record = at(Step::Starting, VmSpec { ready_when, ..plain() });
-        assert_eq!(query(&record).look.unwrap().covers(Look::AGENT), asked, "{ready_when:?}");
+        assert_eq!(
+            query(&record, record.created_at, &RetryPolicy::default()).look.unwrap().covers(Look::AGENT),
+            asked,
+            "{ready_when:?}"
+        );
     }
 }
