@@ -38,12 +38,12 @@ fn life(seed: u64) -> (usize, BTreeSet<String>) {
     let mishaps =
         Mishaps { vmids: Some([100, 105]), until: Some(600.0), lasting: [1.0, 40.0], ..Mishaps::every(8.0) };
     let faults = Faults { mishaps, ..Faults::everything(0.4) };
-    let version = if seed % 2 == 0 { Version::V9_2 } else { Version::V8_4 };
+    let version = if seed.is_multiple_of(2) { Version::V9_2 } else { Version::V8_4 };
     let mut lab = Lab::with(ClusterConfig { seed, version, faults, ..ClusterConfig::quick() });
     let mut dice = StdRng::seed_from_u64(seed);
     let mut waiting: BTreeSet<CallId> = BTreeSet::new();
     let mut sent = 0;
-    let mut collect = |lab: &mut Lab, waiting: &mut BTreeSet<CallId>| {
+    let collect = |lab: &mut Lab, waiting: &mut BTreeSet<CallId>| {
         for (call, _) in lab.cluster.take_answers() {
             assert!(waiting.remove(&call), "seed {seed}: an answer that nobody waits for");
         }
@@ -72,10 +72,10 @@ fn life(seed: u64) -> (usize, BTreeSet<String>) {
 /// Nothing is held any more: what has no lock of its own can be changed at once.
 fn free_of_workers(lab: &mut Lab, seed: u64) {
     let state = lab.cluster.state();
-    let stale: BTreeSet<u32> = lab.cluster.stale_locks().iter().map(|lock| lock.vmid).collect();
+    let left: BTreeSet<u32> = lab.cluster.stale_locks().iter().map(|lock| lock.vmid).collect();
     for (vmid, machine) in state["vms"].as_object().expect("machines") {
         let locked = machine["config"]["lock"].is_string();
-        assert_eq!(locked, stale.contains(&vmid.parse().expect("a number")), "seed {seed}: {vmid}");
+        assert_eq!(locked, left.contains(&vmid.parse().expect("a number")), "seed {seed}: {vmid}");
         if !locked {
             let path = format!("/nodes/{}/qemu/{vmid}/config", machine["node"].as_str().expect("a node"));
             let before = lab.now;

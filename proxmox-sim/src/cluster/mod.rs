@@ -4,7 +4,9 @@
 //! will happen by itself, and comes back then.
 
 mod doom;
+mod ends;
 mod intake;
+mod job;
 mod jobs;
 mod mishaps;
 mod people;
@@ -29,7 +31,7 @@ use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::timing::seconds_of;
 use crate::world::{Time, World};
-use jobs::Job;
+use job::Job;
 use mishaps::MishapSource;
 
 /// A request whose answer comes later.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::jobs::Job;
+use super::job::Job;
 use super::{Cluster, Time};
 use crate::faults::seconds;
 

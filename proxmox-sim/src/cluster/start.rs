@@ -1,7 +1,7 @@
 //! Starting workers: behind tasks, behind synchronous calls, and beside both.
 
 use super::doom::Doom;
-use super::jobs::Job;
+use super::job::Job;
 use super::{CallId, Cluster, Event, Time};
 use crate::faults::Fate;
 use crate::reply::Reply;
