@@ -1,0 +1,126 @@
+//! What to write down about a change that goes out, is answered, and is carried out by a task.
+
+use super::Settling;
+use crate::{
+    Change, ChangeKind, Commit, Due, Ended, ErrorClass, LogEvent, Progress, Remembered, Sending, Sent,
+    SubmitError, Submitted, TaskId,
+};
+
+impl Settling<'_> {
+    /// Written ahead: whoever finds this after a crash knows that the outcome is unknown, and what is in doubt.
+    pub(super) fn intending(&self, change: &Change) -> Commit {
+        let mut remembered = self.record.remembered.clone();
+        let mut sending = Sending::from(change);
+        sending.doubt = sending.doubt.filter(|doubt| remembered.insert(*doubt));
+        Commit {
+            remembered: sending.doubt.is_some().then_some(remembered),
+            progress: Some(Progress::Intended { change: sending, at: self.now }),
+            ..Commit::default()
+        }
+    }
+
+    /// What the change that is about to be answered put in doubt.
+    pub(super) fn own_doubt(&self) -> Option<Remembered> {
+        match &self.record.progress {
+            Progress::Intended { change, .. } => change.doubt,
+            Progress::Untried | Progress::Submitted { .. } | Progress::Applied { .. } => None,
+        }
+    }
+
+    /// The doubt that is over now that a change was accepted: its own. But settings that a task writes stay in doubt until it
+    /// ends, and those that were written took along whatever waited of earlier ones.
+    pub(super) fn resolved(&self, kind: ChangeKind, is_done: bool) -> Option<Remembered> {
+        match (kind, is_done) {
+            (ChangeKind::Configure, true) => Some(Remembered::SettingsInDoubt),
+            (ChangeKind::Configure, false) => None,
+            _ => self.own_doubt(),
+        }
+    }
+
+    pub(super) fn sent(&self, change: &Change, submitted: Submitted) -> Commit {
+        let sending = Sending { doubt: None, ..Sending::from(change) };
+        let (progress, task) = match submitted {
+            Submitted::Task(task) => {
+                (Progress::Submitted { task: task.clone(), change: sending.clone() }, Some(task))
+            }
+            Submitted::Applied => (Progress::Applied { fingerprint: sending.fingerprint }, None),
+        };
+        let mut remembered = self.record.remembered.clone();
+        if let Some(doubt) = self.resolved(sending.kind, task.is_none()) {
+            remembered.remove(&doubt);
+        }
+        if task.is_none() {
+            remembered.extend(sending.remember);
+        }
+        Commit {
+            progress: Some(progress),
+            remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
+            log: Some(self.line(LogEvent::Sent { change: change.to_string(), task })),
+            ..Commit::default()
+        }
+    }
+
+    /// The request arrived after all, as if it had been answered now.
+    pub(super) fn followed(&self, change: &Change, task: TaskId) -> Commit {
+        let what = format!("{change}: its task was found, {task}");
+        Commit { log: Some(self.line(LogEvent::Noted { what })), ..self.sent(change, Submitted::Task(task)) }
+    }
+
+    pub(super) fn not_sent(&self, change: &Change, error: &SubmitError) -> Commit {
+        let message = match error.sent {
+            Sent::No => format!("{change}: not sent: {}", error.message),
+            Sent::Answered => format!("{change}: {}", error.message),
+            Sent::Unknown => {
+                format!("{change}: the answer was lost ({}); looking before trying again", error.message)
+            }
+        };
+        let mut commit = self.failed(error.class, message);
+        match error.sent {
+            // The intent stays: until a look has shown it, the outcome is unknown.
+            Sent::Unknown => {}
+            Sent::No | Sent::Answered => {
+                commit.progress = Some(Progress::Untried);
+                // Settings that were refused may have been written in part.
+                let in_part = error.sent == Sent::Answered && change.kind() == ChangeKind::Configure;
+                commit.remembered =
+                    self.own_doubt().filter(|_| !in_part).and_then(|doubt| self.without(&[doubt]));
+            }
+        }
+        commit
+    }
+
+    pub(super) fn task_ended(&self, ended: Ended) -> Commit {
+        let Progress::Submitted { change, .. } = &self.record.progress else { return Commit::default() };
+        let applied = || {
+            let mut remembered = self.record.remembered.clone();
+            remembered.extend(change.remember.iter().copied());
+            if change.kind == ChangeKind::Configure {
+                remembered.remove(&Remembered::SettingsInDoubt);
+            }
+            Commit {
+                progress: Some(Progress::Applied { fingerprint: change.fingerprint }),
+                remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
+                due: Some(Due::At(self.now)),
+                // Only where to look first: what is seen there decides.
+                node: Some(&self.record.spec.node).filter(|_| change.kind == ChangeKind::Migrate).cloned(),
+                ..Commit::default()
+            }
+        };
+        match ended {
+            Ended::Ok => applied(),
+            Ended::Warnings(text) => Commit {
+                log: Some(
+                    self.line(LogEvent::Noted { what: format!("the task ended with warnings: {text}") }),
+                ),
+                ..applied()
+            },
+            Ended::Failed { class, message } => {
+                Commit { progress: Some(Progress::Untried), ..self.failed(class, message) }
+            }
+            Ended::Lost(why) => Commit {
+                progress: Some(Progress::Untried),
+                ..self.failed(ErrorClass::Unknown, format!("the task's end is not known: {why}"))
+            },
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What to write down about a wait.
+
+use super::Settling;
+use crate::{Commit, Due, LogEvent, Waiting, retry::later};
+
+impl Settling<'_> {
+    /// Waiting is no failure. It is logged when it begins, looked at ever more rarely, and when it has lasted longer than
+    /// anybody expects a human is told.
+    pub(super) fn waiting(&self, why: &str, in_vain: bool) -> Commit {
+        let same = self.record.waiting.as_ref().filter(|waiting| waiting.why == why);
+        let since = same.map_or(self.now, |waiting| waiting.since);
+        let waited = self.now.duration_since(since);
+        let mut commit = Commit {
+            due: Some(Due::At(later(self.now, self.policy.poll_after(waited)))),
+            log: same.is_none().then(|| self.line(LogEvent::Waiting { why: why.to_owned() })),
+            ..Commit::default()
+        };
+        // Once a human was told nobody asks any more who holds it.
+        if self.record.attention.is_some() {
+            commit.waiting =
+                same.is_none().then(|| Some(Waiting { since, why: why.to_owned(), idle_since: None }));
+            return commit;
+        }
+        let idle_since = in_vain.then(|| same.and_then(|same| same.idle_since).unwrap_or(self.now));
+        let waiting = Waiting { since, why: why.to_owned(), idle_since };
+        commit.waiting = (same != Some(&waiting)).then_some(Some(waiting));
+        let idle = idle_since.map(|since| self.now.duration_since(since));
+        let message = match idle {
+            Some(idle) if idle >= self.policy.stale_lock => {
+                format!("no task has worked on it for {} min: {why}", idle.as_mins())
+            }
+            _ if waited >= self.policy.patience => {
+                format!("waited for since {} min: {why}", waited.as_mins())
+            }
+            _ => return commit,
+        };
+        commit.log = Some(self.line(LogEvent::Attention { message: message.clone() }));
+        self.raise(message, &mut commit);
+        commit
+    }
+}
