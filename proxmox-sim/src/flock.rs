@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::world::{World, split_volid};
+
 /// A lock a worker wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flock {
@@ -46,6 +48,15 @@ impl Flock {
     pub(crate) fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+}
+
+impl World {
+    /// What is said when the lock of a storage, or of a volume's storage, is not had in time.
+    pub(crate) fn storage_busy(&self, node: &str, volid: &str) -> String {
+        let (storage, _) = split_volid(volid);
+        let shared = self.storage(storage).is_ok_and(|storage| storage.shared);
+        Flock::storage(node, storage, shared).failure
     }
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use proxmox_sim::{ClusterConfig, Faults, Version};
+use proxmox_sim::{ClusterConfig, Faults, Mishaps, Version};
 use support::Lab;
 use support::meet::{ALWAYS, MACHINE, count, end, lab, meet, orphans};
 
@@ -48,6 +48,24 @@ fn warnings_are_success() {
     let (status, _) = end(&mut lab, faults, "POST", &format!("{MACHINE}/status/start"), &[]);
     assert_eq!(status, "VM 100 already running", "what fails has no warnings");
     assert_eq!(count(&lab, "warnings"), 1);
+}
+
+#[test]
+fn a_destruction_leaks_a_volume() {
+    let mut leaked = BTreeSet::new();
+    for seed in 0..10 {
+        let mut lab = lab(seed);
+        let faults = Faults { leaked_volume: 1, ..ALWAYS };
+        let purge = format!("{MACHINE}?purge=1&destroy-unreferenced-disks=1");
+        assert_eq!(end(&mut lab, faults, "DELETE", &purge, &[]).0, "WARNINGS: 1");
+        assert!(lab.cluster.state()["vms"]["100"].is_null());
+        let [orphan] = orphans(&lab, 100).try_into().expect("one volume");
+        let content = lab.get("/nodes/pve1/storage/shared/content?vmid=100");
+        assert_eq!(content[0]["volid"], orphan["volid"]);
+        assert_eq!(count(&lab, "leaked_volume"), 1);
+        leaked.insert(orphan["volid"].to_string());
+    }
+    assert_eq!(leaked.len(), 2, "now the disk, now the cloud-init drive");
 }
 
 #[test]
@@ -224,13 +242,14 @@ fn a_stale_list_shows_the_past() {
 #[test]
 fn everything_at_once_from_one_seed() {
     let life = |seed| {
-        let config = ClusterConfig { seed, faults: Faults::everything(0.4), ..ClusterConfig::quick() };
+        let faults = Faults { mishaps: Mishaps::none(), ..Faults::everything(0.4) };
+        let config = ClusterConfig { seed, faults, ..ClusterConfig::quick() };
         let mut lab = Lab::with(config);
         let mut seen = Vec::new();
-        for vmid in 100..170_u32 {
+        for vmid in 100..180_u32 {
             let (clone, own) = (vmid.to_string(), format!("/nodes/pve1/qemu/{vmid}"));
             let config = format!("{own}/config");
-            let requests: [Call<'_>; 8] = [
+            let requests: [Call<'_>; 9] = [
                 ("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", &clone)]),
                 ("GET", "/cluster/resources?type=vm", &[]),
                 ("POST", &config, &[("cores", "2"), ("scsi1", "shared:1"), ("tags", "x")]),
@@ -239,6 +258,7 @@ fn everything_at_once_from_one_seed() {
                 ("POST", &format!("{own}/status/stop"), &[]),
                 ("POST", &format!("{own}/status/start"), &[]),
                 ("POST", &format!("{own}/status/stop"), &[]),
+                ("DELETE", &own, &[]),
             ];
             for (method, path, params) in requests {
                 let reply = lab.call(method, path, params);
@@ -260,6 +280,7 @@ fn everything_at_once_from_one_seed() {
         "gateway",
         "killed",
         "late",
+        "leaked_volume",
         "linger",
         "lock_timeout",
         "lose_answer",

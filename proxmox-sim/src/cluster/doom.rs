@@ -81,7 +81,9 @@ impl Cluster {
                 let locks = work.locks(&self.world).len() + usize::from(storage);
                 u32::try_from(place(roll, locks)).unwrap_or(0)
             }
-            Fate::Partial(place) => work.break_off(Break::Failed, place).then_some(u32::MAX)?,
+            Fate::Leaks(place) | Fate::Partial(place) => {
+                work.break_off(Break::Failed, place).then_some(u32::MAX)?
+            }
             Fate::Forbidden(place) => work.break_off(Break::Forbidden, place).then_some(u32::MAX)?,
             Fate::Warns | Fate::Lingers => u32::MAX,
         };

@@ -37,6 +37,7 @@ pub(crate) enum Fate {
     Fails,
     Dies(f64),
     Warns,
+    Leaks(f64),
     Partial(f64),
     Forbidden(f64),
     /// Does not get a lock; the flag tells whether that may be a storage's.
@@ -51,6 +52,7 @@ impl Fate {
             Self::Fails => "task",
             Self::Dies(_) => "killed",
             Self::Warns => "warnings",
+            Self::Leaks(_) => "leaked_volume",
             Self::Partial(_) => "partial",
             Self::Forbidden(_) => "forbidden_after_writes",
             Self::Starves(..) => "lock_timeout",
@@ -75,6 +77,8 @@ pub(crate) struct Exposure {
     pub(crate) drive: bool,
     /// It makes volumes.
     pub(crate) allocates: bool,
+    /// It destroys a machine.
+    pub(crate) destroys: bool,
     /// It stops a machine.
     pub(crate) stops: bool,
     /// It lists what the nodes broadcast.
@@ -105,6 +109,7 @@ impl Exposure {
             config,
             drive,
             allocates: drive || path.ends_with("/clone"),
+            destroys: method == "DELETE" && path == "/nodes/{node}/qemu/{vmid}",
             stops: path.ends_with("/status/stop") || path.ends_with("/status/shutdown"),
             lists: false,
         }
@@ -153,7 +158,7 @@ impl FaultSource {
     }
 
     /// What can happen to such a request, with the weights.
-    fn table(&self, it: Exposure, delay: Duration, place: f64) -> [(u32, Fault); 17] {
+    fn table(&self, it: Exposure, delay: Duration, place: f64) -> [(u32, Fault); 18] {
         let f = &self.faults;
         let when = |possible: bool, weight: u32| if possible { weight } else { 0 };
         let again = seconds_of(f.duplicate_delay * place);
@@ -174,6 +179,7 @@ impl FaultSource {
             (when(it.changes, f.lost_duplicate), Fault::Duplicate(again, true)),
             (when(it.worker, f.killed), Fault::Worker(Fate::Dies(place))),
             (when(it.task, f.warnings), Fault::Worker(Fate::Warns)),
+            (when(it.destroys, f.leaked_volume), Fault::Worker(Fate::Leaks(place))),
             (when(it.config, f.partial), Fault::Worker(Fate::Partial(place))),
             (when(it.drive, f.forbidden_after_writes), Fault::Worker(Fate::Forbidden(place))),
             (when(it.changes, f.lock_timeout), starves),
@@ -194,6 +200,7 @@ mod tests {
         config: true,
         drive: true,
         allocates: true,
+        destroys: true,
         stops: true,
         lists: false,
     };

@@ -93,6 +93,9 @@ pub struct Faults {
     pub killed: u32,
     /// The task ends with `WARNINGS: 1` though it did its work, which is success.
     pub warnings: u32,
+    /// A destruction cannot free one of the volumes, warns about it and goes on: the task ends with `WARNINGS: 1`,
+    /// the machine is gone, and the volume stays behind as an orphan. Destructions only.
+    pub leaked_volume: u32,
     /// A change of a configuration writes a random part of its options and fails: with the time-out of the
     /// storage's lock when a disk was still to be made, otherwise as a write without a majority does.
     /// What was written stays pending also on a stopped machine: `config` shows it as set, and the next
@@ -156,6 +159,7 @@ impl Faults {
             lost_duplicate: 1,
             killed: 2,
             warnings: 1,
+            leaked_volume: 3,
             partial: 2,
             forbidden_after_writes: 1,
             lock_timeout: 2,
@@ -182,6 +186,7 @@ impl Faults {
             lost_duplicate: 0,
             killed: 0,
             warnings: 0,
+            leaked_volume: 0,
             partial: 0,
             forbidden_after_writes: 0,
             lock_timeout: 0,

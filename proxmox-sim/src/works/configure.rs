@@ -293,10 +293,7 @@ impl Configure {
             drive.file().split(':').next().map(str::to_owned)
         });
         Step::Failed(match storage {
-            Some(storage) => {
-                let shared = bench.world.storage(&storage).is_ok_and(|s| s.shared);
-                Flock::storage(&self.node, &storage, shared).failure
-            }
+            Some(storage) => bench.world.storage_busy(&self.node, &storage),
             None => World::not_writable(&self.node, self.vmid),
         })
     }

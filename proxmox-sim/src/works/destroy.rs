@@ -19,6 +19,8 @@ pub(crate) struct Destroy {
     warnings: u32,
     /// Is killed when this share of the volumes is freed.
     killed_at: Option<f64>,
+    /// Cannot free the volume at that place.
+    leaks_at: Option<f64>,
 }
 
 impl Destroy {
@@ -32,6 +34,7 @@ impl Destroy {
             progress: 0,
             warnings: 0,
             killed_at: None,
+            leaks_at: None,
         }
     }
 
@@ -91,14 +94,21 @@ impl Destroy {
     fn free(&mut self, bench: &mut Bench<'_>) -> Step {
         let volumes = self.volumes(bench.world);
         let freed = self.killed_at.map_or(volumes.len(), |share| crate::works::place(share, volumes.len()));
-        bench.broken = self.killed_at.is_some();
+        let leaked = self.leaks_at.filter(|_| !volumes.is_empty());
+        let leaked = leaked.map(|roll| volumes[crate::works::place(roll, volumes.len())].clone());
+        bench.broken = self.killed_at.is_some() || leaked.is_some();
         for volid in volumes.into_iter().take(freed) {
-            if let Err(text) = bench.world.free(&self.node, &volid) {
+            let freed = if leaked.as_ref() == Some(&volid) {
+                Err(bench.world.storage_busy(&self.node, &volid))
+            } else {
+                bench.world.free(&self.node, &volid)
+            };
+            if let Err(text) = freed {
                 bench.log(format!("WARN: {text}"));
                 self.warnings += 1;
             }
         }
-        if bench.broken {
+        if self.killed_at.is_some() {
             return Step::Done(Value::Null);
         }
         if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
@@ -142,8 +152,12 @@ impl Work for Destroy {
     }
 
     fn break_off(&mut self, how: Break, roll: f64) -> bool {
-        self.killed_at = (how == Break::Killed).then_some(roll);
-        self.killed_at.is_some()
+        match how {
+            Break::Killed => self.killed_at = Some(roll),
+            Break::Failed => self.leaks_at = Some(roll),
+            Break::Forbidden => return false,
+        }
+        true
     }
 
     fn makes(&self) -> Option<u32> {
