@@ -1,7 +1,9 @@
 //! The command line.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Parser;
+use examples::access;
+use proxmox_api::Client;
 use std::path::PathBuf;
 
 /// Deploys machines on a Proxmox VE cluster, from the order to `ready`.
@@ -77,6 +79,17 @@ impl Cli {
             );
         }
         Ok(())
+    }
+
+    /// The client of the cluster that is named. Nothing is sent yet.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let token = self.token_file.as_deref().context("--token-file is missing")?;
+        let token = access::token(token).context("--token-file")?;
+        let trust = match &self.ca {
+            Some(path) => access::ca(path).context("--ca")?,
+            None => access::fingerprints(&self.fingerprint).context("--fingerprint")?,
+        };
+        access::client(&self.url, token, trust).context("--url")
     }
 }
 

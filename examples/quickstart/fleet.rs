@@ -1,8 +1,12 @@
 //! The machines of this run, and what has to be done with them.
 
-use crate::{engine::Engine, orders::Orders};
-use anyhow::{Context as _, bail};
-use deploy_core::{Command, ListQuery, Operation, RecordStore, Step, VmKey, VmRecord};
+use anyhow::bail;
+use deploy_core::{Command, ListQuery, Operation, RecordStore, VmKey, VmRecord};
+use examples::{
+    difference,
+    engine::{Engine, is_gone},
+    orders::Orders,
+};
 use store_sqlite::SqliteStore;
 
 /// Where a run begins: anew or after a crash, both look into the store and do what is missing there.
@@ -47,25 +51,31 @@ pub(crate) async fn phase(store: &SqliteStore, orders: &Orders, terminate: bool)
     }
 }
 
-/// Whether all of a machine was taken away.
-pub(crate) fn is_gone(record: &VmRecord) -> bool {
-    record.step == Step::Terminated
-}
-
 fn is_going(record: &VmRecord) -> bool {
     let asked = record.pending.iter().any(|queued| queued.command == Command::Terminate);
     !is_gone(record) && (record.operation == Operation::Terminate || asked)
 }
 
-/// Orders every machine that is not there yet, and says which all of them are.
-pub(crate) async fn order(engine: &Engine, orders: &Orders) -> anyhow::Result<Vec<VmKey>> {
-    let mut keys = Vec::new();
-    for order in &orders.machines {
-        let (reference, spec) = (order.reference.clone(), order.spec.clone());
-        let created = engine.deployments.create(reference, spec, serde_json::Value::Null).await;
-        keys.push(created.with_context(|| order.reference.to_string())?.record().key);
+/// Refuses a file that says something else of a machine that exists. Taken away is what was ordered, whatever the file says by
+/// now, but from the cluster that the file names.
+pub(crate) async fn refuse_changes(store: &SqliteStore, orders: &Orders, phase: Phase) -> anyhow::Result<()> {
+    let mut found = difference::of(store, orders).await?;
+    if phase == Phase::TakeAway {
+        for different in &mut found {
+            different.keys.retain(|key| key.starts_with("cluster "));
+        }
+        found.retain(|different| !different.keys.is_empty());
     }
-    Ok(keys)
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    bail!(
+        "machines of --db were ordered otherwise than the file now says:\n  {}\nAn order is not changed afterwards. Put the file \
+         back as it was; or give the changed machine another reference; or take the machines away first (--terminate), and \
+         order them anew",
+        found.join("\n  ")
+    )
 }
 
 /// The machines as they are in the store, also terminated ones.
@@ -84,14 +94,4 @@ pub(crate) async fn terminable(engine: &Engine, keys: &[VmKey]) -> anyhow::Resul
         count += usize::from(engine.deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)));
     }
     Ok(count)
-}
-
-/// Asks for the end of every machine; those that are gone already stay so.
-pub(crate) async fn terminate(engine: &Engine, keys: &[VmKey]) -> anyhow::Result<()> {
-    for key in keys {
-        if engine.deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)) {
-            engine.deployments.command(*key, Command::Terminate).await?;
-        }
-    }
-    Ok(())
 }

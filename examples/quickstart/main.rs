@@ -1,14 +1,10 @@
 //! The quickstart: deploys machines on a simulated Proxmox VE cluster, or on yours.
 //!
-//! It is also an example of embedding the engine: [`engine`] wires store, pools, hypervisor and worker; everything else is
-//! the order file, the simulator, and showing what happens.
+//! It is also an example of embedding the engine: [`examples::engine`] wires store, pools, hypervisor and worker;
+//! everything else is the order file, the simulator, and showing what happens.
 
-mod access;
 mod cli;
-mod difference;
-mod engine;
 mod fleet;
-mod orders;
 mod place;
 mod policy;
 mod progress;

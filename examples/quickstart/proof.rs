@@ -1,7 +1,8 @@
 //! Proves that nothing is left of machines that were taken away.
 
-use crate::{engine::Engine, simulator::Simulator};
+use crate::simulator::Simulator;
 use deploy_core::{AddressStore as _, VmRecord};
+use examples::engine::Engine;
 use proxmox_api::Client;
 use serde::Serialize;
 use std::collections::BTreeSet;

@@ -1,13 +1,11 @@
 //! One run, from the command line to the verdict.
 
 use crate::{
-    Input, access,
+    Input,
     cli::Cli,
-    difference,
-    engine::{self, Engine},
     fleet::{self, Phase},
-    orders::{self, Orders},
     place::Place,
+    policy,
     progress::{self, Display},
     proof::{self, Left},
     report,
@@ -16,6 +14,10 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use deploy_core::{LogId, Step, VmKey, VmRecord};
+use examples::{
+    engine::{self, Engine},
+    orders::{self, Orders},
+};
 use proxmox_api::Client;
 use std::{io::Write as _, path::Path, time::Duration};
 use store_sqlite::SqliteStore;
@@ -44,8 +46,11 @@ impl Prepared {
     /// Reads and judges all input.
     pub(crate) fn new(cli: Cli) -> anyhow::Result<Self> {
         cli.check()?;
-        let cluster = if cli.url.is_empty() { None } else { Some(access::of_cluster(&cli)?) };
-        let orders = orders::load(cli.orders.as_deref())?;
+        let cluster = if cli.url.is_empty() { None } else { Some(cli.client()?) };
+        let orders = match &cli.orders {
+            Some(path) => orders::load(path, "--orders")?,
+            None => orders::parse("orders.toml (built in)", orders::DEMO)?,
+        };
         if let (Some(_), Some(database)) = (&cluster, &cli.db)
             && Simulator::belongs_to(database)
         {
@@ -60,15 +65,19 @@ impl Prepared {
     /// Deploys, and takes away again if that is asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
         let place = Place::of(&self.cli)?;
-        let store = engine::open(&place.database()).await?;
+        let store = engine::open(&place.database()).await.context(Input("--db"))?;
         // One name, however its path is written: the simulated cluster lies beside it.
         let database = store.path().to_owned();
         // Asked before a new one is started in its place.
         let resumed = self.cli.db.is_some() && self.cluster.is_none() && Simulator::is_alive(&database)?;
         let phase = fleet::phase(&store, &self.orders, self.cli.terminate).await?;
-        difference::refuse(&store, &self.orders, phase).await.context(Input("--orders"))?;
+        fleet::refuse_changes(&store, &self.orders, phase).await.context(Input("--orders"))?;
         let (client, simulator) = self.cluster(&store, &database).await?;
-        let engine = Engine::start(store, client.clone(), simulator.is_some(), &self.orders).await?;
+        let engine = Engine::start(store, client.clone(), &self.orders, |worker| match simulator {
+            Some(_) => worker.with_policy(policy::of_demonstration()),
+            None => worker,
+        })
+        .await?;
         let mut run = Run {
             cli: &self.cli,
             orders: &self.orders,
@@ -97,7 +106,7 @@ impl Prepared {
         } else {
             Simulator::here(&tried, faults).await?
         };
-        Ok((access::of_simulator(&simulator)?, Some(simulator)))
+        Ok((simulator.client()?, Some(simulator)))
     }
 }
 
@@ -144,7 +153,7 @@ impl Run<'_> {
         let (keys, mut ended, mut records) = match phase {
             Phase::TakeAway => (fleet::existing(&self.engine, self.orders).await?, Ended::There, Vec::new()),
             Phase::Deploy => {
-                let keys = fleet::order(&self.engine, self.orders).await?;
+                let keys = self.engine.order(self.orders).await?;
                 let (ended, records) = self.watch(&keys, since, Step::Ready).await?;
                 (keys, ended, records)
             }
@@ -158,7 +167,7 @@ impl Run<'_> {
                 count => format!("Taking {count} machines away again"),
             });
             since = Watch::latest(&self.engine).await?;
-            fleet::terminate(&self.engine, &keys).await?;
+            self.engine.terminate(&keys).await?;
             let deployed = ended;
             (ended, records) = self.watch(&keys, since, Step::Terminated).await?;
             left = Some(proof::left(&self.engine, &records, self.simulator.as_ref(), &self.client).await?);

@@ -1,7 +1,8 @@
 //! Watches machines until all are where they should be.
 
-use crate::{engine::Engine, progress::Display};
+use crate::progress::Display;
 use deploy_core::{LogEntry, LogEvent, LogId, Step, VmKey, VmRecord};
+use examples::engine::Engine;
 use std::{
     collections::{BTreeSet, HashMap},
     time::{Duration, Instant},

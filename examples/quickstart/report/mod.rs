@@ -6,9 +6,9 @@ mod text;
 pub(crate) use json::document;
 pub(crate) use text::{print_left, print_log, print_requests, print_table};
 
-use crate::engine::Engine;
 use anyhow::Context as _;
 use deploy_core::{LogEntry, LogEvent, LogId, Operation, Step, VmRecord};
+use examples::engine::Engine;
 use jiff::SignedDuration;
 use serde::Serialize;
 

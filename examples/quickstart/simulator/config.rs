@@ -1,7 +1,7 @@
 //! The cluster that is simulated: the demonstration's, and what an order file names beyond it, so that any file can be tried.
 
-use crate::orders::Orders;
 use deploy_core::{CloneMode, StorageId, Template, VmSpec};
+use examples::orders::Orders;
 use proxmox_sim::{ClusterConfig, StorageConfig, StorageKind, TemplateConfig};
 
 /// A cluster to try orders on.
@@ -95,7 +95,7 @@ fn add(what: &str, name: &str, to: &mut Vec<String>, added: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::Tried;
-    use crate::orders::{DEMO, parse};
+    use examples::orders::{DEMO, parse};
 
     fn added(changes: &[(&str, &str)]) -> Vec<String> {
         let text = changes.iter().fold(DEMO.to_owned(), |text, (from, to)| text.replace(from, to));

@@ -11,6 +11,8 @@ pub(crate) use inspect::{Counters, Inspection};
 pub(crate) use serve::serve;
 
 use anyhow::Context as _;
+use examples::access;
+use proxmox_api::Client;
 use proxmox_sim::{ClusterConfig, Faults, Running, Server, ServerOptions};
 use state_file::Files;
 use std::path::Path;
@@ -68,6 +70,13 @@ impl Simulator {
     /// Where it is served, and how one gets in.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// A client of it, with its certificate pinned.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let address = self.address();
+        let trust = access::fingerprints(std::slice::from_ref(&address.fingerprint))?;
+        access::client(std::slice::from_ref(&address.url), address.token.parse()?, trust)
     }
 
     /// Ends the cluster, and everything in it.

@@ -23,7 +23,7 @@ impl Problem {
 
 /// A file that is not deployed, with everything that is wrong with it.
 #[derive(Debug)]
-pub(crate) struct Rejected {
+pub struct Rejected {
     text: String,
 }
 

@@ -3,41 +3,39 @@
 //! Ordering again under a reference answers with the machine that exists; a file that was changed meanwhile would be ignored
 //! in silence.
 
-use crate::{
-    fleet::{self, Phase},
-    orders::Orders,
-};
-use anyhow::bail;
-use deploy_core::{RecordStore as _, VmSpec};
+use crate::{engine, orders::Orders};
+use deploy_core::{ExternalRef, RecordStore as _, VmSpec};
 use serde_json::{Map, Value};
 use store_sqlite::SqliteStore;
 
-/// Refuses a file that says something else of a machine that exists. Taken away is what was ordered, whatever the file says by
-/// now, but from the cluster that the file names.
-pub(crate) async fn refuse(store: &SqliteStore, orders: &Orders, phase: Phase) -> anyhow::Result<()> {
+/// A machine that the file now orders otherwise.
+pub struct Different {
+    /// Its reference.
+    pub reference: ExternalRef,
+    /// The keys that differ, with both values where they are short.
+    pub keys: Vec<String>,
+}
+
+impl std::fmt::Display for Different {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.reference, self.keys.join(", "))
+    }
+}
+
+/// The machines that exist and that the file orders otherwise.
+///
+/// # Errors
+/// The store's.
+pub async fn of(store: &SqliteStore, orders: &Orders) -> anyhow::Result<Vec<Different>> {
     let mut found = Vec::new();
     for order in &orders.machines {
         let Some(record) = store.by_reference(&order.reference).await? else { continue };
-        if fleet::is_gone(&record) {
-            continue;
-        }
-        let mut differences = between(&record.spec, &order.spec)?;
-        if phase == Phase::TakeAway {
-            differences.retain(|difference| difference.starts_with("cluster "));
-        }
-        if !differences.is_empty() {
-            found.push(format!("{}: {}", order.reference, differences.join(", ")));
+        let keys = if engine::is_gone(&record) { Vec::new() } else { between(&record.spec, &order.spec)? };
+        if !keys.is_empty() {
+            found.push(Different { reference: order.reference.clone(), keys });
         }
     }
-    if found.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "machines of --db were ordered otherwise than the file now says:\n  {}\nAn order is not changed afterwards. Put the file \
-         back as it was; or give the changed machine another reference; or take the machines away first (--terminate), and \
-         order them anew",
-        found.join("\n  ")
-    )
+    Ok(found)
 }
 
 /// The keys of the file that differ, with both values where they are short.

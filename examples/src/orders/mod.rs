@@ -12,7 +12,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use problem::Rejected;
+pub use problem::Rejected;
 
 use anyhow::Context as _;
 use deploy_core::{ClusterSettings, ExternalRef, VmSpec};
@@ -20,37 +20,43 @@ use ip_pool::PoolDefinition;
 use std::{fs, path::Path};
 
 /// The file that is deployed where none is named.
-pub(crate) const DEMO: &str = include_str!("../../orders.toml");
+pub const DEMO: &str = include_str!("../../orders.toml");
 
 /// Everything that an order file says.
 #[derive(Debug)]
-pub(crate) struct Orders {
+pub struct Orders {
     /// The cluster.
-    pub(crate) cluster: ClusterSettings,
+    pub cluster: ClusterSettings,
     /// Its address pools.
-    pub(crate) pools: Vec<PoolDefinition>,
+    pub pools: Vec<PoolDefinition>,
     /// The machines, in the order of the file.
-    pub(crate) machines: Vec<Order>,
+    pub machines: Vec<Order>,
 }
 
 /// One machine.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub struct Order {
     /// The reference it is known by.
-    pub(crate) reference: ExternalRef,
+    pub reference: ExternalRef,
     /// What is ordered. Its password is hashed already: the plain text does not outlive the reading of the file.
-    pub(crate) spec: VmSpec,
+    pub spec: VmSpec,
 }
 
-/// Reads and judges a file, or the demonstration where none is named.
-pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Orders> {
-    let Some(path) = path else { return Ok(parse("orders.toml (built in)", DEMO)?) };
+/// Reads and judges a file; `named_by` is the option or key that names it.
+///
+/// # Errors
+/// That it cannot be read, or [`Rejected`].
+pub fn load(path: &Path, named_by: &str) -> anyhow::Result<Orders> {
     let text =
-        fs::read_to_string(path).with_context(|| format!("--orders: {} cannot be read", path.display()))?;
+        fs::read_to_string(path).with_context(|| format!("{named_by}: {} cannot be read", path.display()))?;
     Ok(parse(&path.display().to_string(), &text)?)
 }
 
-pub(crate) fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
+/// Judges the text of a file of this name.
+///
+/// # Errors
+/// [`Rejected`].
+pub fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
     let file = toml::from_str(text).map_err(|error| Rejected::unreadable(name, text, &error))?;
     judge::judge(&file).map_err(|problems| Rejected::new(name, text, &problems))
 }

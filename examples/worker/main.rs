@@ -1,0 +1,53 @@
+//! The worker: brings ordered machines to `ready` and takes others away, as a service, until it is told to stop.
+//!
+//! `worker worker.toml`; the file is explained in `examples/worker.toml`. Every notice is a line of JSON on the standard
+//! output, everything else is logged to the standard error output. Killed at any moment it goes on where it was when it
+//! is started again: whatever matters is in its database.
+
+mod config;
+mod delays;
+mod post;
+mod service;
+
+use clap::Parser;
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
+
+/// Brings machines on a Proxmox VE cluster from their order to `ready`, and takes others away, until it is told to stop.
+///
+/// Exit status: 0 stopped by SIGTERM or Ctrl-C, 1 broken off, 2 wrong input.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version)]
+struct Cli {
+    /// What it works on, and how: a file such as examples/worker.toml
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One of two providers may be compiled in by somebody else's features; the first to be installed is taken.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into(), 1),
+    };
+    let job = match config::load(&cli.config) {
+        Ok(job) => job,
+        Err(error) => return fail(&error, 2),
+    };
+    match runtime.block_on(service::run(job)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<service::WrongInput>() => fail(&error, 2),
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Says what went wrong, causes included.
+fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
+    // Nothing can be done about a standard error output that is gone.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::from(status)
+}
