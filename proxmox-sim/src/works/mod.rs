@@ -18,6 +18,7 @@ mod migrate;
 mod migrate_log;
 mod move_disk;
 mod power;
+mod power_check;
 mod regenerate;
 mod resize;
 mod snapshot;
@@ -38,7 +39,8 @@ pub(crate) use ha_wish::HaWish;
 pub(crate) use hold::Hold;
 pub(crate) use migrate::Migrate;
 pub(crate) use move_disk::MoveDisk;
-pub(crate) use power::{Power, PowerAction};
+pub(crate) use power::Power;
+pub(crate) use power_check::PowerAction;
 pub(crate) use regenerate::{Regenerate, medium_of};
 pub(crate) use resize::Resize;
 pub(crate) use snapshot::{SnapshotAction, SnapshotWork};
@@ -77,11 +79,13 @@ pub(crate) struct Bench<'a> {
     pub(crate) next: Option<(&'static str, String, Box<dyn Work>)>,
     /// The break that was asked for happened in this step.
     pub(crate) broken: bool,
+    /// Tasks to be stopped after this step.
+    pub(crate) interrupts: Vec<TaskKey>,
 }
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(world: &'a mut World, task: Option<TaskKey>) -> Self {
-        Self { world, task, released: Vec::new(), next: None, broken: false }
+        Self { world, task, released: Vec::new(), next: None, broken: false, interrupts: Vec::new() }
     }
 
     /// Writes a line into the task's log.
