@@ -98,7 +98,7 @@ fn settings_doubted(record: &VmRecord, rule: Rule) -> bool {
 /// once it has lasted for a while, until a human was told.
 fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> bool {
     match &record.waiting {
-        _ if record.attention.is_some() => false,
+        Some(waiting) if record.was_told_of(&waiting.why) => false,
         Some(waiting) => now.duration_since(waiting.since) >= policy.stale_lock / 4,
         None => is_unanswered_clone(record),
     }
@@ -237,7 +237,8 @@ fn seen(
             let (vmid, node) = (record.numbered.vmid, &machine.node);
             let why = format!(
                 "the machine is busy and does not yet show whose it is (lock: {lock}); if nothing works on it any more, \
-                 remove it on {node} as root: qm destroy {vmid} --skiplock --purge"
+                 remove it on {node} as root: {}",
+                goal::destroy_command(vmid)
             );
             locked(record, machine, holder, why)
         }

@@ -156,6 +156,11 @@ impl VmRecord {
         self.smbios.filter(|_| !(another && may_arrive && self.operation == Operation::Terminate))
     }
 
+    /// Whether the attention that is raised is about this wait, or says it among other things.
+    pub(crate) fn was_told_of(&self, why: &str) -> bool {
+        self.attention.as_ref().is_some_and(|attention| attention.message.contains(why))
+    }
+
     /// The step that was completed last.
     pub fn last_completed(&self) -> Option<Step> {
         self.step.last_completed(self.operation)

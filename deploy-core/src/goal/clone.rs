@@ -1,6 +1,6 @@
 //! The machine exists, is ours, and is where it belongs.
 
-use crate::{Change, DiskSlot, Machine, NoteDown, Remembered, VmRecord, rules::Verdict};
+use crate::{Change, DiskSlot, Machine, NoteDown, Remembered, VmRecord, Vmid, rules::Verdict};
 
 /// The clone that makes the machine.
 pub(crate) fn clone_change(record: &VmRecord) -> Change {
@@ -12,6 +12,15 @@ pub(crate) fn clone_change(record: &VmRecord) -> Change {
     }
 }
 
+/// What a human does about half a machine that nobody works on any more. Its volumes are not in its configuration yet, so that
+/// they stay where it is destroyed without that option; but with it those of another cluster's machine of that number go, where
+/// two clusters share a storage.
+pub(crate) fn destroy_command(vmid: Vmid) -> String {
+    format!(
+        "qm destroy {vmid} --skiplock --purge (and --destroy-unreferenced-disks, unless another cluster shares its storages)"
+    )
+}
+
 /// The clone is complete, its identity recorded, and it is in its PVE pool.
 pub(crate) fn cloned(record: &VmRecord, machine: &Machine) -> Verdict {
     if let Some(lock) = &machine.lock {
@@ -19,7 +28,8 @@ pub(crate) fn cloned(record: &VmRecord, machine: &Machine) -> Verdict {
         let (vmid, node) = (record.numbered.vmid, &machine.node);
         return Verdict::Locked(format!(
             "the clone is under way (lock: {lock}); if no task works on it any more, remove it on {node} as root, and it is \
-             made anew: qm destroy {vmid} --skiplock --purge"
+             made anew: {}",
+            destroy_command(vmid)
         ));
     }
     if record.smbios.is_none() {

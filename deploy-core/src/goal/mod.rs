@@ -12,7 +12,7 @@ mod network;
 mod power;
 mod remove;
 
-pub(crate) use clone::{clone_change, cloned, migrated};
+pub(crate) use clone::{clone_change, cloned, destroy_command, migrated};
 pub(crate) use cloud_init::cloud_init;
 pub(crate) use cpu_ram::cpu_ram;
 pub(crate) use disk::{

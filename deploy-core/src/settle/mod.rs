@@ -281,7 +281,10 @@ impl Settling<'_> {
             log: Some(self.line(event)),
             ..Commit::default()
         };
-        if class.needs_attention() || failures >= self.policy.attention_after {
+        // What passes by itself does not take the place of what a human was told to do.
+        let is_passing = matches!(class, ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unknown);
+        let is_long = failures >= self.policy.attention_after;
+        if class.needs_attention() || (is_long && !(is_passing && self.record.attention.is_some())) {
             self.raise(message, &mut commit);
         }
         commit

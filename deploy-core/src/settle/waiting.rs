@@ -15,8 +15,9 @@ impl Settling<'_> {
             log: same.is_none().then(|| self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
         };
-        // Once a human was told nobody asks any more who holds it.
-        if self.record.attention.is_some() {
+        // Once a human was told of it nobody asks any more who holds it. An attention for another reason is no reason not to
+        // tell him: the command that opens the lock would never be seen.
+        if self.record.was_told_of(why) {
             commit.waiting =
                 same.is_none().then(|| Some(Waiting { since, why: why.to_owned(), idle_since: None }));
             return commit;

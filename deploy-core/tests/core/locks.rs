@@ -87,6 +87,27 @@ fn a_killed_clone_is_told_soon_and_recovers_once_it_is_cleared() {
     }
 }
 
+/// What passes by itself neither hides the command from whoever has to give it nor takes its place.
+#[test]
+fn a_lock_is_told_also_where_something_else_was_told_before() {
+    let bench = cloning();
+    bench.world.with(|cluster| cluster.kill_tasks(vmid(NUMBER)));
+    let outage = |bench: &Bench| {
+        bench.work_for(minutes(20), |bench| {
+            bench.world.with(|cluster| cluster.faults.looks.push_back(Some(LookFault::Unreachable)));
+        });
+        bench.world.with(|cluster| cluster.faults.looks.clear());
+        bench.record().attention.unwrap().message
+    };
+    let away = outage(&bench);
+    assert!(!away.contains("qm destroy"), "{away}");
+    bench.work_for(minutes(5), |_| {});
+    let locked = bench.record().attention.unwrap().message;
+    assert!(locked.contains(&format!("qm destroy {NUMBER} --skiplock --purge")), "{locked}");
+    assert_eq!(outage(&bench), locked);
+    assert_eq!(bench.ledger.with(|state| state.notices.len()), 1, "it is one attention all the time");
+}
+
 #[test]
 fn a_lock_that_is_held_is_not_told_before_its_time() {
     // Nobody may look after the tasks: the lock is told when any other long wait is.

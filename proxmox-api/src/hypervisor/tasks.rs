@@ -1,7 +1,7 @@
 //! The states of tasks, many with one call.
 
 use super::meaning::{class, read, words};
-use crate::{Client, Failure, TaskExit, TaskFilter, TaskStatus, Upid};
+use crate::{Already, Client, Failure, TaskExit, TaskFilter, TaskStatus, Upid};
 use deploy_core::{Ended, ErrorClass, TaskId, TaskState};
 use std::collections::BTreeMap;
 
@@ -68,6 +68,10 @@ fn state(status: TaskStatus) -> TaskState {
     };
     TaskState::Ended(match (exit.class(), exit) {
         (None, TaskExit::Warnings(count)) => Ended::Warnings(format!("{count}, see the task's log")),
+        // Not the machine, which has a class of its own: a volume that an earlier worker left stands in the way.
+        (Some(Failure::Already(Already::Exists)), exit) => {
+            Ended::Failed { class: ErrorClass::Refused, message: exit.to_string() }
+        }
         (None | Some(Failure::Already(_)), _) => Ended::Ok,
         (Some(_), TaskExit::UnexpectedStatus) => {
             Ended::Lost("its worker died without a word (killed, or the node rebooted)".to_owned())
@@ -81,5 +85,25 @@ fn task_class(failure: Failure) -> ErrorClass {
     match class(failure) {
         ErrorClass::Unknown => ErrorClass::Failed,
         class => class,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_task_is_what_it_says() {
+        let ended = |text: &str| match state(TaskStatus::Stopped(text.parse().unwrap())) {
+            TaskState::Ended(ended) => ended,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ended("OK"), Ended::Ok);
+        assert!(matches!(ended("WARNINGS: 2"), Ended::Warnings(_)));
+        assert_eq!(ended("VM 100 already running"), Ended::Ok, "that was what was wanted");
+        assert!(matches!(ended("unexpected status"), Ended::Lost(_)));
+        let left = "clone failed: disk image '/mnt/images/100/vm-100-cloudinit.qcow2' already exists";
+        let refused = Ended::Failed { class: ErrorClass::Refused, message: left.to_owned() };
+        assert_eq!(ended(left), refused, "a volume in the way is no machine");
     }
 }
