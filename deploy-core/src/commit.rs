@@ -29,8 +29,8 @@ pub struct Commit {
     pub numbered: Option<Numbered>,
     /// Where it was seen.
     pub node: Option<NodeName>,
-    /// Its identity.
-    pub smbios: Option<SmbiosUuid>,
+    /// Its identity; `Some(None)` says that there is no machine of ours any more.
+    pub smbios: Option<Option<SmbiosUuid>>,
     /// The slots of its additional disks.
     pub slots: Option<Vec<DiskSlot>>,
     /// The addresses it holds.
@@ -67,12 +67,10 @@ impl Commit {
         set(&mut record.waiting, self.waiting.as_ref());
         set(&mut record.numbered, self.numbered.as_ref());
         set(&mut record.node, self.node.as_ref());
+        set(&mut record.smbios, self.smbios.as_ref());
         set(&mut record.slots, self.slots.as_ref());
         set(&mut record.addresses, self.addresses.as_ref());
         set(&mut record.remembered, self.remembered.as_ref());
-        if self.smbios.is_some() {
-            record.smbios = self.smbios;
-        }
         record.pending.retain(|queued| Some(queued.id) != self.consume);
     }
 }

@@ -1,7 +1,7 @@
 //! Look and decide.
 
 use crate::{
-    AddressRequest, Addressing, Change, ChangeKind, Command, Ended, ErrorClass, Family, Holder, Look,
+    AddressRequest, Addressing, Change, ChangeKind, Command, Due, Ended, ErrorClass, Family, Holder, Look,
     Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, ReadyWhen,
     Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
@@ -63,6 +63,10 @@ pub enum Decision {
     Blind(Obscured),
     /// It cannot go on; a human must change something.
     Impossible(String),
+    /// The machine is proven to be gone, or somebody else's is there instead.
+    Vanished(String),
+    /// A resting machine was looked at: it is there, or nobody can tell.
+    Checked,
     /// Nothing is due.
     Rest,
 }
@@ -84,8 +88,14 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
             holder: asks_for_holder(record, now, policy),
             ..Query::default()
         },
+        Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
         Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
     }
+}
+
+/// Whether somebody wants to know if a resting machine is still there ([`LeaseStore::check`](crate::LeaseStore::check)).
+fn is_checked(record: &VmRecord) -> bool {
+    record.step == Step::Ready && matches!(record.due, Due::At(_))
 }
 
 /// Whether settings may wait that a look shows as if they were in force: part of a call that failed, on a machine that
@@ -164,6 +174,7 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         };
     }
     match work(record.step) {
+        Work::Rest if is_checked(record) => check(record, observation.machine.as_ref()),
         Work::Rest => Decision::Rest,
         Work::Advance => Decision::Done("the order is written down".to_owned()),
         Work::TakeAddresses => match address_requests(record) {
@@ -181,6 +192,32 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
             }),
         },
     }
+}
+
+/// What a look at a resting machine says. Only what is proven counts: a cluster that cannot be asked is asked about this
+/// machine again when its next list lacks it.
+fn check(record: &VmRecord, sighting: Option<&Sighting>) -> Decision {
+    match sighting {
+        Some(Sighting::Seen(machine)) => {
+            match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
+                Ownership::Ours | Ownership::OursUnmarked | Ownership::TooEarly => Decision::Checked,
+                Ownership::Stranger => Decision::Vanished(replaced(record)),
+            }
+        }
+        Some(Sighting::ProvenAbsent) => Decision::Vanished(vanished(record)),
+        // What is known to be gone stays told.
+        Some(Sighting::Unknown(obscured)) if record.attention.is_some() => Decision::Blind(obscured.clone()),
+        Some(Sighting::Unknown(_)) | None => Decision::Checked,
+    }
+}
+
+fn vanished(record: &VmRecord) -> String {
+    format!("machine {} has vanished from the cluster", record.numbered.vmid)
+}
+
+fn replaced(record: &VmRecord) -> String {
+    let vmid = record.numbered.vmid;
+    format!("number {vmid} now belongs to a machine that we did not make; it is left alone")
 }
 
 fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
@@ -212,9 +249,7 @@ fn absent(record: &VmRecord, rule: Rule) -> Decision {
             target.machine.node = record.spec.template.node.clone();
             submit(record, target, goal::clone_change(record))
         }
-        WhenAbsent::Clone | WhenAbsent::Vanished => Decision::Impossible(format!(
-            "machine {vmid} has vanished from the cluster; terminate it and order it anew"
-        )),
+        WhenAbsent::Clone | WhenAbsent::Vanished => Decision::Vanished(vanished(record)),
         // A clone that was sent and not answered may still arrive: absence is believed only after that time.
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
             Decision::Note(NoteDown::AwaitClone)
@@ -251,10 +286,7 @@ fn seen(
                 "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",
                 record.numbered.vmid
             )),
-            WhenStranger::Renumber | WhenStranger::Replaced => Decision::Impossible(format!(
-                "number {} now belongs to a machine that we did not make; it is left alone",
-                record.numbered.vmid
-            )),
+            WhenStranger::Renumber | WhenStranger::Replaced => Decision::Vanished(replaced(record)),
         },
     }
 }

@@ -19,6 +19,13 @@ pub enum Notice {
     Ready,
     /// It cannot go on until a human changes something.
     NeedsAttention(Attention),
+    /// It vanished behind our back, or was replaced by somebody else's.
+    Vanished {
+        /// What was seen, in words.
+        message: String,
+        /// Whether it is deployed anew ([`WhenVanished`](crate::WhenVanished)); then another `Ready` follows.
+        redeployed: bool,
+    },
     /// Nothing is left of it.
     Terminated {
         /// The addresses it had.

@@ -13,7 +13,7 @@ pub(crate) enum Work {
     ReleaseAddresses,
     /// The machine is brought to a goal.
     Reach(Rule),
-    /// Nothing is due.
+    /// Nothing is due. Somebody may want to know whether the machine is still there.
     Rest,
 }
 

@@ -164,6 +164,8 @@ impl Turn<'_> {
             }
             Decision::Blind(obscured) => self.pause(Outcome::Failed(obscured)).await,
             Decision::Impossible(message) => self.pause(Outcome::Impossible(message)).await,
+            Decision::Vanished(message) => self.pause(Outcome::Vanished(message)).await,
+            Decision::Checked => self.again(Outcome::Checked, None).await,
             Decision::Rest => Ok(Turned::Rest),
         }
     }

@@ -10,8 +10,8 @@ use deploy_core::{
     Created, Doorbell, Entropy, ExternalRef, Gate, HeldAddress, Holder, Hypervisor, IpPool, Lease,
     LeaseStore, Leased, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord, NoticeId,
     Notifier, NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore, RenumberError,
-    Sighting, Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target, TaskId, TaskState, VmKey,
-    VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+    Resting, Sighting, Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target, TaskId,
+    TaskState, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
@@ -58,6 +58,8 @@ mockall::mock! {
         async fn release(&self, lease: &Lease) -> Result<(), CommitError>;
         async fn renumber(&self, lease: &Lease, taken: Vmid) -> Result<Vmid, RenumberError>;
         async fn sweep(&self) -> Result<u64, StoreError>;
+        async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError>;
+        async fn check(&self, key: VmKey) -> Result<(), StoreError>;
         async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
         async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError>;
         async fn delivered(&self, id: NoticeId) -> Result<(), StoreError>;

@@ -4,7 +4,7 @@ use deploy_core::{
     AdditionalDisk, AddressRange, Addressing, Autostart, CloneMode, CloudInit, ClusterName, ClusterSettings,
     Direction, DiskLimits, Draw, Family, Filtering, FirewallRule, FirewallSpec, FromPools, Iops, Limit,
     MacAddr, MiBps, NewRecord, NicModel, NicSlot, NicSpec, PacketPolicy, PasswordHash, Pool, ReadyWhen,
-    SystemDisk, Template, VlanId, VmKey, VmSpec, Vmid, VmidRange, Want, WorkerId, WorkerInfo,
+    SystemDisk, Template, VlanId, VmKey, VmSpec, Vmid, VmidRange, Want, WhenVanished, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr, str::FromStr};
@@ -92,6 +92,7 @@ pub fn spec() -> VmSpec {
         firewall: None,
         cloud_init: None,
         ready_when: ReadyWhen::Running,
+        when_vanished: WhenVanished::Leave,
     }
 }
 
@@ -121,6 +122,7 @@ pub fn full_spec() -> VmSpec {
         firewall: Some(firewall()),
         cloud_init: Some(cloud_init()),
         ready_when: ReadyWhen::AddressSeen,
+        when_vanished: WhenVanished::Redeploy,
     }
 }
 

@@ -12,6 +12,9 @@
 //! - **a time**: a retry, a poll; near ones in hand, far ones in the store, where any worker can take the machine up;
 //! - **a command**: whoever gives one rings the [doorbell](RunningWorker::doorbell).
 //!
+//! Machines that rest cost nothing but one list of each cluster every few minutes: one that is missing there is looked at,
+//! and what is proven to be gone is told, or deployed anew where its order says so.
+//!
 //! A machine that waits is an entry of a map, not a task or a timer: it costs the memory of its record. A machine on its way
 //! goes before those that have not begun, so that many orders become many ready machines one by one, and not all at the end.
 //!
@@ -46,6 +49,7 @@
 //! Every turn runs in a `tracing` span `turn` with the machine's key and step.
 
 mod activity;
+mod audit;
 mod dispatcher;
 mod driver;
 #[cfg(test)]
@@ -62,6 +66,7 @@ mod watch;
 mod worker;
 
 pub use activity::{Doing, MachineActivity};
+pub use audit::AuditReport;
 pub use limits::Limits;
 pub use running::{RunningWorker, StopError};
 pub use system::{SystemClock, SystemEntropy};

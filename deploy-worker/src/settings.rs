@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) machines: usize,
     /// How often tasks are asked about.
     pub(crate) pace: Pace,
+    /// How often machines at rest are looked for, if ever.
+    pub(crate) audit: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             turns: 64,
             machines: 10_000,
             pace: Pace { first: Duration::from_millis(50), longest: Duration::from_secs(2) },
+            audit: Some(Duration::from_secs(300)),
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Limits, RunningWorker, StopError, SystemClock, SystemEntropy, TickReport, Turnstile,
+    AuditReport, Limits, RunningWorker, StopError, SystemClock, SystemEntropy, TickReport, Turnstile, audit,
     dispatcher::{Dispatcher, Parts},
     mailbox::Mailbox,
     settings::Settings,
@@ -116,6 +116,25 @@ impl Worker {
         let first = first.clamp(Duration::from_millis(1), LONGEST);
         self.settings.pace = Pace { first, longest: longest.clamp(first, LONGEST) };
         self
+    }
+
+    /// Looks this often whether the machines at rest are still there, from every second to once a day, or never; by default
+    /// every 5 minutes. It costs one list of each cluster, and a look at each machine that is not where it should be.
+    pub fn with_audit(mut self, every: Option<Duration>) -> Self {
+        self.settings.audit = every.map(|every| every.clamp(Duration::from_secs(1), LONGEST));
+        self
+    }
+
+    /// Looks once whether the machines at rest are still there, for those who call [`tick`](Self::tick) from cron, which does
+    /// not. Machines that are not where they should be are due for a look afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it has made some machines due and others not.
+    pub async fn audit(&self) -> Result<AuditReport, StoreError> {
+        audit::round(&*self.store, &*self.hypervisor, &mut audit::Cursors::default()).await
     }
 
     /// Starts it. Errors of the store or of the clusters do not end it.

@@ -10,7 +10,7 @@ use deploy_testkit::{
     sample,
     world::{Counters, Faults, ModelMachine, World},
 };
-use deploy_worker::{Doing, Limits, RunningWorker, Worker};
+use deploy_worker::{AuditReport, Doing, Limits, RunningWorker, Worker};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,
@@ -74,6 +74,7 @@ impl Notifier for Heard {
         let kind = match notice.notice {
             Notice::Ready => "ready",
             Notice::Terminated { .. } => "terminated",
+            Notice::Vanished { .. } => "vanished",
             _ => "attention",
         };
         self.0.lock().unwrap().entry((notice.key, kind)).or_default().push(notice.id);
@@ -113,11 +114,19 @@ impl Bench {
     async fn order(&self, machines: usize) -> Vec<VmKey> {
         let mut keys = Vec::new();
         for number in 0..machines {
-            let reference = format!("order-{number}").parse().unwrap();
-            let created = self.deployments.create(reference, sample::spec(), serde_json::Value::Null).await;
-            keys.push(created.unwrap().record().key);
+            keys.push(self.order_one(&format!("order-{number}"), sample::spec()).await);
         }
         keys
+    }
+
+    async fn order_one(&self, reference: &str, spec: VmSpec) -> VmKey {
+        let reference = reference.parse().unwrap();
+        let created = self.deployments.create(reference, spec, serde_json::Value::Null).await;
+        created.unwrap().record().key
+    }
+
+    async fn record(&self, key: VmKey) -> VmRecord {
+        self.deployments.status(key).await.unwrap().unwrap()
     }
 
     /// How many machines are at this step.
@@ -239,4 +248,57 @@ async fn cron_brings_machines_to_ready_too() {
     bench.assert_told(&keys, "ready");
     let idle = bench.worker.tick(Duration::from_secs(10)).await.unwrap();
     assert_eq!((idle.machines, idle.complete), (0, true));
+}
+
+/// Two workers look after the machines that rest: it costs one list while all is well, and nothing is told or made twice.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_vanishes_while_it_rests_is_noticed() {
+    let mut bench = Bench::new().await;
+    bench.worker = bench.worker.with_audit(Some(Duration::from_secs(60)));
+    let redeploy = VmSpec { when_vanished: WhenVanished::Redeploy, ..sample::spec() };
+    let left = bench.order_one("left", sample::spec()).await;
+    let anew = bench.order_one("anew", redeploy).await;
+    let running = [bench.worker.start(), bench.worker.start()];
+    bench.until_at(Step::Ready, 2).await;
+    let looks = bench.counters().looks;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(bench.counters().looks, looks, "nobody looks at a machine that is where it should be");
+
+    let before = bench.record(anew).await;
+    let gone = [bench.record(left).await.numbered.vmid, before.numbered.vmid];
+    bench.hypervisor.world.with(|cluster| {
+        cluster.machines.retain(|vmid, _| !gone.contains(vmid));
+        cluster.volumes.retain(|_, volume| !gone.contains(&volume.vmid));
+    });
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let record = bench.record(left).await;
+    assert!(record.attention.is_some_and(|attention| attention.message.contains("has vanished")));
+    let record = bench.record(anew).await;
+    assert_eq!((record.step, record.attention, record.numbered), (Step::Ready, None, before.numbered));
+    assert_ne!(record.smbios, before.smbios);
+    assert_eq!(bench.counters().clones.values().copied().collect::<Vec<_>>(), [1, 2]);
+    bench.assert_told(&[left, anew], "vanished");
+    let readies = bench.heard.0.lock().unwrap()[&(anew, "ready")].len();
+    assert_eq!(readies, 2, "once for each time that it became ready");
+
+    // What is known to be gone can be taken away.
+    bench.deployments.command(left, Command::Terminate).await.unwrap();
+    bench.until_at(Step::Terminated, 1).await;
+    for worker in running {
+        worker.drain().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_ticks_from_cron_looks_for_vanished_machines_by_a_call_of_its_own() {
+    let bench = Bench::new().await;
+    let keys = bench.order(1).await;
+    while bench.at(Step::Ready).await < 1 {
+        bench.worker.tick(Duration::from_secs(60)).await.unwrap();
+    }
+    assert_eq!(bench.worker.audit().await.unwrap(), AuditReport { machines: 1, ..AuditReport::default() });
+    let gone = bench.record(keys[0]).await.numbered.vmid;
+    bench.hypervisor.world.with(|cluster| cluster.machines.remove(&gone));
+    assert_eq!(bench.worker.audit().await.unwrap().checked, keys);
+    assert_eq!(bench.worker.tick(Duration::from_secs(60)).await.unwrap().attention, 1);
 }

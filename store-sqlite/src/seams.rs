@@ -6,7 +6,7 @@ use deploy_core::{
     AddressRange, AddressStore, Admission, ClusterSettings, Command, CommandError, CommandId, Commit,
     CommitError, CreateError, Created, ExternalRef, HeldAddress, Lease, LeaseStore, Leased, ListQuery,
     LogEntry, LogId, NewRecord, NoticeId, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore,
-    RenumberError, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+    RenumberError, Resting, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +47,14 @@ impl LeaseStore for SqliteStore {
 
     async fn sweep(&self) -> Result<u64, StoreError> {
         self.write(vm::sweep).await
+    }
+
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
+        self.read(move |conn| vm::resting(conn, after, limit)).await
+    }
+
+    async fn check(&self, key: VmKey) -> Result<(), StoreError> {
+        self.write(move |tx| vm::check(tx, key)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -24,6 +24,7 @@ enum Call {
     Release { lease: usize },
     Renumber { lease: usize, taken: u32, commit: bool },
     Command { key: u32, id: u32, terminate: bool },
+    Check { key: u32 },
     Sweep,
     Delivered,
     Pool { name: usize, first: u8, length: u8, hole: u8 },
@@ -49,6 +50,7 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(lease, taken, commit)| Call::Renumber { lease, taken, commit }),
         3 => (1..9_u32, 1..20_u32, any::<bool>())
             .prop_map(|(key, id, terminate)| Call::Command { key, id, terminate }),
+        2 => (1..9_u32).prop_map(|key| Call::Check { key }),
         1 => Just(Call::Sweep),
         1 => Just(Call::Delivered),
         3 => (0..3_usize, 0..12_u8, 0..6_u8, 0..4_u8)
@@ -112,6 +114,7 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
                 let command = if terminate { Command::Terminate } else { Command::Retry };
                 format!("{:?}", store.command(sample::key(key), CommandId(sample::key(id).0), command).await)
             }
+            Call::Check { key } => format!("{:?}", store.check(sample::key(key)).await),
             Call::Sweep => format!("{:?}", store.sweep().await),
             Call::Delivered => match store.notices(1).await.unwrap().first() {
                 Some(notice) => format!("{:?}", store.delivered(notice.id).await),
@@ -184,11 +187,12 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
     async fn shown(&self) -> String {
         let all = ListQuery { terminated: true, ..ListQuery::default() };
         let mut text = format!(
-            "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}\n",
+            "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}\n",
             self.store.list(&all).await,
             self.store.events(LogId(0), 1000).await,
             self.store.notices(1000).await,
             self.store.pools().await,
+            self.store.resting(None, 1000).await,
             self.store.next_due().await
         );
         for n in 1..9 {

@@ -24,5 +24,5 @@ pub use hypervisor::{Ended, Holder, Hypervisor, LookError, Sent, SubmitError, Su
 pub use notifier::{Notifier, NotifyError};
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,
-    RecordStore, RenumberError, StoreError, StoreOutcome, WorkerInfo,
+    RecordStore, RenumberError, Resting, StoreError, StoreOutcome, WorkerInfo,
 };

@@ -1,6 +1,6 @@
 use crate::{
     Admission, ClusterName, Command, CommandId, Commit, Denied, ExternalRef, Invalid, LogEntry, LogId,
-    NewRecord, NoticeId, QueuedNotice, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
+    NewRecord, NodeName, NoticeId, QueuedNotice, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -72,6 +72,19 @@ pub trait LeaseStore: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn sweep(&self) -> Result<u64, StoreError>;
+
+    /// Machines that are ready and of which nothing is due, in the order of their keys, after this one, at most so many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError>;
+
+    /// Makes a machine due that is ready and of which nothing is due, for a look whether it is still there. Of any other
+    /// nothing is changed. Needs no lease, like a command: what comes of it is done under one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn check(&self, key: VmKey) -> Result<(), StoreError>;
 
     /// When the next record that nobody holds is due.
     ///
@@ -202,6 +215,19 @@ impl Leased {
     pub fn new(lease: Lease, record: VmRecord) -> Self {
         Self { lease, record }
     }
+}
+
+/// A machine that is ready and of which nothing is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// Its key.
+    pub key: VmKey,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its number.
+    pub vmid: Vmid,
+    /// The node it was last seen on.
+    pub node: NodeName,
 }
 
 /// Which records to list.

@@ -1,6 +1,7 @@
 //! Settle: what to write down about what happened.
 
 mod sending;
+mod vanished;
 mod waiting;
 
 use crate::{
@@ -57,6 +58,10 @@ pub enum Outcome<'a> {
     Failed(Obscured),
     /// It cannot go on.
     Impossible(String),
+    /// The machine is gone.
+    Vanished(String),
+    /// A resting machine was looked at.
+    Checked,
 }
 
 /// Something that is written down before anything is done.
@@ -158,6 +163,8 @@ impl Settling<'_> {
             Outcome::WaitingInVain(why) => self.waiting(&why, true),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
             Outcome::Impossible(message) => self.impossible(message),
+            Outcome::Vanished(message) => self.vanished(message),
+            Outcome::Checked => self.checked(),
         }
     }
 
@@ -217,7 +224,7 @@ impl Settling<'_> {
         match note {
             NoteDown::Identity { smbios, slots } => Commit {
                 log: Some(self.line(LogEvent::Noted { what: format!("the clone's identity is {smbios}") })),
-                smbios: Some(smbios),
+                smbios: Some(Some(smbios)),
                 slots: Some(slots),
                 // What has arrived is the one clone that was sent. Where it was not the first, another may still come.
                 remembered: self.own_doubt().and_then(|doubt| self.without(&[doubt])),

@@ -79,6 +79,23 @@ pub struct VmSpec {
     /// What it takes to call the machine ready.
     #[serde(default)]
     pub ready_when: ReadyWhen,
+    /// What is done when the machine vanished behind our back, or was replaced by somebody else's.
+    #[serde(default)]
+    pub when_vanished: WhenVanished,
+}
+
+/// What is done about a machine of ours that is proven to be gone, though nobody ordered that. It depends on what the
+/// customer has on its disks, so that the order says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhenVanished {
+    /// It is told to a human, and left: somebody may restore it from a backup, and then it goes on by itself.
+    #[default]
+    Leave,
+    /// It is told, and deployed anew: with the same addresses and MACs, and under a new number if its own belongs to
+    /// somebody else now. Whatever was on its disks is gone.
+    Redeploy,
 }
 
 /// A template.

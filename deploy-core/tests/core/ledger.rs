@@ -120,6 +120,10 @@ impl State {
             if !begins {
                 self.violations.push(format!("an operation begins at {:?} with {event:?}", commit.step));
             }
+        } else if let Some(Notice::Vanished { redeployed: true, .. }) = &commit.notice {
+            if commit.step != Some(Step::Clone) || commit.smbios != Some(None) {
+                self.violations.push(format!("deployed anew from {:?} on", commit.step));
+            }
         } else if let Some(step) = commit.step {
             let next = record.operation.after(record.step);
             if next != Some(step) || !matches!(event, Some(LogEvent::Done { .. })) {
@@ -199,6 +203,19 @@ impl LeaseStore for Ledger {
 
     async fn sweep(&self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn resting(&self, _: Option<VmKey>, _: usize) -> Result<Vec<Resting>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn check(&self, _: VmKey) -> Result<(), StoreError> {
+        self.with(|state| {
+            if state.record.step == Step::Ready && state.record.due == Due::OnCommand {
+                state.record.due = Due::At(Timestamp::UNIX_EPOCH);
+            }
+        });
+        Ok(())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

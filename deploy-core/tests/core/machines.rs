@@ -113,6 +113,13 @@ pub(crate) fn impossible(decision: Decision) -> String {
     }
 }
 
+pub(crate) fn vanished(decision: Decision) -> String {
+    match decision {
+        Decision::Vanished(what) => what,
+        other => panic!("it has not vanished: {other:?}"),
+    }
+}
+
 pub(crate) fn waits(decision: Decision) -> String {
     match decision {
         Decision::Wait(why) => why,

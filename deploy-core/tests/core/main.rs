@@ -14,3 +14,4 @@ mod seams;
 mod tables;
 mod terminates;
 mod time;
+mod vanished;

@@ -57,6 +57,7 @@ pub(crate) fn plain() -> VmSpec {
         firewall: None,
         cloud_init: None,
         ready_when: ReadyWhen::Running,
+        when_vanished: WhenVanished::Leave,
     }
 }
 

@@ -109,6 +109,14 @@ impl LeaseStore for Ledger {
         self.store.sweep().await
     }
 
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
+        self.store.resting(after, limit).await
+    }
+
+    async fn check(&self, key: VmKey) -> Result<(), StoreError> {
+        self.store.check(key).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.store.next_due().await
     }

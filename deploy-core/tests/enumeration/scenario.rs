@@ -41,6 +41,8 @@ pub(crate) enum Meanwhile {
     Meddled,
     /// Somebody takes the machine away and makes another one under its number.
     Replaced,
+    /// Somebody takes the machine away, once its identity was noted; whoever finds out orders a look.
+    Vanished,
     /// The clone's worker is killed, and an operator takes away what it left.
     CloneKilled,
 }
@@ -136,6 +138,20 @@ impl Scenario {
         Self { name: "create, full, half done", trouble: Trouble::HalfDone, ..Self::full() }
     }
 
+    pub(crate) fn vanished() -> Self {
+        let when_vanished = WhenVanished::Redeploy;
+        let scenario = Self::new("create, vanished, anew", VmSpec { when_vanished, ..small() }, Start::Order);
+        Self { meanwhile: Meanwhile::Vanished, ..scenario }
+    }
+
+    /// The machine's name does not tell its number, so that it is the same under another.
+    pub(crate) fn replaced() -> Self {
+        let vanished = Self::vanished();
+        let (domain, pve_name) = (sample::parsed("vps.example.net"), sample::parsed("vps"));
+        let spec = VmSpec { domain, pve_name, ..vanished.spec.clone() };
+        Self { name: "create, replaced, anew", spec, meanwhile: Meanwhile::Replaced, ..vanished }
+    }
+
     pub(crate) fn clone_killed() -> Self {
         let meanwhile = Meanwhile::CloneKilled;
         Self { name: "create, slow clone, killed", clones_slowly: true, meanwhile, ..Self::small() }
@@ -147,6 +163,12 @@ impl Scenario {
 
     pub(crate) fn planted(self, bug: Planted) -> Self {
         Self { planted: Some(bug), ..self }
+    }
+
+    /// Whether a machine that is missing is made anew.
+    pub(crate) fn redeploys(&self) -> bool {
+        self.spec.when_vanished == WhenVanished::Redeploy
+            && matches!(self.meanwhile, Meanwhile::Vanished | Meanwhile::Replaced)
     }
 
     pub(crate) fn terminates(&self) -> bool {

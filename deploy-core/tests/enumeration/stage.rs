@@ -14,6 +14,7 @@ use deploy_testkit::{
 };
 use jiff::SignedDuration;
 use std::{
+    cell::Cell,
     pin::pin,
     sync::{Arc, Mutex, atomic::AtomicBool},
     task::{Context, Poll, Waker},
@@ -29,6 +30,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) ledger: Ledger,
     /// What the workers were shown of the machine's settings.
     shown: Arc<Mutex<Option<MachineConfig>>>,
+    /// The number that somebody else's machine has now.
+    pub(crate) replaced: Cell<Option<Vmid>>,
     workers: u32,
 }
 
@@ -59,7 +62,7 @@ impl<'a> Stage<'a> {
             held_back: Arc::default(),
         };
         let shown = Arc::default();
-        let mut stage = Self { scenario, clock, world, ledger, shown, workers: 0 };
+        let mut stage = Self { scenario, clock, world, ledger, shown, replaced: Cell::default(), workers: 0 };
         stage.begin();
         stage.ledger.planted = scenario.planted;
         stage
@@ -169,12 +172,24 @@ impl<'a> Stage<'a> {
                     cluster.volumes.retain(|_, volume| volume.vmid != vmid);
                 }
             }),
-            Meanwhile::Replaced => self.world.with(|cluster| {
-                cluster.machines.remove(&vmid);
-                cluster.volumes.retain(|_, volume| volume.vmid != vmid);
-                cluster.add(vmid, stranger());
-            }),
+            Meanwhile::Vanished | Meanwhile::Replaced => {
+                if record.smbios.is_some() {
+                    self.take_away(vmid);
+                }
+            }
         }
+    }
+
+    fn take_away(&self, vmid: Vmid) {
+        self.world.with(|cluster| {
+            cluster.machines.remove(&vmid);
+            cluster.volumes.retain(|_, volume| volume.vmid != vmid);
+            if self.scenario.meanwhile == Meanwhile::Replaced {
+                cluster.add(vmid, stranger());
+                self.replaced.set(Some(vmid));
+            }
+        });
+        now(self.ledger.store.check(sample::key(1))).unwrap();
     }
 
     /// The order is taken back.

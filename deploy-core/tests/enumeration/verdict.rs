@@ -87,12 +87,27 @@ fn log(stage: &Stage<'_>, wrong: &mut Wrong) {
         steps.iter().map(|step| (operation, *step)).collect()
     };
     let mut creation = table(Operation::Create);
+    if stage.scenario.redeploys() && created.len() > creation.len() {
+        // Up to where it vanished, and once more from the clone on.
+        let again = creation.split_off(2);
+        let first = created.len() - creation.len() - again.len();
+        creation = [&creation[..], &again[..first.min(again.len())], &again[..]].concat();
+    }
     if stage.scenario.meanwhile == Meanwhile::TakenBack || stage.scenario.start == Start::Cloning {
         creation.truncate(created.len());
     }
     wrong.unless_equal("steps of the creation", &created, &creation);
     let termination = if stage.scenario.terminates() { table(Operation::Terminate) } else { Vec::new() };
     wrong.unless_equal("steps of the termination", &terminated, &termination);
+}
+
+/// How many times it was said to have started.
+fn starts(stage: &Stage<'_>) -> usize {
+    let log = now(stage.ledger.store.log(sample::key(1), LogId(0), 10_000)).unwrap();
+    let is_start = |entry: &&LogEntry| {
+        entry.line.step == Step::Starting && matches!(entry.line.event, LogEvent::Done { .. })
+    };
+    log.iter().filter(is_start).count()
 }
 
 fn notices(stage: &Stage<'_>, wrong: &mut Wrong) {
@@ -107,9 +122,16 @@ fn notices(stage: &Stage<'_>, wrong: &mut Wrong) {
     } else {
         usize::from(scenario.start != Start::Cloning)
     };
+    let vanished = count(|notice| matches!(notice, Notice::Vanished { redeployed: true, .. }));
+    wrong.unless_equal(
+        "notices that it vanished",
+        &vanished.min(usize::from(scenario.redeploys())),
+        &vanished,
+    );
+    let readies = if vanished > 0 { starts(stage) } else { readies };
     wrong.unless_equal("notices that it is ready", &ready, &readies);
     wrong.unless_equal("notices of its end", &terminated, &usize::from(scenario.terminates()));
-    wrong.unless_equal("notices in all", &queued.len(), &(ready + terminated));
+    wrong.unless_equal("notices in all", &queued.len(), &(ready + terminated + vanished));
 }
 
 fn addresses(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
@@ -133,9 +155,7 @@ fn addresses(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
 fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
     let template_at = record.spec.template.vmid;
     let mut others = vec![template_at, sample::vmid(if stage.scenario.stranger { 100 } else { 500 })];
-    if stage.scenario.meanwhile == Meanwhile::Replaced {
-        others.push(record.numbered.vmid);
-    }
+    others.extend(stage.replaced.get());
     stage.world.with(|cluster| {
         wrong.unless_equal("template", &cluster.machines.get(&template_at), &Some(&template()));
         for stranger_at in &others[1..] {

@@ -36,6 +36,7 @@ pub mod numbers;
 pub mod outbox;
 pub mod pools;
 pub mod records;
+pub mod resting;
 mod rig;
 pub mod workers;
 
@@ -146,6 +147,11 @@ macro_rules! store_conformance {
                 numbers_go_on_in_turn_after_a_restart,
                 lists_are_filtered_and_paged,
                 clusters_are_listed_by_name,
+            }
+            resting {
+                machines_at_rest_are_listed_in_pages,
+                a_machine_at_rest_is_made_due_for_a_look,
+                only_a_machine_at_rest_is_made_due,
             }
             pools {
                 a_pool_is_created_changed_and_deleted,

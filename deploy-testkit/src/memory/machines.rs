@@ -1,7 +1,7 @@
 use deploy_core::{
     Admission, Command, CommandError, CommandId, Commit, CommitError, CreateError, Due, ExternalRef, Lease,
-    Leased, ListQuery, LogEntry, LogEvent, LogId, LogLine, NewRecord, QueuedCommand, Step, StoreError, VmKey,
-    VmRecord, WorkerId, admit,
+    Leased, ListQuery, LogEntry, LogEvent, LogId, LogLine, NewRecord, QueuedCommand, Resting, Step,
+    StoreError, VmKey, VmRecord, WorkerId, admit,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,10 @@ impl Machine {
             Due::OnCommand => Due::At(now),
         };
     }
+}
+
+fn is_resting(record: &VmRecord) -> bool {
+    record.step == Step::Ready && record.due == Due::OnCommand
 }
 
 impl Machines {
@@ -109,6 +113,29 @@ impl Machines {
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn resting(&self, after: Option<VmKey>, limit: usize) -> Vec<Resting> {
+        let records = self.by_key.values().map(|machine| &machine.record);
+        let resting = |record: &VmRecord| Resting {
+            key: record.key,
+            cluster: record.spec.cluster.clone(),
+            vmid: record.numbered.vmid,
+            node: record.node.clone(),
+        };
+        records
+            .filter(|record| is_resting(record) && after.is_none_or(|after| record.key > after))
+            .take(limit)
+            .map(resting)
+            .collect()
+    }
+
+    pub(super) fn check(&mut self, key: VmKey, now: Timestamp) {
+        self.change(key, |machine| {
+            if is_resting(&machine.record) {
+                machine.make_due(now);
+            }
+        });
     }
 
     pub(super) fn release(&mut self, lease: &Lease) -> Result<(), CommitError> {

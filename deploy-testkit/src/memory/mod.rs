@@ -12,7 +12,7 @@ use deploy_core::{
     AddressRange, AddressStore, Admission, Clock, ClusterSettings, Command, CommandError, CommandId, Commit,
     CommitError, CreateError, Created, ExternalRef, HeldAddress, Lease, LeaseStore, Leased, ListQuery,
     LogEntry, LogId, NewRecord, NoticeId, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore,
-    RenumberError, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+    RenumberError, Resting, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use machines::Machines;
@@ -104,6 +104,15 @@ impl LeaseStore for MemoryStore {
             workers.forget_old(now);
             released
         }))
+    }
+
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
+        Ok(self.with(|state, _| state.machines.resting(after, limit)))
+    }
+
+    async fn check(&self, key: VmKey) -> Result<(), StoreError> {
+        self.with(|state, now| state.machines.check(key, now));
+        Ok(())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -1,4 +1,5 @@
 use crate::{
+    audit::{AuditReport, Cursors},
     outbox::{Outbox, Round},
     watch::Question,
 };
@@ -32,6 +33,7 @@ pub(super) enum Job {
     Sweep,
     Tasks(Question),
     Post,
+    Audit,
 }
 
 /// What a job came to.
@@ -43,6 +45,7 @@ pub(super) enum Done {
     Sweep,
     Tasks(Question, Vec<TaskState>, Duration),
     Post(Option<Outbox>, Result<Round, StoreError>),
+    Audit(Cursors, Result<AuditReport, StoreError>),
 }
 
 /// What a claim brought.
@@ -126,6 +129,7 @@ impl Job {
                 Done::Tasks(question, states, Duration::ZERO)
             }
             Self::Post => Done::Post(None, Err(lost())),
+            Self::Audit => Done::Audit(Cursors::default(), Err(lost())),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! decided in one place, in order, without a lock, and a machine that waits is an entry of a map, not a task.
 
 mod alarms;
+mod audits;
 mod claims;
 mod confess;
 mod held;
@@ -15,6 +16,7 @@ mod turns;
 
 use crate::{TickReport, Turnstile, driver::Driver, mailbox::Mailbox, settings::Settings, watch::TaskWatch};
 use alarms::Alarms;
+use audits::Audits;
 use claims::Claims;
 use deploy_core::{
     Clock, Entropy, Gate, Hypervisor, LeaseStore, Notifier, RetryPolicy, StoreError, TaskState, VmKey,
@@ -71,6 +73,7 @@ pub(crate) struct Dispatcher {
     doomed: usize,
     alarms: Alarms,
     watch: TaskWatch,
+    audits: Audits,
     post: Post,
     /// No new turns: what runs ends, then everything is released.
     draining: bool,
@@ -93,6 +96,8 @@ impl Dispatcher {
             doomed: 0,
             alarms: Alarms::default(),
             watch: TaskWatch::new(parts.settings.pace, patience),
+            // A pass is over too soon, and comes too often.
+            audits: Audits::new(parts.settings.audit.filter(|_| deadline.is_none()).map(|every| now + every)),
             post: Post::new(&parts, now),
             draining: false,
             pass: deadline.map(Pass::new),
@@ -155,6 +160,7 @@ impl Dispatcher {
         self.start_turns();
         self.claim(now);
         self.deliver_notices(now);
+        self.audit(now);
     }
 
     fn is_over(&self) -> bool {
@@ -163,8 +169,9 @@ impl Dispatcher {
 
     fn next_wake(&self) -> Option<Instant> {
         let always = [self.life.next(), self.alarms.next()];
-        let unless_draining = || [self.watch.next(), self.next_claim(), self.post.next(), self.deadline()];
-        let others = if self.draining { [None; 4] } else { unless_draining() };
+        let unless_draining =
+            || [self.watch.next(), self.next_claim(), self.post.next(), self.audits.next(), self.deadline()];
+        let others = if self.draining { [None; 5] } else { unless_draining() };
         always.into_iter().chain(others).flatten().min()
     }
 
@@ -181,6 +188,7 @@ impl Dispatcher {
                 }
             }
             Done::Post(outbox, result) => self.posted(outbox, result),
+            Done::Audit(cursors, result) => self.audited(cursors, result),
         }
     }
 

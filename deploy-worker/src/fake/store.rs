@@ -102,6 +102,10 @@ impl FakeStore {
     }
 }
 
+fn is_resting(record: &VmRecord) -> bool {
+    record.step == Step::Ready && record.due == Due::OnCommand
+}
+
 fn owned<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row, CommitError> {
     let row = state.rows.get_mut(&lease.key).unwrap();
     if row.owner == Some(lease.worker) && row.epoch == lease.epoch {
@@ -197,6 +201,28 @@ impl LeaseStore for FakeStore {
         workers.retain(|_, until| *until >= now);
         let orphans = rows.values_mut().filter(|row| row.owner.is_some_and(|id| !workers.contains_key(&id)));
         Ok(orphans.map(|row| row.owner = None).count() as u64)
+    }
+
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
+        let state = self.read("resting").await?;
+        let records = state.rows.values().map(|row| &row.record).filter(|record| is_resting(record));
+        let resting = |record: &VmRecord| Resting {
+            key: record.key,
+            cluster: record.spec.cluster.clone(),
+            vmid: record.numbered.vmid,
+            node: record.node.clone(),
+        };
+        let after = records.filter(|record| after.is_none_or(|after| record.key > after));
+        Ok(after.take(limit).map(resting).collect())
+    }
+
+    async fn check(&self, key: VmKey) -> Result<(), StoreError> {
+        let mut state = self.read("check").await?;
+        let now = self.clock.now();
+        if let Some(row) = state.rows.get_mut(&key).filter(|row| is_resting(&row.record)) {
+            row.record.due = Due::At(now);
+        }
+        Ok(())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

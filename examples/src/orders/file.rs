@@ -4,7 +4,7 @@
 use deploy_core::{
     BridgeName, ClusterName, CpuCount, DnsName, EmailAddress, ExternalRef, FirewallSpec, GiB, Iops, MiB,
     MiBps, NamePattern, NicModel, NodeName, PoolName, PvePool, ReadyWhen, SshKey, StorageId, Tag, Template,
-    UserName, VlanId, Vmid,
+    UserName, VlanId, Vmid, WhenVanished,
 };
 use ip_pool::PoolRange;
 use secrecy::SecretString;
@@ -106,6 +106,7 @@ hardware! {
     firewall: FirewallSpec,
     cloud_init: CloudInit,
     ready_when: Spanned<ReadyWhen>,
+    when_vanished: WhenVanished,
 }
 
 #[derive(Clone, Deserialize)]

@@ -44,6 +44,7 @@ pub(super) fn spec(cluster: &ClusterName, place: Range<usize>, wishes: &Package)
         firewall: wishes.firewall,
         cloud_init: wishes.cloud_init.map(cloud_init),
         ready_when: wishes.ready_when.map(Spanned::into_inner).unwrap_or_default(),
+        when_vanished: wishes.when_vanished.unwrap_or_default(),
     })
 }
 

@@ -8,6 +8,7 @@ mod fence;
 mod log;
 mod number;
 mod outbox;
+mod rest;
 mod row;
 mod worker;
 
@@ -19,5 +20,6 @@ pub(crate) use fence::{fence, release, reload};
 pub(crate) use log::{entries, entries_of};
 pub(crate) use number::renumber;
 pub(crate) use outbox::{delivered, waiting};
+pub(crate) use rest::{check, resting};
 pub(crate) use row::{by_key, by_reference, list};
 pub(crate) use worker::{heartbeat, retire, sweep};

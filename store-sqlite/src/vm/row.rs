@@ -60,7 +60,7 @@ pub(crate) fn decode(row: &Row<'_>) -> Result<VmRecord, Unreadable> {
     })
 }
 
-fn vmid(columns: &Columns<'_, '_>) -> Result<Vmid, Unreadable> {
+pub(crate) fn vmid(columns: &Columns<'_, '_>) -> Result<Vmid, Unreadable> {
     let number: u32 = columns.number("vmid")?;
     Vmid::try_from(number).map_err(|error| Unreadable(error.to_string()))
 }

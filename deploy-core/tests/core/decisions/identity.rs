@@ -20,7 +20,7 @@ fn another_identity_is_not_touched_whatever_its_mark_says() {
         let mut machine = plain_machine(&record);
         machine.config.smbios = Some(STRANGERS);
         machine.config.tags = [p("theirs")].into();
-        assert!(impossible(seen(&record, &machine)).contains("1001"), "{step}");
+        assert!(vanished(seen(&record, &machine)).contains("1001"), "{step}");
     }
 }
 
@@ -119,9 +119,9 @@ fn absence_is_three_different_things() {
     let before = VmRecord { step: Step::Clone, ..order(plain()) };
     assert!(matches!(change(decided(&before, Sighting::ProvenAbsent)), Change::Clone { .. }));
     let after = at(Step::SetNetwork, plain());
-    assert!(impossible(decided(&after, Sighting::ProvenAbsent)).contains("vanished"));
+    assert!(vanished(decided(&after, Sighting::ProvenAbsent)).contains("vanished"));
     let cloned = at(Step::Clone, plain());
-    assert!(impossible(decided(&cloned, Sighting::ProvenAbsent)).contains("vanished"), "never cloned twice");
+    assert!(vanished(decided(&cloned, Sighting::ProvenAbsent)).contains("vanished"), "never cloned twice");
     for step in [Step::Stopping, Step::DeletingBackups, Step::Removing] {
         assert!(is_done(&decided(&leaving(step), Sighting::ProvenAbsent)));
         assert!(matches!(decided(&leaving(step), unknown()), Decision::Blind(_)), "{step}");

@@ -10,7 +10,7 @@ mod power;
 use crate::{
     machines::{
         OURS, at, change, decided, disk, impossible, is_done, leaving, networked, plain_machine, seen,
-        settings, waits,
+        settings, vanished, waits,
     },
     orders::{KEY, firewall, from_pools, gib, hash, nic, order, p, plain, rule, slot, template_nic},
 };
