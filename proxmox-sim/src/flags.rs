@@ -30,7 +30,7 @@ pub(crate) struct Flags {
     /// Template, as VMID:NODE:STORAGE:GIB[:agent]
     #[arg(long = "template", value_name = "SPEC")]
     templates: Vec<Template>,
-    /// Release to imitate, 8.4 or 9.2
+    /// Release to imitate, 7.4, 8.4 or 9.2
     #[arg(long, value_name = "VERSION")]
     pve: Option<Version>,
     /// API token, as USER@REALM!NAME=SECRET

@@ -41,6 +41,14 @@ impl Reply {
         self
     }
 
+    /// The form of the oldest line: the text of an error stands in the reason phrase alone.
+    pub(crate) fn without_message(mut self) -> Self {
+        if let Some(Value::Object(body)) = &mut self.body {
+            body.remove("message");
+        }
+        self
+    }
+
     pub(crate) fn bare(status: u16, reason: &str) -> Self {
         Self { status, reason: reason.to_owned(), body: None, text: None }
     }

@@ -93,6 +93,9 @@ fn rights_are_asked_for_one_after_the_other() {
     let text = "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)";
     assert_eq!(clone(&[source, target, storage]), refused(text));
     assert_eq!(clone(&[source, target, storage, bridge]).0, 200);
+    let mut oldest = lab(Version::V7_4, &[source, target, storage]);
+    let reply = oldest.call("POST", "/nodes/pve1/qemu/9000/clone", &[("newid", "100")]);
+    assert_eq!(reply.status, 200, "there nobody needs rights to bridges: {}", reply.reason);
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(crate) fn all(version: Version) -> BTreeSet<&'static str> {
         all.extend(admin.iter().chain(user).chain(audit));
     }
     match version {
-        Version::V8_4 => {
+        Version::V7_4 | Version::V8_4 => {
             all.insert("VM.Monitor");
         }
         Version::V9_2 => {
@@ -118,8 +118,8 @@ pub(crate) fn role(name: &str, version: Version) -> Option<BTreeSet<&'static str
 /// What the two lines call differently.
 fn more(version: Version, admin: bool) -> Vec<&'static str> {
     match (version, admin) {
-        (Version::V8_4, true) => vec!["VM.Monitor"],
-        (Version::V8_4, false) => Vec::new(),
+        (Version::V7_4 | Version::V8_4, true) => vec!["VM.Monitor"],
+        (Version::V7_4 | Version::V8_4, false) => Vec::new(),
         (Version::V9_2, true) => GUEST_AGENT.into_iter().chain(["VM.Replicate"]).collect(),
         (Version::V9_2, false) => vec!["VM.GuestAgent.Audit"],
     }

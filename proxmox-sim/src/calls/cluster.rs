@@ -92,8 +92,10 @@ pub(super) fn resources(world: &World, call: &Call) -> Answered {
     }
     if kind.is_none_or(|kind| kind == "sdn") && call.caller.may("/sdn/zones/localnetwork", "SDN.Audit") {
         rows.extend(world.nodes.keys().map(|node| match world.version {
-            Version::V8_4 => json!({"type": "sdn", "id": format!("sdn/{node}/localnetwork"), "node": node,
-                "sdn": "localnetwork", "status": "ok"}),
+            Version::V7_4 | Version::V8_4 => {
+                json!({"type": "sdn", "id": format!("sdn/{node}/localnetwork"), "node": node,
+                "sdn": "localnetwork", "status": "ok"})
+            }
             Version::V9_2 => json!({"type": "network", "id": format!("network/{node}/zone/localnetwork"),
                 "node": node, "network": "localnetwork", "network-type": "zone", "status": "ok"}),
         }));

@@ -117,7 +117,7 @@ fn finish(world: &World, call: &Call, work: Configure) -> Answered {
     let patience = call.arguments.number("background_delay").map(Duration::from_secs);
     // The older line takes the lock within the call, the newer one within the task.
     match world.version {
-        Version::V8_4 => Ok(Outcome::Entered { kind, id, node, work, patience }),
+        Version::V7_4 | Version::V8_4 => Ok(Outcome::Entered { kind, id, node, work, patience }),
         Version::V9_2 => Ok(Outcome::Task { kind, id, node, work, patience }),
     }
 }

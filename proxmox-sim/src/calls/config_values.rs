@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::Call;
+use crate::Version;
 use crate::reply::Refusal;
 use crate::schema::{Schema, parse_properties};
 use crate::world::{Drive, Machine, World, is_drive};
@@ -75,9 +76,9 @@ fn net(
 ) -> Result<String, Refusal> {
     let keys = Schema::get().properties("net").unwrap_or_default();
     let mut net = parse_properties(keys, value).map_err(|text| Refusal::parameter(name, text))?;
-    need_bridge(call, value)?;
+    need_bridge(world, call, value)?;
     if let Some(old) = machine.config.get(name) {
-        need_bridge(call, old)?;
+        need_bridge(world, call, old)?;
     }
     if net.get("macaddr").is_none() {
         net.set("macaddr", world.random.mac());
@@ -86,7 +87,7 @@ fn net(
 }
 
 /// The right to use the bridge of a network device.
-pub(super) fn need_bridge(call: &Call, net: &str) -> Result<(), Refusal> {
+pub(super) fn need_bridge(world: &World, call: &Call, net: &str) -> Result<(), Refusal> {
     let part = |key: &str| net.split(',').find_map(|p| p.strip_prefix(key));
     let Some(bridge) = part("bridge=") else {
         return Ok(());
@@ -94,7 +95,8 @@ pub(super) fn need_bridge(call: &Call, net: &str) -> Result<(), Refusal> {
     let path = format!("/sdn/zones/localnetwork/{bridge}");
     // With a VLAN the right to it is enough, which the right to the bridge includes.
     let path = part("tag=").map_or(path.clone(), |tag| format!("{path}/{tag}"));
-    call.caller.need(&path, &["SDN.Use"])
+    // The oldest line has no rights to bridges.
+    if world.version < Version::V8_4 { Ok(()) } else { call.caller.need(&path, &["SDN.Use"]) }
 }
 
 fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str) -> Result<String, Refusal> {

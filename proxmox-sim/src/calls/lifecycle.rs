@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Answered, Call, Outcome, config_values, data};
+use crate::Version;
 use crate::reply::Refusal;
 use crate::works::{CloneMachine, Configure, CreateMachine, Destroy, MakeTemplate, MoveDisk, Resize};
 use crate::world::{Drive, Machine, World, split_volid};
@@ -37,7 +38,7 @@ pub(super) fn clone(world: &World, call: &Call) -> Answered {
         }
     }
     for (_, value) in source.config.current.iter().filter(|(key, _)| key.starts_with("net")) {
-        config_values::need_bridge(call, value)?;
+        config_values::need_bridge(world, call, value)?;
     }
     call.task("qmclone", work)
 }
@@ -102,10 +103,15 @@ pub(super) fn destroy(world: &World, call: &Call) -> Answered {
     call.task("qmdestroy", work)
 }
 
-pub(super) fn resize(call: &Call) -> Answered {
+pub(super) fn resize(world: &World, call: &Call) -> Answered {
     call.need_root_for(&["skiplock"])?;
     let (slot, size) = (call.arguments.require("disk"), call.arguments.require("size"));
-    call.task("resize", Resize::new(call.node(), call.vmid(), slot, size, call.text("digest")))
+    let work = Resize::new(call.node(), call.vmid(), slot, size, call.text("digest"));
+    // The oldest line answers when it is done.
+    if world.version < Version::V8_4 {
+        return Ok(Outcome::Wait(call.node().to_owned(), Box::new(work)));
+    }
+    call.task("resize", work)
 }
 
 pub(super) fn template(world: &World, call: &Call) -> Answered {

@@ -201,7 +201,7 @@ fn dispatch_machine(world: &mut World, call: &Call, rest: &str) -> Answered {
         ("PUT" | "POST", "/config") => config::change(world, call),
         ("GET", "/pending") => config::pending(world, call),
         ("PUT", "/unlink") => config::unlink(world, call),
-        ("PUT", "/resize") => lifecycle::resize(call),
+        ("PUT", "/resize") => lifecycle::resize(world, call),
         ("POST", "/move_disk") => lifecycle::move_disk(world, call),
         ("GET", "/cloudinit") => cloudinit::differences(world, call),
         ("PUT", "/cloudinit") => cloudinit::regenerate(world, call),

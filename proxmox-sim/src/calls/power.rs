@@ -23,7 +23,7 @@ fn ha(world: &World, vmid: u32) -> Value {
     match world.ha.get(&vmid) {
         None => json!({"managed": 0}),
         // The manager's own view, which is empty as long as no manager runs.
-        Some(_) if world.version == crate::Version::V8_4 => {
+        Some(_) if world.version < crate::Version::V9_2 => {
             json!({"managed": 1, "group": null, "state": null})
         }
         Some(_) => json!({"managed": 1, "state": null}),

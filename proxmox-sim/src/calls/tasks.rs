@@ -87,7 +87,7 @@ pub(super) fn log(world: &World, call: &Call) -> Answered {
     let Ok((_, task)) = find(world, call) else {
         let row = json!({"n": 1, "t": "unable to open file - No such file or directory"});
         return match world.version {
-            Version::V8_4 => Ok(Outcome::Body(json!({ "data": row, "total": 1 }))),
+            Version::V7_4 | Version::V8_4 => Ok(Outcome::Body(json!({ "data": row, "total": 1 }))),
             Version::V9_2 => with_total(&[row], 1),
         };
     };

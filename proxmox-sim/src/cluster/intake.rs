@@ -22,8 +22,8 @@ impl Cluster {
         if request.method != "GET" {
             self.world.statistics.touch();
         }
-        let path = request.api_path();
-        let found = path.as_deref().and_then(|path| Schema::get().find(&request.method, path));
+        let (path, version) = (request.api_path(), self.world.version);
+        let found = path.as_deref().and_then(|path| Schema::get().find(&request.method, path, version));
         let endpoint = found.map(|found| found.endpoint);
         self.counters.request(&request.method, endpoint.map_or("unknown", |e| e.path.as_str()));
         let journal = self.journal.add(self.world.now, &request);
@@ -173,7 +173,7 @@ impl Cluster {
         let Some(path) = request.api_path() else {
             return Err(Refusal::Bare(404, "Not Found".to_owned()));
         };
-        let found = Schema::get().find(method, &path);
+        let found = Schema::get().find(method, &path, self.world.version);
         let anyone = found.as_ref().is_some_and(|found| found.endpoint.anyone);
         let caller = match self.world.accounts.authenticate(request, self.world.unix(), &self.world.pools) {
             Ok(caller) => caller,
@@ -221,7 +221,7 @@ impl Cluster {
                 path = path.replace(&format!("{{{name}}}"), value);
             }
             let old_agent =
-                self.world.version == crate::Version::V8_4 && privileges[0].starts_with("VM.GuestAgent");
+                self.world.version < crate::Version::V9_2 && privileges[0].starts_with("VM.GuestAgent");
             let privileges: Vec<&str> =
                 if old_agent { vec!["VM.Monitor"] } else { privileges.iter().map(String::as_str).collect() };
             caller.need(&path, &privileges)?;

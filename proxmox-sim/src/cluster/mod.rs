@@ -30,6 +30,7 @@ use crate::journal::{Entry, Journal};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
 use crate::timing::seconds_of;
+use crate::version::Version;
 use crate::world::{Time, World};
 use job::Job;
 use mishaps::MishapSource;
@@ -268,7 +269,11 @@ impl Cluster {
     }
 
     fn answer(&mut self, waiting: Waiting, reply: Reply) -> Answer {
-        let reply = if waiting.wrapped { reply.wrapped() } else { reply };
+        let reply = match (waiting.wrapped, self.world.version) {
+            (true, _) => reply.wrapped(),
+            (false, Version::V7_4) => reply.without_message(),
+            (false, _) => reply,
+        };
         let status = if waiting.lost { 0 } else { reply.status };
         self.journal.answered(waiting.journal, status);
         let held_back = if reply.status == 401 { self.unauthorized_delay } else { Time::ZERO };

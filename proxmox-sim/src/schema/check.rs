@@ -73,8 +73,7 @@ pub(crate) fn check(
             }
             continue;
         }
-        let Some(field) = field_of(found.endpoint, schema, name)
-            .filter(|field| !field.since_nine || version == Version::V9_2)
+        let Some(field) = field_of(found.endpoint, schema, name).filter(|field| field.known_to(version))
         else {
             errors.insert(name.clone(), UNDEFINED.to_owned());
             continue;
@@ -109,7 +108,7 @@ pub(crate) fn check(
     if errors.is_empty() {
         return Ok(Arguments { values });
     }
-    if version == Version::V8_4 {
+    if version < Version::V9_2 {
         for text in errors.values_mut() {
             *text = older(text);
         }

@@ -15,17 +15,37 @@ const MEANT: &[(&str, &str)] = &[
     ("POST /access/users/{userid}/token/{tokenid}: not described", "the accounts are made with it"),
     ("PUT /access/acl: not described", "the accounts of the recordings are made with it"),
     ("PUT /cluster/firewall/options: not described", "switches the firewall of the cluster on and off"),
-    ("agent/freeze-fs: on 8", "there it has its older name alone, which both lines take"),
-    ("ide[n]/cyls: only on 8", "the geometry of disks went with the newer line"),
-    ("ide[n]/heads: only on 8", "the geometry of disks went with the newer line"),
-    ("ide[n]/secs: only on 8", "the geometry of disks went with the newer line"),
-    ("ide[n]/trans: only on 8", "the geometry of disks went with the newer line"),
+    ("agent/freeze-fs: on 7", "there it has its older name alone, which all lines take"),
+    ("agent/freeze-fs: on 8", "there it has its older name alone, which all lines take"),
+    ("ide[n]/cyls: only on 7", "the geometry of disks went with the newest line"),
+    ("ide[n]/cyls: only on 8", "the geometry of disks went with the newest line"),
+    ("ide[n]/heads: only on 7", "the geometry of disks went with the newest line"),
+    ("ide[n]/heads: only on 8", "the geometry of disks went with the newest line"),
+    ("ide[n]/secs: only on 7", "the geometry of disks went with the newest line"),
+    ("ide[n]/secs: only on 8", "the geometry of disks went with the newest line"),
+    ("ide[n]/trans: only on 7", "the geometry of disks went with the newest line"),
+    ("ide[n]/trans: only on 8", "the geometry of disks went with the newest line"),
+    ("GET /nodes/{node}/network type: enum on 7", "a filter; its newer values find nothing there"),
     ("GET /nodes/{node}/network type: enum on 8", "a filter; its newer values find nothing there"),
+    ("GET /storage type: enum on 7", "a filter; what the older line had more finds nothing"),
     ("GET /storage type: enum on 8", "a filter; what the older line had more finds nothing"),
+    ("POST /nodes/{node}/qemu/{vmid}/firewall/rules type: enum on 7", "rules that forward are not imitated"),
+    (
+        "PUT /nodes/{node}/qemu/{vmid}/firewall/rules/{pos} type: enum on 7",
+        "rules that forward are not imitated",
+    ),
+    (
+        "POST /nodes/{node}/storage/{storage}/content format: enum on 7",
+        "a disk image of it is made all the same",
+    ),
+    ("POST /nodes/{node}/vzdump maxfiles: only on 7", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump maxfiles: only on 8", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump notification-policy: only on 8", "notifications are not imitated"),
     ("POST /nodes/{node}/vzdump notification-target: only on 8", "notifications are not imitated"),
 ];
+
+/// The older lines, the newest first, and what the description calls them.
+const OLDER: [(u8, &str); 2] = [(8, "8.4.5"), (7, "7.4-16")];
 
 /// Where the description may be: beside the recordings or beside the repository.
 fn description() -> Option<Value> {
@@ -139,16 +159,23 @@ fn endpoint(differences: &mut Differences, described: &Value, ours: &Endpoint) {
     let options = Schema::get().options.iter().filter(|_| ours.options);
     let known: BTreeMap<String, &Field> =
         options.chain(&ours.fields).map(|field| (named(field), field)).collect();
-    let older = &described["older_versions"]["8.4.5"];
-    let absent = strings(&older["params_absent"]);
+    let older = OLDER.map(|(major, full)| (major, &described["older_versions"][full]));
+    // The line a parameter came with, by those that do not have it.
+    let since = |lacks: &dyn Fn(&Value) -> bool| {
+        older.iter().find(|(_, older)| lacks(older)).map_or(0, |(major, _)| major + 1)
+    };
+    differences.check(&at, "since", &since(&|older| yes(&older["absent"])), &ours.since);
     let parameters = described["params"].as_object().cloned().unwrap_or_default();
     for (name, about) in &parameters {
         let at = format!("{at} {name}");
         match known.get(name) {
             Some(ours) => {
                 field(differences, &at, about, ours);
-                differences.check(&at, "unknown to 8", &absent.contains(name), &ours.since_nine);
-                on_eight(differences, &at, &older["param_details"][name.as_str()], ours);
+                let absent = |older: &Value| strings(&older["params_absent"]).contains(name);
+                differences.check(&at, "since", &since(&absent), &ours.since);
+                for (major, older) in older {
+                    on_older(differences, &at, major, &older["param_details"][name.as_str()], ours);
+                }
             }
             None if in_path.contains(name) => {}
             None => differences.add(format!("{at}: not ours")),
@@ -157,28 +184,31 @@ fn endpoint(differences: &mut Differences, described: &Value, ours: &Endpoint) {
     for name in known.keys().filter(|name| !parameters.contains_key(*name)) {
         differences.add(format!("{at} {name}: not described"));
     }
-    for name in older["params_only_here"].as_object().into_iter().flat_map(|map| map.keys()) {
-        differences.add(format!("{at} {name}: only on 8"));
+    for (major, older) in older {
+        for name in older["params_only_here"].as_object().into_iter().flat_map(|map| map.keys()) {
+            differences.add(format!("{at} {name}: only on {major}"));
+        }
     }
 }
 
-/// Keys that a property string has on the older line alone, or not there.
-fn on_eight(differences: &mut Differences, at: &str, details: &Value, ours: &Field) {
+/// Keys that a property string has on an older line alone, or not there.
+fn on_older(differences: &mut Differences, at: &str, major: u8, details: &Value, ours: &Field) {
     let name = at.rsplit(' ').next().unwrap_or(at);
     let keys = ours.props.as_ref().and_then(|name| Schema::get().properties(name)).unwrap_or_default();
     for key in strings(&details["absent"]) {
         // What stands for another key goes with it.
-        let since = keys.iter().any(|field| field.name == key && (field.since_nine || field.alias.is_some()));
+        let since =
+            keys.iter().any(|field| field.name == key && (field.since > major || field.alias.is_some()));
         if !since {
-            differences.add(format!("{name}/{key}: on 8 it is unknown"));
+            differences.add(format!("{name}/{key}: on {major} it is unknown"));
         }
     }
     for key in strings(&details["only_here"]) {
         // One line stands for all buses.
-        differences.add(format!("ide[n]/{key}: only on 8"));
+        differences.add(format!("ide[n]/{key}: only on {major}"));
     }
     if details.get("enum_here").is_some() {
-        differences.add(format!("{at}: enum on 8"));
+        differences.add(format!("{at}: enum on {major}"));
     }
 }
 
@@ -245,9 +275,7 @@ fn a_wrong_table_is_noticed() {
     let found = all(&wrong);
     let resize: Vec<&String> = found.iter().filter(|text| text.contains("/resize")).collect();
     let has = |part: &str| assert!(resize.iter().any(|text| text.contains(part)), "{part}: {resize:#?}");
-    for part in
-        ["protected", "disk: enum", "size: type", "size: required", "size: pattern", "size: unknown to 8"]
-    {
+    for part in ["protected", "disk: enum", "size: type", "size: required", "size: pattern", "size: since"] {
         has(part);
     }
     has("speed: not ours");

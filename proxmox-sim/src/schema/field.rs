@@ -2,6 +2,8 @@
 
 use regex_lite::Regex;
 
+use crate::version::Version;
+
 /// The JSON type a value must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -36,8 +38,8 @@ pub(crate) struct Field {
     /// Name of the property string that the value must be.
     pub(crate) props: Option<String>,
     pub(crate) pattern: Option<Regex>,
-    /// Unknown to the 8.x line.
-    pub(crate) since_nine: bool,
+    /// The line that it came with; 0 where all know it.
+    pub(crate) since: u8,
 }
 
 impl Field {
@@ -66,7 +68,7 @@ impl Field {
             index: None,
             props: None,
             pattern,
-            since_nine: false,
+            since: 0,
         };
         for word in words {
             field.read_word(word);
@@ -98,9 +100,14 @@ impl Field {
             "requires" => self.requires = Some(value.to_owned()),
             "index" => self.index = value.rsplit_once("..").and_then(|(_, n)| n.parse().ok()),
             "props" => self.props = Some(value.to_owned()),
-            "since" => self.since_nine = true,
+            "since" => self.since = value.parse().unwrap_or_default(),
             _ => {}
         }
+    }
+
+    /// Whether a version knows it.
+    pub(crate) fn known_to(&self, version: Version) -> bool {
+        self.since <= version.major()
     }
 
     /// Whether this line describes the parameter of that name.

@@ -99,7 +99,7 @@ pub(super) fn check(keys: &[Field], name: &str, text: &str, version: Version) ->
     let mut errors = BTreeMap::new();
     for (key, value) in &properties.pairs {
         let full = format!("{name}.{key}");
-        let known = |field: &&Field| field.covers(key) && (version == Version::V9_2 || !field.since_nine);
+        let known = |field: &&Field| field.covers(key) && field.known_to(version);
         match keys.iter().find(known) {
             None => {
                 errors.insert(full, UNDEFINED.to_owned());

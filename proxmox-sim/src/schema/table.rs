@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::field::Field;
+use crate::version::Version;
 
 /// A call that is served.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Endpoint {
     /// Open to requests without a ticket or token.
     pub(crate) anyone: bool,
     pub(crate) no_token: bool,
+    /// The line that it came with; 0 where all know it.
+    pub(crate) since: u8,
     /// Path and the privileges of which one is needed; all lines must hold.
     pub(crate) permissions: Vec<(String, Vec<String>)>,
     /// Takes every option of a machine.
@@ -57,9 +60,10 @@ impl Schema {
         &self.endpoints
     }
 
-    pub(crate) fn find(&'static self, method: &str, path: &str) -> Option<Found> {
+    pub(crate) fn find(&'static self, method: &str, path: &str, version: Version) -> Option<Found> {
         self.endpoints
             .iter()
+            .filter(|endpoint| endpoint.since <= version.major())
             // Nothing is copied before it is clear which one it is.
             .find(|endpoint| endpoint.method == method && endpoint.walk(path, |_, _| {}))
             .map(|endpoint| Found { endpoint, variables: endpoint.variables(path) })
@@ -127,6 +131,10 @@ fn parse_endpoints(text: &'static str) -> Vec<Endpoint> {
                 daemon: flags.contains(&"daemon"),
                 anyone: false,
                 no_token: flags.contains(&"notoken"),
+                since: flags
+                    .iter()
+                    .find_map(|flag| flag.strip_prefix("since=")?.parse().ok())
+                    .unwrap_or_default(),
                 permissions: Vec::new(),
                 options: false,
                 fields: Vec::new(),

@@ -92,7 +92,7 @@ impl Power {
         if !absent {
             return Duration::ZERO;
         }
-        let channel = if bench.world.version == crate::Version::V8_4 { "qmp" } else { "qga" };
+        let channel = if bench.world.version < crate::Version::V9_2 { "qmp" } else { "qga" };
         bench.log(format!(
             "QEMU Guest Agent is not running - VM {} {channel} command 'guest-ping' failed - got timeout",
             self.vmid
@@ -112,7 +112,7 @@ impl Power {
                 addresses.filter(|(_, value)| value.contains("ip=dhcp") && value.contains("gw=")).count();
             for _ in 0..odd {
                 let file = match bench.world.version {
-                    crate::Version::V8_4 => "/usr/share/perl5/PVE/QemuServer.pm",
+                    crate::Version::V7_4 | crate::Version::V8_4 => "/usr/share/perl5/PVE/QemuServer.pm",
                     crate::Version::V9_2 => "/usr/share/perl5/PVE/QemuServer/Network.pm",
                 };
                 bench.log(format!("gateway specified together with DHCP at {file} line 1785."));

@@ -44,7 +44,7 @@ impl World {
             return vec![format!("Formatting '{file}', {details}")];
         };
         let (owner, plain) = (volume.owner, file.rsplit('/').next().unwrap_or_default());
-        let clusters = if self.version == Version::V8_4 {
+        let clusters = if self.version < Version::V9_2 {
             "cluster_size=65536 extended_l2=off"
         } else {
             "cluster_size=131072 extended_l2=on preallocation=metadata"
