@@ -25,6 +25,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "store-sqlite",
         ],
     ),
+    (
+        "simulation",
+        &["deploy-core", "deploy-worker", "deploy-testkit", "proxmox-api", "proxmox-sim", "ip-pool"],
+    ),
     ("tidy", &[]),
 ];
 
@@ -163,7 +167,8 @@ fn everything_below(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
 #[test]
 fn the_testkit_is_never_shipped() {
     let metadata = metadata();
-    for (name, _) in LAYERS.iter().filter(|(name, _)| *name != "examples") {
+    let unpublished = ["examples", "simulation"];
+    for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {
         let ships = member(&metadata, name)
             .dependencies
             .iter()

@@ -13,8 +13,6 @@ pub(crate) struct Machine {
     pub(crate) node: String,
     pub(crate) config: MachineConfig,
     pub(crate) snapshots: Vec<Snapshot>,
-    /// The snapshot that its state descends from.
-    pub(crate) parent: Option<String>,
     pub(crate) running: Option<Running>,
     /// Cloud-init values as the medium holds them.
     pub(crate) medium: BTreeMap<String, String>,
@@ -43,10 +41,6 @@ pub(crate) struct Snapshot {
     pub(crate) description: String,
     pub(crate) time: u64,
     pub(crate) config: BTreeMap<String, String>,
-    /// The snapshot before it.
-    pub(crate) parent: Option<String>,
-    /// What was begun with it and has not ended.
-    pub(crate) state: Option<&'static str>,
 }
 
 impl Machine {
@@ -56,7 +50,6 @@ impl Machine {
             node: node.to_owned(),
             config: MachineConfig::default(),
             snapshots: Vec::new(),
-            parent: None,
             running: None,
             medium: BTreeMap::new(),
         }

@@ -1,0 +1,27 @@
+use async_trait::async_trait;
+use deploy_core::{Notice, NoticeId, Notifier, NotifyError, QueuedNotice, VmKey};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// Where notices arrive, once each: a notice told twice has one number.
+#[derive(Default)]
+pub(crate) struct Inbox(Mutex<BTreeMap<NoticeId, (VmKey, Notice)>>);
+
+impl Inbox {
+    /// How many different notices of this kind a machine's owner got.
+    pub(crate) fn count(&self, key: VmKey, is: impl Fn(&Notice) -> bool) -> usize {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.values().filter(|(of, notice)| *of == key && is(notice)).count()
+    }
+}
+
+#[async_trait]
+impl Notifier for Inbox {
+    async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(notice.id, (notice.key, notice.notice.clone()));
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+use crate::{dice::Dice, flag::Flag, weather::Weather};
+use async_trait::async_trait;
+use deploy_core::{
+    AddressRange, AddressStore, Commit, CommitError, HeldAddress, Lease, LeaseStore, Leased, NoticeId, Pool,
+    PoolError, PoolName, PoolUsage, QueuedNotice, RenumberError, Resting, StoreError, StoreOutcome,
+    TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+};
+use deploy_testkit::MemoryStore;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// What one worker process has of the store: calls that take time, fail, or succeed unheard.
+pub(crate) struct Link {
+    pub(crate) store: MemoryStore,
+    pub(crate) weather: Arc<Weather>,
+    pub(crate) dice: Dice,
+    pub(crate) frozen: Arc<Flag>,
+}
+
+impl Link {
+    async fn call<T, E: From<StoreError>>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        self.frozen.until(false).await;
+        tokio::time::sleep(self.dice.millis(0..3)).await;
+        let trouble = self.dice.chance(self.weather.store_trouble());
+        if trouble && self.dice.chance(0.5) {
+            return Err(StoreError::not_written("simulated: the database does not answer").into());
+        }
+        let result = call.await;
+        self.frozen.until(false).await;
+        if trouble {
+            let message = "simulated: the connection broke".to_owned();
+            return Err(StoreError { message, outcome: StoreOutcome::Unknown }.into());
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Link {
+    async fn heartbeat(&self, worker: &WorkerInfo, alive_for: SignedDuration) -> Result<(), CommitError> {
+        self.call(self.store.heartbeat(worker, alive_for)).await
+    }
+
+    async fn retire(&self, worker: WorkerId) -> Result<(), StoreError> {
+        self.call(self.store.retire(worker)).await
+    }
+
+    async fn claim(&self, worker: WorkerId, limit: usize) -> Result<Vec<Leased>, StoreError> {
+        self.call(self.store.claim(worker, limit)).await
+    }
+
+    async fn reload(&self, lease: &Lease) -> Result<VmRecord, CommitError> {
+        self.call(self.store.reload(lease)).await
+    }
+
+    async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
+        self.call(self.store.commit(lease, commit)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CommitError> {
+        self.call(self.store.release(lease)).await
+    }
+
+    async fn renumber(&self, lease: &Lease, taken: Vmid) -> Result<Vmid, RenumberError> {
+        self.call(self.store.renumber(lease, taken)).await
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.call(self.store.sweep()).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.call(self.store.next_due()).await
+    }
+
+    async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
+        self.call(self.store.resting(after, limit)).await
+    }
+
+    async fn check(&self, key: VmKey) -> Result<(), StoreError> {
+        self.call(self.store.check(key)).await
+    }
+
+    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.call(self.store.notices(limit)).await
+    }
+
+    async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {
+        self.call(self.store.delivered(id)).await
+    }
+}
+
+#[async_trait]
+impl AddressStore for Link {
+    async fn put_pool(&self, pool: &Pool, usable: &[AddressRange]) -> Result<(), PoolError> {
+        self.call(self.store.put_pool(pool, usable)).await
+    }
+
+    async fn delete_pool(&self, name: &PoolName) -> Result<(), PoolError> {
+        self.call(self.store.delete_pool(name)).await
+    }
+
+    async fn pools(&self) -> Result<Vec<PoolUsage>, StoreError> {
+        self.call(self.store.pools()).await
+    }
+
+    async fn take(&self, lease: &Lease, wants: &[Want]) -> Result<Vec<HeldAddress>, TakeError> {
+        self.call(self.store.take(lease, wants)).await
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
+        self.call(self.store.give_back(lease)).await
+    }
+
+    async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError> {
+        self.call(self.store.held(key)).await
+    }
+}

@@ -1,0 +1,56 @@
+use crate::{clock::minutes, run::records, stage::Stage};
+use proxmox_sim::Request;
+use std::{sync::Arc, time::Duration};
+
+/// How often somebody looks at the machines that need attention.
+const ROUND: Duration = minutes(7);
+
+/// A human with root's password, who does what the attention of a machine names, and nothing else.
+pub(crate) struct Operator {
+    stage: Arc<Stage>,
+}
+
+impl Operator {
+    pub(crate) fn new(stage: Arc<Stage>) -> Self {
+        Self { stage }
+    }
+
+    pub(crate) async fn live(self) {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            for record in records(&self.stage).await {
+                let Some(attention) = &record.attention else { continue };
+                let Some(command) = attention.message.split(": qm ").nth(1) else { continue };
+                self.carry_out(record.node.as_str(), command).await;
+            }
+        }
+    }
+
+    /// `unlock 1000` or `destroy 1000 --skiplock --purge ...`, as root on a node.
+    async fn carry_out(&self, node: &str, command: &str) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let machine = |vmid: &str| format!("/nodes/{node}/qemu/{vmid}");
+        let request = match words[..] {
+            ["unlock", vmid, ..] => Request::new("PUT", &format!("{}/config", machine(vmid)))
+                .param("delete", "lock")
+                .param("skiplock", 1),
+            ["destroy", vmid, ref options @ ..] => {
+                let destroy = Request::new("DELETE", &machine(vmid));
+                let flags = options
+                    .iter()
+                    .filter_map(|option| option.trim_end_matches([',', ')']).strip_prefix("--"));
+                flags.fold(destroy, |destroy, flag| destroy.param(flag, 1))
+            }
+            _ => return,
+        };
+        let login = Request::new("POST", "/access/ticket")
+            .param("username", "root@pam")
+            .param("password", "simulated");
+        let Some(login) = self.stage.sim.handle(login).await.reply else { return };
+        let text = |key: &str| login.payload()[key].as_str().map(str::to_owned);
+        let cookie = text("ticket").map(|ticket| format!("PVEAuthCookie={ticket}"));
+        let request = Request { cookie, csrf: text("CSRFPreventionToken"), ..request };
+        // If it was too early, the next round tries again.
+        let _ = self.stage.sim.handle(request).await;
+    }
+}

@@ -1,0 +1,29 @@
+use clap::ValueEnum;
+use deploy_core::{Sighting, Target};
+
+/// A bug that is planted on the way to the cluster: a simulation that does not see it proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Planted {
+    /// A look that gets no answer says that nothing is there.
+    FalseAbsence,
+    /// Settings are sent without the revision that they were decided on.
+    NoRevision,
+}
+
+impl Planted {
+    /// What is seen with the bug.
+    pub(crate) fn seen(self, sighting: Sighting) -> Sighting {
+        match (self, sighting) {
+            (Self::FalseAbsence, Sighting::Unknown(_)) => Sighting::ProvenAbsent,
+            (_, sighting) => sighting,
+        }
+    }
+
+    /// What is asked for with the bug.
+    pub(crate) fn target(self, target: &Target) -> Target {
+        match self {
+            Self::NoRevision => Target { revision: None, ..target.clone() },
+            Self::FalseAbsence => target.clone(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use crate::{flag::Flag, planted::Planted};
+use async_trait::async_trait;
+use deploy_core::{
+    Change, ClusterName, Holder, Hypervisor, Look, LookError, MachineId, Sighting, SubmitError, Submitted,
+    Summary, Target, TaskId, TaskState, Vmid,
+};
+use proxmox_api::Proxmox;
+use std::sync::Arc;
+
+/// The hypervisor as a process has it that may be frozen: it comes to its calls only when it goes again.
+pub(crate) struct Senses {
+    pub(crate) proxmox: Proxmox,
+    pub(crate) frozen: Arc<Flag>,
+    pub(crate) planted: Option<Planted>,
+}
+
+#[async_trait]
+impl Hypervisor for Senses {
+    async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
+        self.frozen.until(false).await;
+        let seen = self.proxmox.machine(id, look).await;
+        match self.planted {
+            Some(planted) => planted.seen(seen),
+            None => seen,
+        }
+    }
+
+    async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {
+        self.frozen.until(false).await;
+        self.proxmox.tasks(cluster, tasks).await
+    }
+
+    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+        self.frozen.until(false).await;
+        self.proxmox.holder(machine, lock, template).await
+    }
+
+    async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
+        self.frozen.until(false).await;
+        self.proxmox.inventory(cluster).await
+    }
+
+    async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
+        self.frozen.until(false).await;
+        match self.planted {
+            Some(planted) => self.proxmox.submit(&planted.target(target), change).await,
+            None => self.proxmox.submit(target, change).await,
+        }
+    }
+}

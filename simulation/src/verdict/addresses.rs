@@ -1,0 +1,51 @@
+use crate::stage::Stage;
+use deploy_core::{AddressStore, Addressing, Step, VmRecord};
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// Every address is held once, by whom the record says, and nothing is held for nobody.
+pub(super) async fn problems(stage: &Stage, records: &[VmRecord]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut holders: BTreeMap<IpAddr, Vec<&str>> = BTreeMap::new();
+    let mut all = 0;
+    for record in records {
+        let name = record.external_ref.as_str();
+        let held = stage.store.held(record.key).await.expect("a list");
+        all += held.len();
+        for held in &held {
+            holders.entry(held.address).or_default().push(name);
+        }
+        let mut held: Vec<IpAddr> = held.iter().map(|held| held.address).collect();
+        let mut noted: Vec<IpAddr> = record.addresses.iter().map(|held| held.address).collect();
+        held.sort_unstable();
+        noted.sort_unstable();
+        if held != noted {
+            found.push(format!("{name}: holds {held:?}, its record says {noted:?}"));
+        }
+        let wanted = if record.step == Step::Terminated { 0 } else { ordered(record) };
+        if held.len() != wanted {
+            found.push(format!("{name}: holds {held:?}, and should hold {wanted} addresses"));
+        }
+    }
+    found.extend(
+        holders
+            .iter()
+            .filter(|(_, by)| by.len() > 1)
+            .map(|(address, by)| format!("{address} is held by {by:?}")),
+    );
+    let pools = stage.pools.list().await.expect("pools");
+    let counted: u64 = pools.iter().map(|usage| usage.held).sum();
+    if counted != all as u64 {
+        found.push(format!("the pools count {counted} addresses as held, the machines hold {all}"));
+    }
+    found
+}
+
+fn ordered(record: &VmRecord) -> usize {
+    let of = |addressing: &Addressing| match addressing {
+        Addressing::Pools(from) => {
+            [&from.v4, &from.v6].into_iter().flatten().map(|draw| usize::from(draw.count)).sum()
+        }
+        Addressing::Dhcp | Addressing::Unmanaged => 0,
+    };
+    record.spec.nics.iter().map(|nic| of(&nic.addressing)).sum()
+}

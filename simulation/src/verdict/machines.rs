@@ -1,0 +1,97 @@
+use super::{ordered, volumes};
+use crate::{
+    people::People,
+    stage::{Stage, vmids},
+};
+use deploy_core::{OwnerMark, Step, VmRecord};
+use proxmox_sim::Counters;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// What the cluster shows that nobody ordered, twice, or otherwise than it was ordered.
+pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord]) -> Vec<String> {
+    let (shown, counters) = stage.sim.with_cluster(|cluster| (cluster.state(), cluster.counters().clone()));
+    let empty = Map::new();
+    let machines = shown["vms"].as_object().unwrap_or(&empty);
+    let living: Vec<&VmRecord> = records.iter().filter(|record| record.step != Step::Terminated).collect();
+    let mut found = Vec::new();
+    for record in &living {
+        let problems = problems_of(record, machines, &shown["firewalls"], people, &counters);
+        let (name, vmid) = (record.external_ref.as_str(), record.numbered.vmid);
+        found.extend(problems.into_iter().map(|problem| format!("{name} ({vmid}): {problem}")));
+    }
+    found.extend(left_over(stage, people, machines, &living));
+    found.extend(stage.witness.touched(&shown).iter().map(|vmid| format!("the stranger {vmid} was touched")));
+    if !arrives_twice(&counters) {
+        let firewalls = shown["firewalls"].as_object().unwrap_or(&empty).keys();
+        // PVE takes parts of a firewall for a machine that somebody destroyed a moment ago.
+        let is_known = |vmid: &str| vmid.parse().is_ok_and(|vmid| people.replaced(vmid));
+        let stray = firewalls.filter(|vmid| !machines.contains_key(*vmid) && !is_known(vmid));
+        found.extend(stray.map(|vmid| format!("the firewall of {vmid} is left over")));
+    }
+    if !were_killed(&counters) {
+        found.extend(volumes::problems(&shown, machines));
+    }
+    found
+}
+
+fn problems_of(
+    record: &VmRecord,
+    machines: &Map<String, Value>,
+    firewalls: &Value,
+    people: &People,
+    counters: &Counters,
+) -> Vec<String> {
+    let vmid = record.numbered.vmid.get();
+    match machines.get(&vmid.to_string()) {
+        // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
+        None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
+        None => vec!["there is no machine".to_owned()],
+        Some(_) if people.changed(vmid) => Vec::new(),
+        Some(machine) => {
+            let firewall = &firewalls[vmid.to_string()];
+            let clones = counters.clones.get(&vmid).copied().unwrap_or(0);
+            let mut problems = ordered::machine(record, machine, people.switched_off(vmid));
+            problems.extend(ordered::firewall(record, firewall, arrives_twice(counters)));
+            if clones != 1 {
+                problems.push(format!("was cloned {clones} times"));
+            }
+            problems
+        }
+    }
+}
+
+/// Machines under our numbers that belong neither to an order nor to a stranger.
+fn left_over(
+    stage: &Stage,
+    people: &People,
+    machines: &Map<String, Value>,
+    living: &[&VmRecord],
+) -> Vec<String> {
+    let (first, last) = vmids(&stage.plan);
+    let strangers = stage.witness.strangers();
+    let seen: BTreeSet<u32> = living.iter().map(|record| record.numbered.vmid.get()).collect();
+    let mut found = Vec::new();
+    for (vmid, machine) in machines {
+        let number: u32 = vmid.parse().unwrap_or(0);
+        let notes = machine["config"]["description"].as_str().unwrap_or_default();
+        let mark = OwnerMark::find(notes);
+        // Whoever takes our mark off a machine that has no other sign yet makes it his own.
+        let adopted = mark.is_none() && people.changed(number);
+        let is_known = seen.contains(&number) || strangers.contains(&number) || adopted;
+        if (first..=last).contains(&number) && !is_known {
+            found.push(format!("machine {vmid} is left over ({mark:?}): {machine}"));
+        }
+    }
+    found
+}
+
+/// Requests were carried out a second time, after they were answered: nobody can know, unless he looks for ever.
+fn arrives_twice(counters: &Counters) -> bool {
+    ["late", "duplicate", "lost_duplicate"].iter().any(|fault| counters.faults.contains_key(*fault))
+}
+
+/// Workers were killed: what they were making is left, and only root can take it away.
+fn were_killed(counters: &Counters) -> bool {
+    ["killed", "node_crash", "leaked_volume"].iter().any(|fault| counters.faults.contains_key(*fault))
+}

@@ -1,0 +1,34 @@
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Volumes that no machine names, and such that two name.
+pub(super) fn problems(state: &Value, machines: &Map<String, Value>) -> Vec<String> {
+    let mut named: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for machine in machines.values() {
+        let options = machine["config"].as_object();
+        let volumes: BTreeSet<&str> = options
+            .into_iter()
+            .flat_map(Map::values)
+            .filter_map(Value::as_str)
+            .filter_map(|value| value.split(',').next())
+            .filter(|volume| volume.contains(':'))
+            .collect();
+        for volume in volumes {
+            let node = machine["node"].as_str().unwrap_or_default().to_owned();
+            *named.entry((node, volume.to_owned())).or_default() += 1;
+        }
+    }
+    let mut found = Vec::new();
+    for volume in state["volumes"].as_array().into_iter().flatten() {
+        let (volid, node) = (volume["volid"].as_str().unwrap_or_default(), volume["node"].as_str());
+        let naming = named
+            .iter()
+            .filter(|((on, name), _)| name == volid && node.is_none_or(|node| node == on || node.is_empty()));
+        let count: usize = naming.map(|(_, count)| count).sum();
+        let is_image = volume["content"] == "images";
+        if is_image && count != 1 {
+            found.push(format!("volume {volid} of {node:?} is named by {count} machines"));
+        }
+    }
+    found
+}
