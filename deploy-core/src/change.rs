@@ -251,6 +251,21 @@ pub enum ChangeKind {
     Destroy,
 }
 
+impl ChangeKind {
+    /// Whether it makes or frees volumes, which a worker that is killed in between leaves behind.
+    pub(crate) fn moves_volumes(self) -> bool {
+        match self {
+            Self::Clone | Self::Migrate | Self::Configure | Self::Destroy => true,
+            Self::JoinPool
+            | Self::Resize
+            | Self::SetFirewall
+            | Self::Start
+            | Self::Stop
+            | Self::DeleteBackup => false,
+        }
+    }
+}
+
 /// What cannot be read back from a machine and is therefore remembered in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -268,6 +283,8 @@ pub enum Remembered {
     FirewallInDoubt,
     /// Settings were sent and not all accepted: PVE has written some of them, and shows them as if they were in force.
     SettingsInDoubt,
+    /// A worker that makes or frees volumes may have died: some may be left that no configuration names.
+    VolumesInDoubt,
     /// Another number was taken while a clone to the first was in doubt. Not twice: see `decide`.
     Renumbered,
     /// A clone was sent and not answered: it may still arrive.

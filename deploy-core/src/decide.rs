@@ -1,9 +1,10 @@
 //! Look and decide.
 
 use crate::{
-    AddressRequest, Addressing, Change, ChangeKind, Command, Due, Ended, ErrorClass, Family, Holder, Look,
-    Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, ReadyWhen,
-    Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    AddressRequest, Addressing, Change, ChangeKind, Command, Due, Ended, ErrorClass, Family, Holder,
+    Leftover, Look, LookError, Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress,
+    QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState,
+    VmRecord, goal,
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
 };
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ pub struct Query {
     pub task: Option<TaskId>,
     /// Whether to ask who holds the machine's lock, if the look shows one.
     pub holder: bool,
+    /// Whether to ask what volumes are left behind, once the machine is seen unlocked before its start, or seen to be gone.
+    pub leftovers: bool,
 }
 
 /// What is known.
@@ -28,6 +31,8 @@ pub struct Observation {
     pub task: Option<TaskState>,
     /// Who holds the machine's lock.
     pub holder: Option<Holder>,
+    /// What volumes are left behind.
+    pub leftovers: Option<Result<Vec<Leftover>, LookError>>,
 }
 
 /// What to do.
@@ -86,7 +91,9 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
         Work::Reach(rule) => Query {
             look: Some(look(record, rule)),
             holder: asks_for_holder(record, now, policy),
-            ..Query::default()
+            leftovers: matches!(record.step, Step::Starting | Step::Removing)
+                && record.remembered.contains(&Remembered::VolumesInDoubt),
+            task: None,
         },
         Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
         Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
@@ -183,8 +190,8 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         },
         Work::ReleaseAddresses => Decision::ReleaseAddresses,
         Work::Reach(rule) => match &observation.machine {
-            Some(Sighting::Seen(machine)) => seen(record, rule, machine, observation.holder.as_ref(), policy),
-            Some(Sighting::ProvenAbsent) => absent(record, rule),
+            Some(Sighting::Seen(machine)) => seen(record, rule, machine, observation, policy),
+            Some(Sighting::ProvenAbsent) => absent(record, rule, observation),
             Some(Sighting::Unknown(obscured)) => Decision::Blind(obscured.clone()),
             None => Decision::Blind(Obscured {
                 class: ErrorClass::Unknown,
@@ -241,7 +248,7 @@ fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
     requests
 }
 
-fn absent(record: &VmRecord, rule: Rule) -> Decision {
+fn absent(record: &VmRecord, rule: Rule, observation: &Observation) -> Decision {
     let vmid = record.numbered.vmid;
     match rule.absent {
         WhenAbsent::Clone if record.smbios.is_none() => {
@@ -254,19 +261,26 @@ fn absent(record: &VmRecord, rule: Rule) -> Decision {
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
             Decision::Note(NoteDown::AwaitClone)
         }
+        WhenAbsent::Done if observation.leftovers.is_some() => left_behind(observation),
         WhenAbsent::Done => Decision::Done(format!("there is no machine {vmid}")),
     }
+}
+
+/// What may have been left behind was looked for: that is written down, once.
+fn left_behind(observation: &Observation) -> Decision {
+    let found = observation.leftovers.clone().unwrap_or(Ok(Vec::new()));
+    Decision::Note(NoteDown::Leftovers(found.map_err(|error| error.message)))
 }
 
 fn seen(
     record: &VmRecord,
     rule: Rule,
     machine: &Machine,
-    holder: Option<&Holder>,
+    observation: &Observation,
     policy: &RetryPolicy,
 ) -> Decision {
     match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
-        Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, holder, policy),
+        Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, observation, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
             let (vmid, node) = (record.numbered.vmid, &machine.node);
@@ -275,7 +289,7 @@ fn seen(
                  remove it on {node} as root: {}",
                 goal::destroy_command(vmid)
             );
-            locked(record, machine, holder, why)
+            locked(record, machine, observation.holder.as_ref(), why)
         }
         Ownership::Stranger => match rule.stranger {
             WhenStranger::Renumber if record.smbios.is_none() => match made_without_mark(record) {
@@ -323,9 +337,13 @@ fn ours(
     record: &VmRecord,
     rule: Rule,
     machine: &Machine,
-    holder: Option<&Holder>,
+    observation: &Observation,
     policy: &RetryPolicy,
 ) -> Decision {
+    let holder = observation.holder.as_ref();
+    if observation.leftovers.is_some() {
+        return left_behind(observation);
+    }
     let change = match verdict(record, rule, machine) {
         Verdict::Met => return Decision::Done(as_ordered(record)),
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {

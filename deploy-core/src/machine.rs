@@ -296,6 +296,21 @@ pub struct Backup {
     pub made_at: Option<Timestamp>,
 }
 
+/// A volume that carries a machine's number and that no configuration names: what a worker of the hypervisor left behind that
+/// was killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The node to ask for it.
+    pub node: NodeName,
+    /// The volume, in the hypervisor's own words.
+    pub volume: String,
+    /// Its size.
+    pub size: Option<Bytes>,
+    /// When it was made, by the hypervisor's clock; `None` where that is not known. A number says nothing about whose it is:
+    /// an earlier machine, or one of another cluster on the same storage, had the same.
+    pub made_at: Option<Timestamp>,
+}
+
 /// One machine of a cluster's list, for the status of thousands by one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {

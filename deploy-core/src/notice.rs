@@ -26,6 +26,11 @@ pub enum Notice {
         /// Whether it is deployed anew ([`WhenVanished`](crate::WhenVanished)); then another `Ready` follows.
         redeployed: bool,
     },
+    /// Volumes were found that carry its number and belong to nobody. They are left to a human, for a number proves nothing.
+    LeftBehind {
+        /// Which, and the commands that free them, in words.
+        message: String,
+    },
     /// Nothing is left of it.
     Terminated {
         /// The addresses it had.

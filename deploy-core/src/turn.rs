@@ -3,7 +3,7 @@
 use crate::{
     AssignError, Change, Clock, Commit, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool,
     LeaseStore, Leased, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome, Progress,
-    RenumberError, Report, RetryPolicy, Sighting, Slot, Submitted, Target, TaskId, TaskState, VmKey,
+    RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted, Target, TaskId, TaskState, VmKey,
     VmRecord, decide, query, retry::later, settle, slots,
 };
 use jiff::Timestamp;
@@ -110,7 +110,17 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
         }
         None => None,
     };
-    Observation { machine, task, holder }
+    let is_time = match &machine {
+        Some(Sighting::Seen(machine)) => leased.record.step == Step::Starting && machine.lock.is_none(),
+        Some(Sighting::ProvenAbsent) => leased.record.step == Step::Removing,
+        Some(Sighting::Unknown(_)) | None => false,
+    };
+    let leftovers = if query.leftovers && is_time {
+        Some(seams.hypervisor.leftovers(&leased.record.machine_id()).await)
+    } else {
+        None
+    };
+    Observation { machine, task, holder, leftovers }
 }
 
 struct Turn<'a> {

@@ -8,10 +8,10 @@ use deploy_core::{
     AddressRange, AddressRequest, AddressStore, Admission, AssignError, Assignment, Change, Clock,
     ClusterName, ClusterSettings, Command, CommandError, CommandId, Commit, CommitError, CreateError,
     Created, Doorbell, Entropy, ExternalRef, Gate, HeldAddress, Holder, Hypervisor, IpPool, Lease,
-    LeaseStore, Leased, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord, NoticeId,
-    Notifier, NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore, RenumberError,
-    Resting, Sighting, Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target, TaskId,
-    TaskState, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+    LeaseStore, Leased, Leftover, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord,
+    NoticeId, Notifier, NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore,
+    RenumberError, Resting, Sighting, Slot, StoreError, SubmitError, Submitted, Summary, TakeError, Target,
+    TaskId, TaskState, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
@@ -26,6 +26,7 @@ mockall::mock! {
         async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
         async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
         async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder;
+        async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
         async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError>;
         async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError>;
     }

@@ -50,6 +50,10 @@ impl Hypervisor for Watched {
         self.world.holder(machine, lock, template).await
     }
 
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        self.world.leftovers(machine).await
+    }
+
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         self.world.inventory(cluster).await
     }

@@ -1,4 +1,6 @@
-use crate::{Change, ClusterName, ErrorClass, Look, MachineId, Sighting, Summary, Target, TaskId, Vmid};
+use crate::{
+    Change, ClusterName, ErrorClass, Leftover, Look, MachineId, Sighting, Summary, Target, TaskId, Vmid,
+};
 use async_trait::async_trait;
 
 /// A hypervisor's clusters.
@@ -29,6 +31,16 @@ pub trait Hypervisor: Send + Sync {
     async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
         let _ = (machine, lock, template);
         Holder::Unknown("nobody was asked".to_owned())
+    }
+
+    /// The volumes that carry a machine's number and that its configuration, if there is one, does not name. Asked only where
+    /// a worker may have left some behind: it takes a list of each storage.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        let _ = machine;
+        Ok(Vec::new())
     }
 
     /// All machines of a cluster that we may see, by one call.

@@ -1,13 +1,14 @@
 //! Settle: what to write down about what happened.
 
+mod leftovers;
 mod sending;
 mod vanished;
 mod waiting;
 
 use crate::{
-    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, LogEvent, LogLine, NodeName,
-    Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy, SmbiosUuid,
-    Step, SubmitError, Submitted, TaskId, VmRecord, retry::later,
+    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Leftover, LogEvent, LogLine,
+    NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
+    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -82,6 +83,8 @@ pub enum NoteDown {
     AwaitFirewall,
     /// None of the settings that were in doubt waits.
     NothingWaits,
+    /// These volumes are left behind, or why nobody knows.
+    Leftovers(Result<Vec<Leftover>, String>),
 }
 
 /// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
@@ -243,6 +246,7 @@ impl Settling<'_> {
                 remembered: self.without(&[Remembered::FirewallInDoubt, Remembered::RulesInDoubt]),
                 ..self.await_arrival("a firewall was sent and not answered: its time to arrive is waited for")
             },
+            NoteDown::Leftovers(found) => self.leftovers(found),
             NoteDown::NothingWaits => {
                 Commit { remembered: self.without(&[Remembered::SettingsInDoubt]), ..Commit::default() }
             }

@@ -77,7 +77,7 @@ impl Settling<'_> {
         let mut commit = self.failed(error.class, message);
         match error.sent {
             // The intent stays: until a look has shown it, the outcome is unknown.
-            Sent::Unknown => {}
+            Sent::Unknown => commit.remembered = self.doubting_volumes(change.kind()),
             Sent::No | Sent::Answered => {
                 commit.progress = Some(Progress::Untried);
                 // Settings that were refused may have been written in part.
@@ -108,6 +108,14 @@ impl Settling<'_> {
         };
         match ended {
             Ended::Ok => applied(),
+            // Volumes that could not be freed are a warning to PVE.
+            Ended::Warnings(text) if change.kind == ChangeKind::Destroy => Commit {
+                log: Some(
+                    self.line(LogEvent::Noted { what: format!("the task ended with warnings: {text}") }),
+                ),
+                remembered: self.doubting_volumes(change.kind),
+                ..applied()
+            },
             Ended::Warnings(text) => Commit {
                 log: Some(
                     self.line(LogEvent::Noted { what: format!("the task ended with warnings: {text}") }),
@@ -119,6 +127,7 @@ impl Settling<'_> {
             }
             Ended::Lost(why) => Commit {
                 progress: Some(Progress::Untried),
+                remembered: self.doubting_volumes(change.kind),
                 ..self.failed(ErrorClass::Unknown, format!("the task's end is not known: {why}"))
             },
         }

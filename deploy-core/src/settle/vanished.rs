@@ -40,7 +40,9 @@ impl Settling<'_> {
         let record = self.record;
         // A clone that may still arrive shows our mark, whichever of the two machines it was for.
         let doubts = [Remembered::CloneInDoubt, Remembered::CloneAwaited, Remembered::Renumbered];
-        let remembered = record.remembered.iter().copied().filter(|known| doubts.contains(known)).collect();
+        let known = record.remembered.iter().copied().filter(|known| doubts.contains(known));
+        // Whoever took the machine away may have left its volumes.
+        let remembered = known.chain([Remembered::VolumesInDoubt]).collect();
         Commit {
             step: Some(Step::Clone),
             progress: Some(Progress::Untried),

@@ -5,6 +5,7 @@ mod bench;
 mod comes_to_rest;
 mod decisions;
 mod ledger;
+mod leftovers;
 mod locks;
 mod machines;
 mod orders;

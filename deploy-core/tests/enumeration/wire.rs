@@ -105,6 +105,10 @@ impl Hypervisor for Wire {
         self.world.holder(machine, lock, template).await
     }
 
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        self.world.leftovers(machine).await
+    }
+
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         self.world.inventory(cluster).await
     }

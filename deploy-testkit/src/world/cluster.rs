@@ -38,6 +38,8 @@ pub struct Volume {
     pub vmid: Vmid,
     /// Its storage.
     pub storage: StorageId,
+    /// When it was made, where the storage knows.
+    pub made_at: Option<Timestamp>,
 }
 
 /// What was counted. Most of it must stay zero.
@@ -99,7 +101,8 @@ impl Cluster {
     /// Adds a machine with its volumes, as somebody else would.
     pub fn add(&mut self, vmid: Vmid, machine: ModelMachine) {
         for disk in machine.config.disks.values() {
-            self.volumes.insert(disk.volume.clone(), Volume { vmid, storage: disk.storage.clone() });
+            self.volumes
+                .insert(disk.volume.clone(), Volume { vmid, storage: disk.storage.clone(), made_at: None });
         }
         self.machines.insert(vmid, machine);
     }
@@ -218,7 +221,7 @@ impl Cluster {
 
     pub(super) fn new_volume(&mut self, vmid: Vmid, storage: &StorageId) -> String {
         let name = format!("{storage}:vm-{vmid}-disk-{}", self.number());
-        self.volumes.insert(name.clone(), Volume { vmid, storage: storage.clone() });
+        self.volumes.insert(name.clone(), Volume { vmid, storage: storage.clone(), made_at: Some(self.now) });
         name
     }
 }

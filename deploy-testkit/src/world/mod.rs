@@ -57,8 +57,8 @@ pub use machine::{ModelFirewall, ModelMachine, ModelRule};
 
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, Holder, Hypervisor, Look, LookError, MachineId, Sighting, SubmitError,
-    Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting,
+    SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use std::{
     pin::Pin,
@@ -108,6 +108,13 @@ impl Hypervisor for World {
         let holder = self.with(|cluster| cluster.holder(machine.vmid));
         Yield::default().await;
         holder
+    }
+
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        Yield::default().await;
+        let found = self.with(|cluster| cluster.leftovers(machine));
+        Yield::default().await;
+        found
     }
 
     async fn inventory(&self, _cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

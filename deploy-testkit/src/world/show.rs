@@ -1,11 +1,12 @@
 //! What the cluster shows.
 
-use super::{Cluster, LookFault, ModelFirewall, ModelMachine};
+use super::{Cluster, LookFault, ModelFirewall, ModelMachine, Volume};
 use deploy_core::{
-    Agent, ErrorClass, Holder, Look, LookError, Machine, MachineFirewall, Obscured, Power, Revision,
-    SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
+    Agent, ErrorClass, Holder, Leftover, Look, LookError, Machine, MachineFirewall, MachineId, Obscured,
+    Power, Revision, SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 impl Cluster {
     pub(super) fn sight(&mut self, vmid: Vmid, look: Look) -> Sighting {
@@ -31,6 +32,22 @@ impl Cluster {
             Some(fault) => Holder::Unknown(obscured(fault).message),
             None => self.tasks.at_work_on(vmid).map_or(Holder::Nobody, Holder::Task),
         }
+    }
+
+    pub(super) fn leftovers(&mut self, id: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        if let Some(fault) = self.faults.next_look() {
+            let Obscured { class, message } = obscured(fault);
+            return Err(LookError { class, message });
+        }
+        let named: BTreeSet<&str> = self.machines.values().flat_map(ModelMachine::named_volumes).collect();
+        let left = self.volumes.iter().filter(|(name, _)| !named.contains(name.as_str()));
+        let leftover = |(name, volume): (&String, &Volume)| Leftover {
+            node: id.node.clone(),
+            volume: name.clone(),
+            size: None,
+            made_at: volume.made_at,
+        };
+        Ok(left.filter(|(_, volume)| volume.vmid == id.vmid).map(leftover).collect())
     }
 
     pub(super) fn inventory(&mut self) -> Result<Vec<Summary>, LookError> {

@@ -2,11 +2,13 @@
 
 mod backups;
 mod holder;
+mod leftovers;
 mod look;
 mod meaning;
 mod probe;
 mod read_config;
 mod read_firewall;
+mod storages;
 mod submit;
 mod submit_firewall;
 mod tasks;
@@ -15,8 +17,8 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Look, LookError, MachineId, Obscured, Power,
-    Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, MachineId,
+    Obscured, Power, Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 use probe::Probes;
@@ -116,6 +118,15 @@ impl Hypervisor for Proxmox {
             Ok(client) => holder::holder(client, machine, lock, template).await,
             Err(message) => Holder::Unknown(message),
         }
+    }
+
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        let refused = |message| LookError { class: ErrorClass::Refused, message };
+        let client = self.client(&machine.cluster).map_err(refused)?;
+        leftovers::of(client, machine).await.map_err(|error| LookError {
+            class: meaning::class(error.class()),
+            message: meaning::words(&error),
+        })
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -9,6 +9,7 @@ mod deadline;
 mod described;
 mod expected;
 mod holders;
+mod leftovers;
 mod looks;
 mod recorded;
 mod recorded_calls;
