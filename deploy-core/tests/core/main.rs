@@ -7,6 +7,7 @@ mod decisions;
 mod ledger;
 mod leftovers;
 mod locks;
+mod lost_answers;
 mod machines;
 mod orders;
 mod parsers;

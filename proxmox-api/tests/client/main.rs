@@ -11,6 +11,7 @@ mod expected;
 mod holders;
 mod leftovers;
 mod looks;
+mod outcomes;
 mod recorded;
 mod recorded_calls;
 mod recorded_vm;
