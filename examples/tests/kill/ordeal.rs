@@ -92,8 +92,7 @@ impl Ordeal {
         for kill in 0..kills {
             let ordered = self.arrived(kill, kills);
             if kill == kills / 2 {
-                let references = self.orders.machines[..ordered].iter().map(|order| order.reference.clone());
-                self.gone.extend(references.choose_multiple(&mut self.rng, ordered / 6));
+                self.change_minds(ordered);
             }
             self.tell(ordered);
             if kill == kills * 2 / 3 {
@@ -197,6 +196,17 @@ impl Ordeal {
         let status = worker.stop();
         assert!(status.success(), "{status} when asked to stop:\n{}", self.desk.log_tail());
         self.assert_right(&self.outside(&Picture::of(&database)).at_rest().await);
+    }
+
+    /// Some of the machines are to be taken away before they are ready, or just after it; half of them from the middle of their
+    /// clone, where it is least clear what is there.
+    fn change_minds(&mut self, ordered: usize) {
+        let picture = Picture::of(&self.desk.database());
+        let references = || self.orders.machines[..ordered].iter().map(|order| order.reference.clone());
+        let is_cloned = |name: &String| picture.machines.get(name).is_some_and(|row| row.step == "clone");
+        let cloned = references().filter(is_cloned).choose_multiple(&mut self.rng, ordered / 12);
+        self.gone.extend(cloned);
+        self.gone.extend(references().choose_multiple(&mut self.rng, ordered / 12));
     }
 
     /// How many of the machines are asked for by now: half of them from the begin, and the others one by one, so that at each
