@@ -5,7 +5,7 @@ use crate::{
     database::{Picture, Row},
 };
 use proxmox_api::Params;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[derive(Default)]
 pub(crate) struct Operator {
@@ -49,13 +49,9 @@ impl Operator {
                     cluster.switch(unlock).await;
                 }
                 Typed::Destroy { vmid } => {
-                    // The command does not take away what a killed clone had made and not yet written down. While it lies
-                    // there the number is of no use: PVE calls every cloud-init drive by its machine's number alone.
-                    for volid in unnamed(&cluster.state().await, vmid) {
-                        free(cluster, node, &volid).await;
-                    }
-                    // As the command does it: as root@pam, whom no token is.
+                    // As the command does it: as root@pam, whom no token is. No other cluster shares the storages.
                     let how = Params::new().flag("skiplock", true).flag("purge", true);
+                    let how = how.flag("destroy-unreferenced-disks", true);
                     if !cluster.delete(&format!("/nodes/{node}/qemu/{vmid}"), &how).await {
                         continue;
                     }
@@ -68,12 +64,17 @@ impl Operator {
 
 impl Typed {
     fn parse(command: &str) -> Self {
+        let (command, advice) = command.split_once(" (").unwrap_or((command, ""));
         let words: Vec<_> = command.split_whitespace().collect();
         let vmid = |word: &str| word.parse().unwrap_or_else(|_| panic!("no number: {command}"));
         match words.as_slice() {
             ["qm", "unlock", number] => Self::Unlock { vmid: vmid(number) },
-            ["qm", "destroy", number, "--skiplock", "--purge"] => Self::Destroy { vmid: vmid(number) },
-            _ => panic!("not a command that the shell of a node knows: {command}"),
+            ["qm", "destroy", number, "--skiplock", "--purge"]
+                if advice.starts_with("and --destroy-unreferenced-disks, unless ") =>
+            {
+                Self::Destroy { vmid: vmid(number) }
+            }
+            _ => panic!("nobody knows how to type this: {command} ({advice})"),
         }
     }
 }
@@ -106,20 +107,4 @@ async fn works(cluster: &Cluster, row: &Row, node: &str) -> bool {
 /// Attention stays until the machine's next turn.
 async fn is_locked(cluster: &Cluster, vmid: u32) -> bool {
     cluster.state().await["vms"][vmid.to_string()]["config"].get("lock").is_some()
-}
-
-/// As `pvesm free`; what does not succeed is met again by the next look.
-async fn free(cluster: &Cluster, node: &str, volid: &str) {
-    let storage = volid.split(':').next().expect("a volume id");
-    let volume = volid.replace('/', "%2F");
-    cluster.delete(&format!("/nodes/{node}/storage/{storage}/content/{volume}"), &Params::new()).await;
-}
-
-/// Volumes of a machine that its configuration does not name.
-fn unnamed(state: &Value, vmid: u32) -> Vec<String> {
-    let config = state["vms"][vmid.to_string()]["config"].to_string();
-    let volumes = state["volumes"].as_array().expect("a list").iter();
-    let of_it = volumes.filter(|volume| volume["owner"] == vmid && volume["content"] == "images");
-    let names = of_it.filter_map(|volume| volume["volid"].as_str());
-    names.filter(|volid| !config.contains(volid)).map(str::to_owned).collect()
 }
