@@ -28,6 +28,22 @@ impl Flock {
         }
     }
 
+    /// The lock that lets a migration, a replication and the end of a snapshot not meet.
+    pub(crate) fn migration(node: &str, vmid: u32) -> Self {
+        Self {
+            key: format!("{node}/pve-migrate-{vmid}"),
+            shared: false,
+            timeout: PATIENCE,
+            failure: format!("can't lock file '/var/lock/pve-manager/pve-migrate-{vmid}' - got timeout"),
+        }
+    }
+
+    /// The same, as a worker asks for it that blames the replication.
+    pub(crate) fn replication(node: &str, vmid: u32) -> Self {
+        let failure = "Failed to obtain guest migration lock - replication running?".to_owned();
+        Self { failure, ..Self::migration(node, vmid) }
+    }
+
     /// The lock under which volumes of a storage are made and removed.
     pub(crate) fn storage(node: &str, storage: &str, shared: bool) -> Self {
         let (key, failure) = if shared {

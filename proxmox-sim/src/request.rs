@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::multipart;
 use crate::reply::Refusal;
 
 /// A request to the cluster. Everything is text as received; the cluster decodes it, because the
@@ -102,6 +103,19 @@ impl Request {
         self.path.starts_with("/api2/extjs/")
     }
 
+    /// Whether it may bring a file.
+    fn is_upload(&self) -> bool {
+        let path = self.api_path().unwrap_or_default();
+        let path: Vec<&str> = path.split('/').collect();
+        self.method == "POST" && matches!(path.as_slice(), ["", "nodes", _, "storage", _, "upload"])
+    }
+
+    /// The size of the file it brings.
+    pub(crate) fn uploaded(&self) -> Option<u64> {
+        let boundary = multipart::boundary(self.content_type.as_deref()?).filter(|_| self.is_upload())?;
+        u64::try_from(multipart::file_size(&self.body, boundary)?).ok()
+    }
+
     pub(crate) fn parameters(&self) -> Result<BTreeMap<String, Parameter>, Refusal> {
         let mut parameters = match self.method.as_str() {
             "POST" | "PUT" => self.body_parameters()?,
@@ -122,6 +136,12 @@ impl Request {
             return Ok(BTreeMap::new());
         }
         let kind = self.content_type.as_deref().unwrap_or_default();
+        if self.is_upload() {
+            return match multipart::boundary(kind) {
+                Some(boundary) => Ok(multipart::parameters(&self.body, boundary)),
+                None => Err(Refusal::Plain(506, format!("upload 'Content-Type '{kind}' not implemented"))),
+            };
+        }
         let kind = kind.split(';').next().unwrap_or_default().trim();
         match kind {
             // A body without a type is a form.

@@ -36,8 +36,8 @@ pub(super) fn get(world: &World, call: &Call) -> Answered {
     }
     let mut row =
         if call.flag("current") { shown(&machine.config.current) } else { shown(&machine.config.view()) };
-    if let Some(newest) = machine.snapshots.last() {
-        row.insert("parent".to_owned(), json!(newest.name));
+    if let Some(parent) = &machine.parent {
+        row.insert("parent".to_owned(), json!(parent));
     }
     row.insert("digest".to_owned(), json!(machine.config.digest()));
     data(Value::Object(row))

@@ -23,6 +23,7 @@ mod power;
 mod snapshots;
 mod storage;
 mod tasks;
+mod upload;
 mod vzdump;
 
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) arguments: Arguments,
     pub(crate) caller: Caller,
+    /// The size of the file that came with it.
+    pub(crate) uploaded: Option<u64>,
 }
 
 /// What a call leads to.
@@ -168,6 +171,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
         ("GET", "/nodes/{node}/storage/{storage}/status") => storage::status(world, call),
         ("GET", "/nodes/{node}/storage/{storage}/content") => storage::content(world, call),
         ("POST", "/nodes/{node}/storage/{storage}/content") => storage::allocate(world, call),
+        ("POST", "/nodes/{node}/storage/{storage}/upload") => upload::upload(world, call),
         ("GET", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::volume(world, call),
         ("PUT", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::annotate(world, call),
         ("DELETE", "/nodes/{node}/storage/{storage}/content/{volume}") => storage::delete(world, call),

@@ -43,22 +43,16 @@ pub(super) fn change(world: &World, call: &Call, path: &str) -> Answered {
         "/status/shutdown" => ("qmshutdown", PowerAction::Shutdown(seconds(60), call.flag("forceStop"))),
         "/status/reboot" => ("qmreboot", PowerAction::Reboot(seconds(60))),
         "/status/reset" => ("qmreset", PowerAction::Reset),
+        "/status/suspend" if call.flag("todisk") => ("qmsuspend", PowerAction::SuspendToDisk),
         "/status/suspend" => ("qmpause", PowerAction::Suspend),
         _ => ("qmresume", PowerAction::Resume),
     };
-    if matches!(
-        action,
-        PowerAction::Reboot(_) | PowerAction::Reset | PowerAction::Suspend | PowerAction::Resume
-    ) {
-        let machine = world.machine_on(call.node(), vmid)?;
-        if machine.running.is_none() {
-            return Err(Refusal::Die(format!("VM {vmid} not running")));
-        }
-        machine.config.need_unlocked()?;
-    }
+    let asked = action;
+    let action = refine(world, call, action)?;
     let mut work = Power::new(call.node(), vmid, action);
     work.skip_lock = call.flag("skiplock");
-    let kind = match (world.ha.contains_key(&vmid), action) {
+    work.overrules = call.flag("overrule-shutdown");
+    let kind = match (world.ha.contains_key(&vmid), asked) {
         (true, PowerAction::Start) => "hastart",
         (true, PowerAction::Stop | PowerAction::Shutdown(..)) => "hastop",
         _ => kind,
@@ -68,4 +62,35 @@ pub(super) fn change(world: &World, call: &Call, path: &str) -> Answered {
         return call.task(kind, HaWish { vmid, what, state: Some(state), whereto: String::new() });
     }
     call.task(kind, work)
+}
+
+/// What is refused before a task, and what an action comes to in the state that the machine is in.
+fn refine(world: &World, call: &Call, action: PowerAction) -> Result<PowerAction, Refusal> {
+    let vmid = call.vmid();
+    match action {
+        PowerAction::Start | PowerAction::Stop => Ok(action),
+        PowerAction::Shutdown(_, force) => {
+            let running = world.machines.get(&vmid).and_then(|machine| machine.running.as_ref());
+            match (running.is_some_and(|running| running.paused), force) {
+                (false, _) => Ok(action),
+                (true, true) => Ok(PowerAction::Stop),
+                // It would be answered when the machine goes on, whenever that is.
+                (true, false) => Err(Refusal::Die("VM is paused - cannot shutdown".to_owned())),
+            }
+        }
+        PowerAction::Reboot(_)
+        | PowerAction::Reset
+        | PowerAction::Suspend
+        | PowerAction::SuspendToDisk
+        | PowerAction::Resume => {
+            let machine = world.machine_on(call.node(), vmid)?;
+            if machine.running.is_none() {
+                let sleeps = machine.config.lock() == Some("suspended") && action == PowerAction::Resume;
+                let awake = Refusal::Die(format!("VM {vmid} not running"));
+                return if sleeps { Ok(PowerAction::Start) } else { Err(awake) };
+            }
+            action.need_unlocked(machine)?;
+            Ok(action)
+        }
+    }
 }

@@ -4,24 +4,33 @@ use serde_json::{Value, json};
 
 use super::{Answered, Call, config, data};
 use crate::works::{SnapshotAction, SnapshotWork};
-use crate::world::World;
+use crate::world::{Snapshot, World};
 
 pub(super) fn list(world: &World, call: &Call) -> Answered {
     let machine = world.machine_on(call.node(), call.vmid())?;
-    let mut rows: Vec<Value> = machine
-        .snapshots
-        .iter()
-        .map(|s| json!({"name": s.name, "description": s.description, "snaptime": s.time, "vmstate": 0}))
-        .collect();
+    let mut rows: Vec<Value> = machine.snapshots.iter().map(row).collect();
     let mut current = json!({
         "name": "current", "description": "You are here!", "running": u8::from(machine.running.is_some()),
         "digest": machine.config.digest(),
     });
-    if let Some(parent) = machine.snapshots.last() {
-        current["parent"] = json!(parent.name);
+    if let Some(parent) = &machine.parent {
+        current["parent"] = json!(parent);
     }
     rows.push(current);
     super::list(rows)
+}
+
+fn row(snapshot: &Snapshot) -> Value {
+    let mut row = json!({
+        "name": snapshot.name, "description": snapshot.description, "snaptime": snapshot.time, "vmstate": 0,
+    });
+    if let Some(parent) = &snapshot.parent {
+        row["parent"] = json!(parent);
+    }
+    if let Some(state) = snapshot.state {
+        row["snapstate"] = json!(state);
+    }
+    row
 }
 
 fn work(call: &Call, action: SnapshotAction) -> SnapshotWork {
@@ -67,5 +76,7 @@ pub(super) fn config(world: &World, call: &Call) -> Answered {
         row.insert("description".to_owned(), json!(snapshot.description));
     }
     row.insert("snaptime".to_owned(), json!(snapshot.time));
+    let more = [("parent", snapshot.parent.as_deref()), ("snapstate", snapshot.state)];
+    row.extend(more.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))));
     data(Value::Object(row))
 }

@@ -64,6 +64,10 @@ fn entry(storage: &Storage, name: &str, volume: &Volume) -> Value {
     if volume.content == "images" {
         entry["parent"] = json!(parent);
         entry["used"] = json!(volume.used());
+    } else if volume.owner == 0 {
+        if let Value::Object(map) = &mut entry {
+            map.remove("vmid");
+        }
     } else {
         entry["subtype"] = json!("qemu");
         if volume.protected {
@@ -83,6 +87,8 @@ pub(super) fn content(world: &World, call: &Call) -> Answered {
         // What the caller may not see is left out without a word.
         let seen = if volume.content == "backup" {
             call.caller.may(&base, "Datastore.AllocateSpace") && call.caller.may(&owner, "VM.Backup")
+        } else if volume.owner == 0 {
+            true
         } else {
             call.caller.may(&base, "Datastore.Audit") && call.caller.may(&owner, "VM.Config.Disk")
         };

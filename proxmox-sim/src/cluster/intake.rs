@@ -196,7 +196,8 @@ impl Cluster {
         }
         let checked = check(&found, &sent, self.world.version).map_err(Refusal::Parameters);
         let arguments = checked.inspect_err(|refusal| self.counters.off_schema(request, refusal))?;
-        let call = Call { endpoint: found.endpoint, arguments, caller };
+        let uploaded = request.uploaded();
+        let call = Call { endpoint: found.endpoint, arguments, caller, uploaded };
         let outcome = calls::dispatch(&mut self.world, &call)?;
         Ok((outcome, call.caller.name))
     }

@@ -56,9 +56,13 @@ impl Cluster {
             job.steps += 1;
             let mut bench = Bench::new(&mut self.world, job.task);
             let step = job.work.step(&mut bench);
-            let (released, next, broken) = (bench.released, bench.next, bench.broken);
+            let (released, next, broken, interrupts) =
+                (bench.released, bench.next, bench.broken, bench.interrupts);
             let doom = job.doom;
             self.give_back(id, &released);
+            for task in interrupts {
+                self.interrupt(task);
+            }
             let ended = matches!(step, Step::Done(_) | Step::Warned(_));
             if doom.is_some_and(|doom| doom.is_death() && (broken || ended)) {
                 if !broken {
@@ -140,8 +144,8 @@ impl Cluster {
         for id in woken {
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.held.push(key.to_owned());
-                let machine = job.waiting.take().is_some_and(|flock| flock.failure.contains("qemu-server"));
-                if let (Some(task), true) = (job.task, machine) {
+                let file = job.waiting.take().is_some_and(|flock| !flock.failure.starts_with("cfs-lock"));
+                if let (Some(task), true) = (job.task, file) {
                     self.world.tasks.log(task, " OK".to_owned());
                 }
                 self.schedule(Time::ZERO, Event::Step(id));

@@ -38,6 +38,7 @@ const MEANT: &[(&str, &str)] = &[
         "POST /nodes/{node}/storage/{storage}/content format: enum on 7",
         "a disk image of it is made all the same",
     ),
+    ("POST /nodes/{node}/storage/{storage}/upload: not described", "files to install from come by it"),
     ("POST /nodes/{node}/vzdump maxfiles: only on 7", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump maxfiles: only on 8", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump notification-policy: only on 8", "notifications are not imitated"),

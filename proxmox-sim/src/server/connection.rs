@@ -28,6 +28,9 @@ use crate::request::Request;
 /// A connection is used for so many requests at most.
 const USES: u32 = 100;
 const BODY_LIMIT: usize = 512 * 1024;
+
+/// Files may be larger; a real server takes any.
+const FILE_LIMIT: usize = 64 << 20;
 /// So many headers at most, and so many bytes of them.
 const HEADERS: usize = 64;
 const HEADER_BYTES: usize = 8192;
@@ -101,7 +104,8 @@ async fn answer(
 
 async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| {
+    let limit = if head.uri.path().ends_with("/upload") { FILE_LIMIT } else { BODY_LIMIT };
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             Reply::bare(501, "for data too large")
         } else {

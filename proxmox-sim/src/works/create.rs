@@ -1,5 +1,7 @@
 //! `qmcreate`: a machine from nothing.
 
+use std::time::Duration;
+
 use super::{Bench, Configure, Power, PowerAction, Step, Work, attempt};
 use crate::flock::Flock;
 use crate::world::World;
@@ -43,7 +45,9 @@ impl CreateMachine {
 
 impl Work for CreateMachine {
     fn locks(&self, world: &World) -> Vec<Flock> {
-        self.configure.locks(world)
+        // It waits for the lock of a number that others may want as well for a second only.
+        let second = Duration::from_secs(1);
+        self.configure.locks(world).into_iter().map(|flock| flock.within(second)).collect()
     }
 
     fn step(&mut self, bench: &mut Bench<'_>) -> Step {

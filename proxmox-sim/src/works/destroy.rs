@@ -115,6 +115,7 @@ impl Destroy {
             machine.config = MachineConfig::default();
             machine.config.set("lock", "destroyed");
             machine.snapshots.clear();
+            machine.parent = None;
         }
         for members in bench.world.pools.values_mut() {
             members.retain(|member| *member != self.vmid);

@@ -177,7 +177,7 @@ impl Migrate {
 
 impl Work for Migrate {
     fn locks(&self, _world: &World) -> Vec<Flock> {
-        vec![Flock::machine(&self.node, self.vmid)]
+        vec![Flock::migration(&self.node, self.vmid), Flock::machine(&self.node, self.vmid)]
     }
 
     fn step(&mut self, bench: &mut Bench<'_>) -> Step {

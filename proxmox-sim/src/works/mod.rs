@@ -14,10 +14,12 @@ mod delete_volume;
 mod destroy;
 mod ha_wish;
 mod hold;
+mod import;
 mod migrate;
 mod migrate_log;
 mod move_disk;
 mod power;
+mod power_check;
 mod regenerate;
 mod resize;
 mod snapshot;
@@ -36,9 +38,11 @@ pub(crate) use delete_volume::DeleteVolume;
 pub(crate) use destroy::Destroy;
 pub(crate) use ha_wish::HaWish;
 pub(crate) use hold::Hold;
+pub(crate) use import::Import;
 pub(crate) use migrate::Migrate;
 pub(crate) use move_disk::MoveDisk;
-pub(crate) use power::{Power, PowerAction};
+pub(crate) use power::Power;
+pub(crate) use power_check::PowerAction;
 pub(crate) use regenerate::{Regenerate, medium_of};
 pub(crate) use resize::Resize;
 pub(crate) use snapshot::{SnapshotAction, SnapshotWork};
@@ -77,11 +81,13 @@ pub(crate) struct Bench<'a> {
     pub(crate) next: Option<(&'static str, String, Box<dyn Work>)>,
     /// The break that was asked for happened in this step.
     pub(crate) broken: bool,
+    /// Tasks to be stopped after this step.
+    pub(crate) interrupts: Vec<TaskKey>,
 }
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(world: &'a mut World, task: Option<TaskKey>) -> Self {
-        Self { world, task, released: Vec::new(), next: None, broken: false }
+        Self { world, task, released: Vec::new(), next: None, broken: false, interrupts: Vec::new() }
     }
 
     /// Writes a line into the task's log.

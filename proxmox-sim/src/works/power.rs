@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Bench, Step, Work, attempt, medium_of};
+use super::{Bench, PowerAction, Step, Work, attempt, medium_of};
 use crate::flock::Flock;
 use crate::world::{Running, World};
 
@@ -13,19 +13,6 @@ const SPAWNED: f64 = 0.6;
 
 /// How long an agent is waited for before it counts as absent.
 const AGENT_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum PowerAction {
-    Start,
-    Stop,
-    /// Asks the guest; the duration is how long, the flag whether it is stopped then.
-    Shutdown(Duration, bool),
-    Reboot(Duration),
-    Reset,
-    Suspend,
-    Resume,
-}
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +29,8 @@ pub(crate) struct Power {
     pub(crate) vmid: u32,
     pub(crate) action: PowerAction,
     pub(crate) skip_lock: bool,
+    /// Ends shutdowns that are under way first.
+    pub(crate) overrules: bool,
     stage: Stage,
     /// The guest will not have shut down in time.
     late: bool,
@@ -49,7 +38,8 @@ pub(crate) struct Power {
 
 impl Power {
     pub(crate) fn new(node: &str, vmid: u32, action: PowerAction) -> Self {
-        Self { node: node.to_owned(), vmid, action, skip_lock: false, stage: Stage::Begin, late: false }
+        let (skip_lock, overrules) = (false, false);
+        Self { node: node.to_owned(), vmid, action, skip_lock, overrules, stage: Stage::Begin, late: false }
     }
 
     fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
@@ -62,6 +52,11 @@ impl Power {
         let deaf = machine.running.as_ref().is_some_and(|running| running.deaf);
         if self.action == PowerAction::Start {
             attempt!(self.may_start(world));
+            if !stopped {
+                // A backup has started it, and its owner wants it to go on.
+                self.set_paused(world, false);
+                return Step::Done(Value::Null);
+            }
             world.apply_pending(self.vmid);
             attempt!(self.check_snippets(bench.world));
             self.fill_medium(bench);
@@ -70,7 +65,10 @@ impl Power {
             // Stopping what is stopped is fine, even when it is locked.
             return Step::Done(Value::Null);
         } else if !self.skip_lock {
-            attempt!(machine.config.need_unlocked());
+            attempt!(self.action.need_unlocked(machine));
+        }
+        if self.action == PowerAction::SuspendToDisk {
+            self.set_lock(bench.world, Some("suspending"));
         }
         let durations = bench.world.durations.clone();
         let seconds = match self.action {
@@ -100,54 +98,6 @@ impl Power {
             self.vmid
         ));
         AGENT_PATIENCE
-    }
-
-    fn may_start(&self, world: &World) -> Result<(), String> {
-        let machine = world.machine_on(&self.node, self.vmid)?;
-        if machine.is_template() {
-            return Err("you can't start a vm if it's a template".to_owned());
-        }
-        if !self.skip_lock {
-            machine.config.need_unlocked()?;
-        }
-        if machine.running.is_some() {
-            return Err(format!("VM {} already running", self.vmid));
-        }
-        Ok(())
-    }
-
-    /// There are no snippets; one that is asked for is missing.
-    fn check_snippets(&self, world: &World) -> Result<(), String> {
-        let machine = world.machine_on(&self.node, self.vmid)?;
-        let custom = machine.config.get("cicustom");
-        match custom.and_then(|text| text.split(',').next()?.split_once('=')) {
-            Some((_, snippet)) => Err(format!("volume '{snippet}' does not exist")),
-            None => Ok(()),
-        }
-    }
-
-    fn can_start(&self, world: &World) -> Result<(), String> {
-        let machine = world.machine_on(&self.node, self.vmid)?;
-        let limit = world.node_cpus;
-        if machine.cpus() > limit {
-            return Err(format!("MAX {limit} vcpus allowed per VM on this node"));
-        }
-        for (key, value) in machine.config.current.iter().filter(|(key, _)| key.starts_with("net")) {
-            let Some(bridge) = value.split(',').find_map(|part| part.strip_prefix("bridge=")) else {
-                continue;
-            };
-            if !world.node(&self.node)?.bridges.iter().any(|b| b == bridge) {
-                return Err(format!("bridge '{bridge}' does not exist ({key})"));
-            }
-        }
-        for (_, drive) in machine.drives() {
-            if let Some(volid) = drive.volume().filter(|_| !drive.is_cloud_init())
-                && world.volume(&self.node, volid).is_none()
-            {
-                return Err(format!("volume '{volid}' does not exist"));
-            }
-        }
-        Ok(())
     }
 
     /// Cloud-init is generated anew at every start.
@@ -205,7 +155,13 @@ impl Power {
             bench.log("VM still running - terminating now with SIGTERM");
         }
         match self.action {
-            PowerAction::Start => {}
+            PowerAction::Start => {
+                let slept =
+                    bench.world.machines.get(&self.vmid).and_then(|m| m.config.lock()) == Some("suspended");
+                if slept {
+                    self.set_lock(bench.world, None);
+                }
+            }
             PowerAction::Reset => self.start(bench.world),
             PowerAction::Stop | PowerAction::Shutdown(..) => self.stop(bench.world),
             PowerAction::Reboot(_) => {
@@ -214,14 +170,48 @@ impl Power {
                 self.start(bench.world);
             }
             PowerAction::Suspend | PowerAction::Resume => {
-                if let Some(running) =
-                    bench.world.machines.get_mut(&self.vmid).and_then(|m| m.running.as_mut())
-                {
-                    running.paused = self.action == PowerAction::Suspend;
-                }
+                self.set_paused(bench.world, self.action == PowerAction::Suspend);
+            }
+            PowerAction::SuspendToDisk => {
+                self.stop(bench.world);
+                self.set_lock(bench.world, Some("suspended"));
             }
         }
         Step::Done(Value::Null)
+    }
+
+    fn set_paused(&self, world: &mut World, paused: bool) {
+        if let Some(running) = world.machines.get_mut(&self.vmid).and_then(|m| m.running.as_mut()) {
+            running.paused = paused;
+        }
+    }
+
+    fn set_lock(&self, world: &mut World, lock: Option<&str>) {
+        if let Some(machine) = world.machines.get_mut(&self.vmid) {
+            match lock {
+                Some(lock) => machine.config.set("lock", lock),
+                None => machine.config.remove("lock"),
+            }
+        }
+    }
+
+    /// Ends shutdowns that are under way, which hold the lock until they give up.
+    fn overrule(&mut self, bench: &mut Bench<'_>) -> Step {
+        self.overrules = false;
+        let about = self.vmid.to_string();
+        let theirs = |task: &&crate::task::Task| {
+            task.running()
+                && task.upid.kind == "qmshutdown"
+                && task.upid.id == about
+                && task.upid.node == self.node
+        };
+        let upids: Vec<String> =
+            bench.world.tasks.listed().filter(theirs).map(|task| task.upid.to_string()).collect();
+        if !upids.is_empty() {
+            bench.log(format!("overruled qmshutdown tasks: {}", upids.join(", ")));
+        }
+        bench.interrupts = upids.iter().filter_map(|upid| Some(bench.world.tasks.find(upid)?.0)).collect();
+        Step::Take(Flock::machine(&self.node, self.vmid))
     }
 
     fn stop(&self, world: &mut World) {
@@ -237,11 +227,12 @@ impl Work for Power {
         // Stopping a machine that does not run needs no lock to find that out.
         let idle = world.machines.get(&self.vmid).is_some_and(|m| m.running.is_none());
         let idle = idle && matches!(self.action, PowerAction::Shutdown(..));
-        if idle { Vec::new() } else { vec![Flock::machine(&self.node, self.vmid)] }
+        if idle || self.overrules { Vec::new() } else { vec![Flock::machine(&self.node, self.vmid)] }
     }
 
     fn step(&mut self, bench: &mut Bench<'_>) -> Step {
         match self.stage {
+            Stage::Begin if self.overrules => self.overrule(bench),
             Stage::Begin => {
                 self.stage = if self.action == PowerAction::Start { Stage::Spawn } else { Stage::End };
                 self.begin(bench)

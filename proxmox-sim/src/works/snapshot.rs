@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Bench, Step, Work, attempt};
 use crate::config::StorageKind;
 use crate::flock::Flock;
-use crate::world::{Snapshot, World, split_volid};
+use crate::world::{Machine, Snapshot, World, split_volid};
 
 /// What is to be done with a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,72 +70,120 @@ impl SnapshotWork {
         }
     }
 
-    fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
-        let lock = self.lock();
-        let machine = attempt!(bench.world.machine_on(&self.node, self.vmid));
-        if self.action == SnapshotAction::Create && machine.is_template() {
-            return Step::Failed("you can't take a snapshot if it's a template".to_owned());
-        }
-        attempt!(machine.config.need_unlocked());
-        let used = machine.snapshots.iter().any(|s| s.name == self.name);
-        if self.action == SnapshotAction::Create && !used {
-            attempt!(self.possible(bench.world));
-        }
-        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
-        let exists = machine.snapshots.iter().any(|s| s.name == self.name);
+    /// What is refused before anything changes.
+    fn check(&self, world: &World) -> Result<(), String> {
+        let machine = world.machine_on(&self.node, self.vmid)?;
+        let found = machine.snapshots.iter().find(|s| s.name == self.name);
+        let missing = || format!("snapshot '{}' does not exist", self.name);
         match self.action {
-            SnapshotAction::Create if exists => {
-                return Step::Failed(format!("snapshot name '{}' already used", self.name));
+            SnapshotAction::Create if machine.is_template() => {
+                Err("you can't take a snapshot if it's a template".to_owned())
             }
-            SnapshotAction::Delete | SnapshotAction::Rollback if !exists => {
-                return Step::Failed(format!("snapshot '{}' does not exist", self.name));
+            SnapshotAction::Create => {
+                machine.config.need_unlocked()?;
+                match found {
+                    Some(_) => Err(format!("snapshot name '{}' already used", self.name)),
+                    None => self.possible(world),
+                }
             }
-            _ => {}
+            SnapshotAction::Delete => {
+                found.ok_or_else(missing)?;
+                machine.config.need_unlocked()
+            }
+            SnapshotAction::Rollback => {
+                if let Some(state) = found.ok_or_else(missing)?.state {
+                    return Err(format!("unable to rollback to incomplete snapshot (snapstate = {state})"));
+                }
+                machine.config.need_unlocked()
+            }
         }
-        machine.config.set("lock", lock);
-        self.begun = true;
-        let seconds = bench.world.durations.other;
-        Step::After(bench.world.lasting(seconds))
-    }
-}
-
-impl Work for SnapshotWork {
-    fn locks(&self, _world: &World) -> Vec<Flock> {
-        vec![Flock::machine(&self.node, self.vmid)]
     }
 
-    fn step(&mut self, bench: &mut Bench<'_>) -> Step {
-        if !self.begun {
-            return self.begin(bench);
-        }
+    fn begin(&mut self, bench: &mut Bench<'_>) -> Step {
+        attempt!(self.check(bench.world));
         let time = bench.world.unix();
-        if self.action == SnapshotAction::Create {
-            self.log_drives(bench);
-        }
+        let lock = self.lock();
         let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
-        machine.config.remove("lock");
         match self.action {
             SnapshotAction::Create => machine.snapshots.push(Snapshot {
                 name: self.name.clone(),
                 description: self.description.clone(),
                 time,
                 config: without_unused(&machine.config.current),
+                parent: machine.parent.clone(),
+                state: Some("prepare"),
             }),
-            SnapshotAction::Delete => machine.snapshots.retain(|s| s.name != self.name),
+            SnapshotAction::Delete => {
+                if let Some(found) = machine.snapshots.iter_mut().find(|s| s.name == self.name) {
+                    found.state = Some("delete");
+                }
+            }
+            SnapshotAction::Rollback => {}
+        }
+        machine.config.set("lock", lock);
+        self.begun = true;
+        let seconds = bench.world.durations.other;
+        Step::After(bench.world.lasting(seconds))
+    }
+
+    /// Takes a snapshot out of the line of descent.
+    fn forget(&self, machine: &mut Machine) {
+        let gone = machine.snapshots.iter().find(|s| s.name == self.name);
+        let before = gone.and_then(|s| s.parent.clone());
+        machine.snapshots.retain(|s| s.name != self.name);
+        let name = Some(&self.name);
+        let parents = machine.snapshots.iter_mut().map(|s| &mut s.parent).chain([&mut machine.parent]);
+        parents.filter(|parent| parent.as_ref() == name).for_each(|parent| parent.clone_from(&before));
+    }
+}
+
+impl Work for SnapshotWork {
+    fn locks(&self, _world: &World) -> Vec<Flock> {
+        let machine = Flock::machine(&self.node, self.vmid);
+        match self.action {
+            SnapshotAction::Create => vec![machine],
+            SnapshotAction::Delete => vec![Flock::replication(&self.node, self.vmid), machine],
+            SnapshotAction::Rollback => vec![Flock::migration(&self.node, self.vmid), machine],
+        }
+    }
+
+    fn step(&mut self, bench: &mut Bench<'_>) -> Step {
+        if !self.begun {
+            return self.begin(bench);
+        }
+        if self.action == SnapshotAction::Create {
+            self.log_drives(bench);
+        }
+        let machine = attempt!(bench.world.machine_on_mut(&self.node, self.vmid));
+        machine.config.remove("lock");
+        match self.action {
+            SnapshotAction::Create => {
+                if let Some(found) = machine.snapshots.iter_mut().find(|s| s.name == self.name) {
+                    found.state = None;
+                }
+                machine.parent = Some(self.name.clone());
+            }
+            SnapshotAction::Delete => self.forget(machine),
             SnapshotAction::Rollback => {
                 let kept = machine.snapshots.iter().find(|s| s.name == self.name);
                 if let Some(config) = kept.map(|s| s.config.clone()) {
                     machine.config.current = config;
                     machine.running = None;
+                    machine.parent = Some(self.name.clone());
                 }
             }
         }
         Step::Done(Value::Null)
     }
 
+    /// What was not made is cleaned up; what was being removed or gone back to stays as it is, locked.
     fn abandon(&mut self, bench: &mut Bench<'_>, reason: &str) -> String {
-        if let Some(machine) = bench.world.machines.get_mut(&self.vmid) {
+        if let Some(machine) = bench.world.machines.get_mut(&self.vmid)
+            && self.begun
+            && self.action == SnapshotAction::Create
+        {
             machine.config.remove("lock");
+            self.forget(machine);
         }
         reason.to_owned()
     }

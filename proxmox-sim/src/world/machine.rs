@@ -13,6 +13,8 @@ pub(crate) struct Machine {
     pub(crate) node: String,
     pub(crate) config: MachineConfig,
     pub(crate) snapshots: Vec<Snapshot>,
+    /// The snapshot that its state descends from.
+    pub(crate) parent: Option<String>,
     pub(crate) running: Option<Running>,
     /// Cloud-init values as the medium holds them.
     pub(crate) medium: BTreeMap<String, String>,
@@ -41,6 +43,10 @@ pub(crate) struct Snapshot {
     pub(crate) description: String,
     pub(crate) time: u64,
     pub(crate) config: BTreeMap<String, String>,
+    /// The snapshot before it.
+    pub(crate) parent: Option<String>,
+    /// What was begun with it and has not ended.
+    pub(crate) state: Option<&'static str>,
 }
 
 impl Machine {
@@ -50,6 +56,7 @@ impl Machine {
             node: node.to_owned(),
             config: MachineConfig::default(),
             snapshots: Vec::new(),
+            parent: None,
             running: None,
             medium: BTreeMap::new(),
         }

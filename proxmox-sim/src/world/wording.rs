@@ -20,6 +20,8 @@ impl World {
         match parts.as_slice() {
             ["backup", file] => Some(format!("{base}/dump/{file}")),
             ["iso", file] => Some(format!("{base}/template/iso/{file}")),
+            ["vztmpl", file] => Some(format!("{base}/template/cache/{file}")),
+            ["import", file] => Some(format!("{base}/import/{file}")),
             ["snippets", file] => Some(format!("{base}/snippets/{file}")),
             [.., owner, file] => Some(format!("{base}/images/{owner}/{file}")),
             _ => Some(format!("{base}/images/{name}")),

@@ -32,7 +32,6 @@ const MEANT: &[Difference] = &[
         None,
         "answered before HTTP: by the server (tests/transport), not by the cluster that is asked here",
     ),
-    ("upload/*", None, "uploading is not offered, so there is neither task nor file"),
     (
         "golden/lifecycle/package-up/net-rate-running/task-log",
         None,
