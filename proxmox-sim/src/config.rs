@@ -48,6 +48,9 @@ pub struct ClusterConfig {
     pub latency: f64,
     /// Seconds after which a proxying hop gives up (596) while the handler goes on.
     pub proxy_timeout: f64,
+    /// Workers of each node's daemon, three on a real one. A call that waits, for a lock for example, keeps one
+    /// busy, and when all are, everything else that the daemon does waits too. 0: calls never wait for a worker.
+    pub daemon_workers: usize,
     /// How many finished tasks are remembered. Older ones are unknown, as after a rotation.
     pub task_history: usize,
     /// How many of the latest requests are remembered for a look at them. 0 saves the time that it takes.
@@ -217,6 +220,7 @@ impl ClusterConfig {
             unauthorized_delay: 3.0,
             latency: 0.0,
             proxy_timeout: 30.0,
+            daemon_workers: 0,
             task_history: 5000,
             request_history: 2000,
             faults: Faults::none(),

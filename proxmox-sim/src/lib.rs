@@ -7,8 +7,7 @@
 //! somebody takes a number) by [`Mishaps`], and what a test breaks itself by [`Switch`].
 //!
 //! How close it comes is measured: the test `replay` sends recorded exchanges of real servers (8.4 and
-//! 9.2) and compares every answer. Not imitated are consoles, containers, and the three workers of
-//! a node's daemon that slow calls block.
+//! 9.2) and compares every answer. Not imitated are consoles and containers.
 //!
 //! - [`Cluster`] is the cluster itself, without any IO: time comes in as an argument.
 //! - [`Server`] puts a cluster behind HTTPS, with a certificate of its own.

@@ -43,6 +43,7 @@ impl Cluster {
 
     /// Kills every worker of a node; nothing is cleaned up.
     pub(super) fn kill_workers(&mut self, node: &str) {
+        self.forget_daemon(node);
         let dead: Vec<u64> =
             self.jobs.iter().filter(|(_, job)| job.node == node).map(|(id, _)| *id).collect();
         for id in dead {

@@ -80,7 +80,9 @@ impl Cluster {
     /// Carries out a request that was held up.
     pub(super) fn arrive(&mut self, call: Option<CallId>, request: &Request) {
         // Nobody waits for the answer of one that was given up.
-        self.execute(call.unwrap_or(CallId(u64::MAX)), request, None);
+        self.sequence += 1;
+        let nobody = CallId(u64::MAX - self.sequence);
+        self.execute(call.unwrap_or(nobody), request, None);
     }
 
     /// Carries out a request that sees the cluster as it was.
@@ -95,9 +97,19 @@ impl Cluster {
         picture.swap(&mut self.world);
     }
 
-    fn execute(&mut self, call: CallId, request: &Request, fate: Option<Fate>) {
+    /// Carries out a request, by a worker of that node's daemon.
+    pub(super) fn carry_out(
+        &mut self,
+        call: CallId,
+        request: &Request,
+        fate: Option<Fate>,
+        worker: Option<String>,
+    ) {
         let reply = match self.decide(request) {
-            Ok((outcome, caller)) => self.begin_outcome(call, outcome, &caller, fate),
+            Ok((outcome, caller)) => {
+                self.occupy(call, worker, &outcome);
+                self.begin_outcome(call, outcome, &caller, fate)
+            }
             Err(refusal) => Some(refusal.reply()),
         };
         match reply {

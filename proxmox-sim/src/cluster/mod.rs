@@ -3,6 +3,7 @@
 //! Time is an argument everywhere. A caller hands in requests and the time, asks when the next thing
 //! will happen by itself, and comes back then.
 
+mod daemon;
 mod doom;
 mod ends;
 mod intake;
@@ -32,6 +33,7 @@ use crate::request::Request;
 use crate::timing::seconds_of;
 use crate::version::Version;
 use crate::world::{Time, World};
+use daemon::Daemons;
 use job::Job;
 use mishaps::MishapSource;
 
@@ -75,6 +77,7 @@ pub struct Cluster {
     answers: Vec<(CallId, Answer)>,
     faults: FaultSource,
     mishaps: MishapSource,
+    daemons: Daemons,
     /// Since when nobody works on a machine that has a lock.
     lock_since: BTreeMap<u32, Time>,
     counters: Counters,
@@ -107,6 +110,10 @@ enum Event {
     Arrive(Option<CallId>, Box<Request>),
     /// The proxying hop gives up.
     GatewayTimeout(CallId),
+    /// A worker of a daemon is done with a call that it refused late.
+    Handled(CallId),
+    /// A worker of that node's daemon is free.
+    Employ(String),
     /// A task that was asked to stop is killed, and the call that asked is answered.
     Kill(crate::task::TaskKey, CallId),
     /// A call that wanted to wait for its task has waited long enough.
@@ -134,6 +141,7 @@ impl Cluster {
             answers: Vec::new(),
             faults: FaultSource::new(config.faults, config.seed),
             mishaps: MishapSource::new(config.seed),
+            daemons: Daemons::new(config.daemon_workers),
             lock_since: BTreeMap::new(),
             counters: Counters::default(),
             journal: Journal::remembering(config.request_history),
@@ -191,7 +199,10 @@ impl Cluster {
     /// Lets virtual time pass until nothing is under way, and returns the time then.
     pub fn settle(&mut self, now: Time) -> Time {
         self.advance(now);
-        while !self.jobs.is_empty() || self.events.values().any(|e| matches!(e, Event::Arrive(..))) {
+        while !self.jobs.is_empty()
+            || self.daemons.is_waited_for()
+            || self.events.values().any(|e| matches!(e, Event::Arrive(..)))
+        {
             let Some(time) = self.next_event() else {
                 break;
             };
@@ -248,7 +259,9 @@ impl Cluster {
             Event::Step(job) => self.run(job),
             Event::LockTimeout(job, wait) => self.lock_timeout(job, wait),
             Event::Arrive(call, request) => self.arrive(call, &request),
-            Event::GatewayTimeout(call) => self.respond(call, Reply::bare(596, "Connection timed out")),
+            Event::GatewayTimeout(call) => self.reply(call, Reply::bare(596, "Connection timed out")),
+            Event::Handled(call) => self.handled(call),
+            Event::Employ(node) => self.employ(&node),
             Event::Kill(task, call) => {
                 self.kill_task(task);
                 self.respond(call, Reply::data(Value::Null));
@@ -260,8 +273,14 @@ impl Cluster {
         }
     }
 
-    /// Answers a waiting call, if it still waits.
+    /// Answers a call when it has been carried out.
     fn respond(&mut self, call: CallId, reply: Reply) {
+        self.handled(call);
+        self.reply(call, reply);
+    }
+
+    /// Answers a waiting call, if it still waits.
+    fn reply(&mut self, call: CallId, reply: Reply) {
         if let Some(waiting) = self.waiting.remove(&call) {
             let answer = self.answer(waiting, reply);
             self.answers.push((call, answer));

@@ -264,6 +264,7 @@ impl Cluster {
             }
             Switch::Daemon { node, running } => {
                 world.nodes.get_mut(&node).ok_or_else(|| no_node(&node))?.daemon = running;
+                self.forget_daemon(&node);
             }
             Switch::Deaf { vmid } => {
                 let running = world.machines.get_mut(&vmid).and_then(|machine| machine.running.as_mut());

@@ -14,4 +14,4 @@ mod table;
 pub(crate) use check::{Arguments, check};
 pub(crate) use field::Kind;
 pub(crate) use property::{Properties, parse as parse_properties};
-pub(crate) use table::{Endpoint, Schema};
+pub(crate) use table::{Endpoint, Found, Schema};

@@ -118,6 +118,7 @@ pub(crate) fn cluster(version: Version, lives: bool) -> ClusterConfig {
         unauthorized_delay: 3.0,
         node_cpus: 2,
         ha_manager: false,
+        daemon_workers: 3,
         firewall: false,
         bridges: vec!["vmbr0".to_owned()],
         ..ClusterConfig::demo()
