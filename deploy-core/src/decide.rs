@@ -1,26 +1,12 @@
-//! Look and decide.
+//! What to do.
 
 use crate::{
-    AddressRequest, Addressing, Change, ChangeKind, Command, Due, Ended, ErrorClass, Family, Holder,
-    Leftover, Look, LookError, Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress,
-    QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState,
-    VmRecord, goal,
+    AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Holder, Leftover, LookError,
+    Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, Remembered,
+    RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    query::{due_command, is_checked, is_unanswered_clone, settings_doubted},
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
 };
-use jiff::Timestamp;
-
-/// What must be known before it can be decided what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query {
-    /// What to look at on the machine.
-    pub look: Option<Look>,
-    /// The task to ask for.
-    pub task: Option<TaskId>,
-    /// Whether to ask who holds the machine's lock, if the look shows one.
-    pub holder: bool,
-    /// Whether to ask what volumes are left behind, once the machine is seen unlocked before its start, or seen to be gone.
-    pub leftovers: bool,
-}
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -79,88 +65,6 @@ pub enum Decision {
 /// A change in words, for the log.
 pub type ChangeText = String;
 
-/// What must be looked at for the due step. Pure: time is an argument.
-pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
-    if let Progress::Submitted { task, .. } = &record.progress {
-        return Query { task: Some(task.clone()), ..Query::default() };
-    }
-    if due_command(record).is_some() {
-        return Query::default();
-    }
-    match work(record.step) {
-        Work::Reach(rule) => Query {
-            look: Some(look(record, rule)),
-            holder: asks_for_holder(record, now, policy),
-            leftovers: matches!(record.step, Step::Starting | Step::Removing)
-                && record.remembered.contains(&Remembered::VolumesInDoubt),
-            task: None,
-        },
-        Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
-        Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
-    }
-}
-
-/// Whether somebody wants to know if a resting machine is still there ([`LeaseStore::check`](crate::LeaseStore::check)).
-fn is_checked(record: &VmRecord) -> bool {
-    record.step == Step::Ready && matches!(record.due, Due::At(_))
-}
-
-/// Whether settings may wait that a look shows as if they were in force: part of a call that failed, on a machine that
-/// does not run. A disk that is resized meanwhile would be shown with the size that waits, for ever.
-fn settings_doubted(record: &VmRecord, rule: Rule) -> bool {
-    rule.absent == WhenAbsent::Vanished && record.remembered.contains(&Remembered::SettingsInDoubt)
-}
-
-/// Whether a lock is worth the question who holds it: at once where it may be our own clone's, whose task we lost; else
-/// once it has lasted for a while, until a human was told.
-fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> bool {
-    match &record.waiting {
-        Some(waiting) if record.was_told_of(&waiting.why) => false,
-        Some(waiting) => now.duration_since(waiting.since) >= policy.stale_lock / 4,
-        None => is_unanswered_clone(record),
-    }
-}
-
-fn is_unanswered_clone(record: &VmRecord) -> bool {
-    let clone =
-        matches!(&record.progress, Progress::Intended { change, .. } if change.kind == ChangeKind::Clone);
-    clone && record.step == Step::Clone
-}
-
-/// The rule's look, with what this record needs beyond it and without what it does not.
-fn look(record: &VmRecord, rule: Rule) -> Look {
-    let look = usual_look(record, rule);
-    if settings_doubted(record, rule) { look.and(Look::PENDING).and(Look::POWER) } else { look }
-}
-
-fn usual_look(record: &VmRecord, rule: Rule) -> Look {
-    match record.step {
-        Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
-        Step::Starting => {
-            let running = Look::CONFIG.and(Look::POWER);
-            // Once started, only what is waited for is still of interest, for as long as the guest boots.
-            let look = if goal::was_started(record) { running } else { running.and(Look::PENDING) };
-            // Not asked where nothing hangs on it: its right may be missing, and its silence costs the node.
-            let look =
-                if record.spec.ready_when == ReadyWhen::Running { look } else { look.and(Look::AGENT) };
-            // A guest that stops again is started again, and must not be without its rules having been seen.
-            if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
-        }
-        _ => rule.look,
-    }
-}
-
-/// The waiting command whose turn it is. While a task works nothing is begun: a clone is waited for, never stopped.
-fn due_command(record: &VmRecord) -> Option<QueuedCommand> {
-    match record.progress {
-        Progress::Submitted { .. } => None,
-        Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => {
-            let terminate = record.pending.iter().find(|queued| queued.command == Command::Terminate);
-            terminate.or_else(|| record.pending.first()).copied()
-        }
-    }
-}
-
 /// Decides what to do. Pure: the same record and observation always give the same decision.
 pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy) -> Decision {
     if let Some(queued) = due_command(record) {
@@ -191,7 +95,7 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         Work::ReleaseAddresses => Decision::ReleaseAddresses,
         Work::Reach(rule) => match &observation.machine {
             Some(Sighting::Seen(machine)) => seen(record, rule, machine, observation, policy),
-            Some(Sighting::ProvenAbsent) => absent(record, rule, observation),
+            Some(Sighting::ProvenAbsent) => absent(record, rule, observation, policy),
             Some(Sighting::Unknown(obscured)) => Decision::Blind(obscured.clone()),
             None => Decision::Blind(Obscured {
                 class: ErrorClass::Unknown,
@@ -248,10 +152,14 @@ fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
     requests
 }
 
-fn absent(record: &VmRecord, rule: Rule, observation: &Observation) -> Decision {
+fn absent(record: &VmRecord, rule: Rule, observation: &Observation, policy: &RetryPolicy) -> Decision {
     let vmid = record.numbered.vmid;
     match rule.absent {
         WhenAbsent::Clone if record.smbios.is_none() => {
+            // What stands in the way of the next clone is told before that fails for it.
+            if let Some(found) = &observation.leftovers {
+                return left_behind(record, found, policy);
+            }
             let mut target = target(record, None);
             target.machine.node = record.spec.template.node.clone();
             submit(record, target, goal::clone_change(record))
@@ -261,15 +169,28 @@ fn absent(record: &VmRecord, rule: Rule, observation: &Observation) -> Decision 
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
             Decision::Note(NoteDown::AwaitClone)
         }
-        WhenAbsent::Done if observation.leftovers.is_some() => left_behind(observation),
-        WhenAbsent::Done => Decision::Done(format!("there is no machine {vmid}")),
+        WhenAbsent::Done => match &observation.leftovers {
+            Some(found) => left_behind(record, found, policy),
+            None => Decision::Done(format!("there is no machine {vmid}")),
+        },
     }
 }
 
-/// What may have been left behind was looked for: that is written down, once.
-fn left_behind(observation: &Observation) -> Decision {
-    let found = observation.leftovers.clone().unwrap_or(Ok(Vec::new()));
-    Decision::Note(NoteDown::Leftovers(found.map_err(|error| error.message)))
+/// What may have been left behind was looked for: that is written down, once. A look that failed for a reason that passes is
+/// repeated for a while, but not for ever: a storage that cannot be read hinders neither a start nor a termination.
+fn left_behind(
+    record: &VmRecord,
+    found: &Result<Vec<Leftover>, LookError>,
+    policy: &RetryPolicy,
+) -> Decision {
+    match found {
+        Err(LookError { class, message })
+            if !class.needs_attention() && record.failures < policy.attention_after =>
+        {
+            Decision::Blind(Obscured { class: *class, message: message.clone() })
+        }
+        found => Decision::Note(NoteDown::Leftovers(found.clone().map_err(|error| error.message))),
+    }
 }
 
 fn seen(
@@ -341,8 +262,8 @@ fn ours(
     policy: &RetryPolicy,
 ) -> Decision {
     let holder = observation.holder.as_ref();
-    if observation.leftovers.is_some() {
-        return left_behind(observation);
+    if let Some(found) = &observation.leftovers {
+        return left_behind(record, found, policy);
     }
     let change = match verdict(record, rule, machine) {
         Verdict::Met => return Decision::Done(as_ordered(record)),

@@ -112,7 +112,7 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
     };
     let is_time = match &machine {
         Some(Sighting::Seen(machine)) => leased.record.step == Step::Starting && machine.lock.is_none(),
-        Some(Sighting::ProvenAbsent) => leased.record.step == Step::Removing,
+        Some(Sighting::ProvenAbsent) => matches!(leased.record.step, Step::Clone | Step::Removing),
         Some(Sighting::Unknown(_)) | None => false,
     };
     let leftovers = if query.leftovers && is_time {

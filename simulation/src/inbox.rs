@@ -15,6 +15,22 @@ impl Inbox {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.values().filter(|(of, notice)| *of == key && is(notice)).count()
     }
+
+    /// The volumes that somebody was told to free: the node, and the volume.
+    pub(crate) fn left_behind(&self) -> Vec<(String, String)> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = told.values().filter_map(|(_, notice)| match notice {
+            Notice::LeftBehind { message } => Some(message),
+            _ => None,
+        });
+        let commands = messages.flat_map(|message| message.split("pvesm free ").skip(1));
+        commands
+            .filter_map(|command| {
+                let (volume, rest) = command.split_once(" (as root on ")?;
+                Some((rest.split([',', ')']).next()?.to_owned(), volume.to_owned()))
+            })
+            .collect()
+    }
 }
 
 #[async_trait]

@@ -1,11 +1,11 @@
 use crate::{clock::minutes, run::records, stage::Stage};
 use proxmox_sim::Request;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How often somebody looks at the machines that need attention.
 const ROUND: Duration = minutes(7);
 
-/// A human with root's password, who does what the attention of a machine names, and nothing else.
+/// A human with root's password, who does what the attention of a machine or a notice names, and nothing else.
 pub(crate) struct Operator {
     stage: Arc<Stage>,
 }
@@ -18,11 +18,30 @@ impl Operator {
     pub(crate) async fn live(self) {
         loop {
             tokio::time::sleep(ROUND).await;
+            self.free().await;
             for record in records(&self.stage).await {
                 let Some(attention) = &record.attention else { continue };
                 let Some(command) = attention.message.split(": qm ").nth(1) else { continue };
                 self.carry_out(record.node.as_str(), command).await;
             }
+        }
+    }
+
+    /// `pvesm free`, of what still belongs to nobody: it frees a volume that is in use as well.
+    async fn free(&self) {
+        let state = self.stage.sim.with_cluster(|cluster| cluster.state());
+        let volumes = state["volumes"].as_array().into_iter().flatten();
+        let orphans = volumes
+            .filter(|volume| volume["referenced"] == false)
+            .filter_map(|volume| volume["volid"].as_str());
+        let orphans: BTreeSet<&str> = orphans.collect();
+        for (node, volume) in self.stage.inbox.left_behind() {
+            let Some((storage, _)) = volume.split_once(':').filter(|_| orphans.contains(volume.as_str()))
+            else {
+                continue;
+            };
+            let path = format!("/nodes/{node}/storage/{storage}/content/{volume}");
+            self.as_root(Request::new("DELETE", &path)).await;
         }
     }
 
@@ -43,6 +62,11 @@ impl Operator {
             }
             _ => return,
         };
+        self.as_root(request).await;
+    }
+
+    /// With a ticket: a token of root is not root.
+    async fn as_root(&self, request: Request) {
         let login = Request::new("POST", "/access/ticket")
             .param("username", "root@pam")
             .param("password", "simulated");

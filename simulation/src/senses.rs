@@ -1,8 +1,8 @@
 use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, Holder, Hypervisor, Look, LookError, MachineId, Sighting, SubmitError, Submitted,
-    Summary, Target, TaskId, TaskState, Vmid,
+    Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting, SubmitError,
+    Submitted, Summary, Target, TaskId, TaskState, Vmid,
 };
 use proxmox_api::Proxmox;
 use std::sync::Arc;
@@ -33,6 +33,11 @@ impl Hypervisor for Senses {
     async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
         self.frozen.until(false).await;
         self.proxmox.holder(machine, lock, template).await
+    }
+
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        self.frozen.until(false).await;
+        self.proxmox.leftovers(machine).await
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -118,3 +118,50 @@ fn what_cannot_be_looked_for_is_said_and_not_waited_for() {
     assert_eq!(says(&bench, "it is not known whether volumes are left behind: permission check failed"), 1);
     assert_eq!(told(&bench).len(), 0);
 }
+
+/// What passes by itself is no reason to leave volumes untold.
+#[test]
+fn a_look_for_them_that_fails_in_passing_is_repeated() {
+    let bench = doubtful();
+    leave(&bench, "local:vm-1001-disk-7", vmid(NUMBER), Some(bench.record().created_at));
+    let fails = |bench: &Bench, rounds: u32| {
+        bench.work_for(SignedDuration::from_mins(30), |bench| {
+            let record = bench.record();
+            let asks = record.step == Step::Starting && record.failures < rounds;
+            bench.world.with(|cluster| {
+                cluster.faults.looks.clear();
+                if asks {
+                    cluster.faults.looks.extend([None, Some(LookFault::Unreachable)]);
+                }
+            });
+        });
+    };
+    fails(&bench, 3);
+    assert_eq!((bench.record().step, told(&bench).len()), (Step::Ready, 1));
+    // But not for ever.
+    let bench = doubtful();
+    fails(&bench, 1000);
+    assert_eq!(bench.record().step, Step::Ready);
+    assert_eq!(says(&bench, "it is not known whether volumes are left behind"), 1);
+}
+
+/// What a killed clone left stands in the way of the next one.
+#[test]
+fn what_a_killed_clone_left_is_told_before_it_is_made_anew() {
+    let bench = bench();
+    bench.world.with(|cluster| {
+        let lost = Fault { effect: Effect::EndLost, ..Fault::default() };
+        cluster.faults.changes.push_back(lost);
+    });
+    leave(&bench, "local:vm-1001-cloudinit", vmid(NUMBER), Some(bench.record().created_at));
+    bench.work_for(SignedDuration::from_mins(30), |bench| {
+        // The command was given for the machine, which nobody works on.
+        let record = bench.record();
+        if record.step == Step::Clone && told(bench).is_empty() && record.failures > 0 {
+            bench.world.with(|cluster| cluster.machines.remove(&vmid(NUMBER)));
+        }
+    });
+    assert_eq!(bench.record().step, Step::Ready);
+    let [message] = &told(&bench)[..] else { panic!("{:?}", told(&bench)) };
+    assert!(message.contains("pvesm free local:vm-1001-cloudinit (as root on n1)"), "{message}");
+}

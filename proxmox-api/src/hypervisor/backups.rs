@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// All that can be seen.
 pub(super) async fn of(client: &Client, vmid: u32) -> Result<Vec<Backup>, ApiError> {
-    Ok(volumes(client, vmid, "backup").await?.into_iter().filter_map(backup).collect())
+    Ok(volumes(client, vmid, "backup").await?.found.into_iter().filter_map(backup).collect())
 }
 
 /// When a volume was made, by the storage's clock.

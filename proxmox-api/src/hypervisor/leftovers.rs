@@ -3,7 +3,7 @@
 use super::{
     backups::made_at,
     meaning::read,
-    storages::{Found, volumes},
+    storages::{Found, Search, volumes},
 };
 use crate::{ApiError, Client, Failure, VmConfig, VmidState};
 use deploy_core::{Bytes, Leftover, MachineId};
@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 /// named by the configuration that is read after.
 pub(super) async fn of(client: &Client, id: &MachineId) -> Result<Vec<Leftover>, ApiError> {
     let vmid = id.vmid.get();
-    let found = volumes(client, vmid, "images").await?;
+    let Search { found, hindrance } = volumes(client, vmid, "images").await?;
     if found.is_empty() {
-        return Ok(Vec::new());
+        return complete(Vec::new(), hindrance);
     }
     let config = match read(|| client.vm_config(id.node.as_str(), vmid)).await {
         Ok(config) => Some(config),
@@ -39,7 +39,15 @@ pub(super) async fn of(client: &Client, id: &MachineId) -> Result<Vec<Leftover>,
     let volids = config.iter().chain(&in_force).flat_map(VmConfig::volids);
     let named: BTreeSet<String> = volids.map(|volid| bare(&volid)).collect();
     let is_named = |found: &Found| named.contains(&bare(&found.volume.volid));
-    Ok(found.into_iter().filter(|found| !is_named(found)).filter_map(leftover).collect())
+    complete(found.into_iter().filter(|found| !is_named(found)).filter_map(leftover).collect(), hindrance)
+}
+
+/// Nothing is left only where everybody could be asked; what was found is told whoever could not.
+fn complete(found: Vec<Leftover>, hindrance: Option<ApiError>) -> Result<Vec<Leftover>, ApiError> {
+    match hindrance.filter(|_| found.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok(found),
+    }
 }
 
 /// Storage and name, without the base that some storages put in front of a linked clone's name, in some lists.

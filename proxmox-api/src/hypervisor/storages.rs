@@ -2,13 +2,19 @@
 
 use super::meaning::read;
 use crate::{ApiError, Cause, Client, Failure, NodeInfo, StorageInfo, StorageVolume};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A volume, and the node to ask for it.
 pub(super) struct Found {
     pub(super) node: String,
     pub(super) storage: String,
     pub(super) volume: StorageVolume,
+}
+
+/// What was found, and why not everything was looked at, if so.
+pub(super) struct Search {
+    pub(super) found: Vec<Found>,
+    pub(super) hindrance: Option<ApiError>,
 }
 
 /// All volumes of a kind of content that can be seen. Shared storages are asked once, local ones on each node that is up;
@@ -19,14 +25,15 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// Where nothing can be seen at all: the list of nodes is refused, our credentials are, or no server can be reached.
-pub(super) async fn volumes(client: &Client, vmid: u32, content: &str) -> Result<Vec<Found>, ApiError> {
-    let mut found = Vec::new();
+pub(super) async fn volumes(client: &Client, vmid: u32, content: &str) -> Result<Search, ApiError> {
+    let (mut found, mut hindrances) = (Vec::new(), BTreeMap::new());
     let mut asked = BTreeSet::new();
     for NodeInfo { node, .. } in read(|| client.nodes()).await?.into_iter().filter(NodeInfo::is_online) {
         let storages = match read(|| client.storages(&node)).await {
             Err(error) if is_general(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%node, vmid, %error, "not looked at: the node's storages cannot be read");
+                hindrances.insert((node.clone(), String::new()), error);
                 continue;
             }
             Ok(storages) => storages,
@@ -37,6 +44,8 @@ pub(super) async fn volumes(client: &Client, vmid: u32, content: &str) -> Result
             if shared && asked.contains(&storage) {
                 continue;
             }
+            // A shared storage is one and the same wherever it is asked for.
+            let place = (if shared { String::new() } else { node.clone() }, storage.clone());
             let list = || client.storage_content(&node, &storage, Some(content), Some(vmid));
             match read(list).await {
                 Err(error) if is_general(&error) => return Err(error),
@@ -44,10 +53,12 @@ pub(super) async fn volumes(client: &Client, vmid: u32, content: &str) -> Result
                     tracing::warn!(%node, %storage, vmid, %error, "not looked at: the storage cannot be read");
                     // Another node may do better, unless it was the storage that did not answer: each would hang on it.
                     if shared && error.class() == Failure::UnknownOutcome {
-                        asked.insert(storage);
+                        asked.insert(storage.clone());
                     }
+                    hindrances.insert(place, error);
                 }
                 Ok(volumes) => {
+                    hindrances.remove(&place);
                     let ours = volumes.into_iter().filter(|volume| volume.vmid == Some(vmid));
                     found.extend(ours.map(|volume| Found {
                         node: node.clone(),
@@ -59,7 +70,7 @@ pub(super) async fn volumes(client: &Client, vmid: u32, content: &str) -> Result
             }
         }
     }
-    Ok(found)
+    Ok(Search { found, hindrance: hindrances.into_values().next() })
 }
 
 fn may_hold(storage: &StorageInfo, content: &str) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// What the cluster shows that nobody ordered, twice, or otherwise than it was ordered.
-pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord]) -> Vec<String> {
+pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord], told: &str) -> Vec<String> {
     let (shown, counters) = stage.sim.with_cluster(|cluster| (cluster.state(), cluster.counters().clone()));
     let empty = Map::new();
     let machines = shown["vms"].as_object().unwrap_or(&empty);
@@ -29,9 +29,13 @@ pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord]) -> 
         let stray = firewalls.filter(|vmid| !machines.contains_key(*vmid) && !is_known(vmid));
         found.extend(stray.map(|vmid| format!("the firewall of {vmid} is left over")));
     }
-    if !were_killed(&counters) {
-        found.extend(volumes::problems(&shown, machines));
-    }
+    found.extend(
+        counters
+            .off_schema
+            .iter()
+            .map(|refused| format!("a request that the API does not know: {refused:?}")),
+    );
+    found.extend(volumes::problems(&shown, machines, told));
     found
 }
 
@@ -89,9 +93,4 @@ fn left_over(
 /// Requests were carried out a second time, after they were answered: nobody can know, unless he looks for ever.
 fn arrives_twice(counters: &Counters) -> bool {
     ["late", "duplicate", "lost_duplicate"].iter().any(|fault| counters.faults.contains_key(*fault))
-}
-
-/// Workers were killed: what they were making is left, and only root can take it away.
-fn were_killed(counters: &Counters) -> bool {
-    ["killed", "node_crash", "leaked_volume"].iter().any(|fault| counters.faults.contains_key(*fault))
 }

@@ -7,7 +7,7 @@ mod records;
 mod volumes;
 
 use crate::{customer::Wish, people::People, run, stage::Stage};
-use deploy_core::VmKey;
+use deploy_core::{LogId, RecordStore, VmKey};
 use std::collections::BTreeMap;
 
 /// What does not hold.
@@ -20,7 +20,13 @@ pub(crate) async fn judge(stage: &Stage, wishes: &BTreeMap<VmKey, Wish>) -> Vec<
         let mut problems = records::problems(stage, &people, record, wishes.get(&record.key).copied()).await;
         found.extend(problems.drain(..).map(|problem| format!("{name}: {problem}")));
     }
-    found.extend(machines::problems(stage, &people, &all));
+    found.extend(machines::problems(stage, &people, &all, &told(stage).await));
     found.extend(addresses::problems(stage, &all).await);
     found
+}
+
+/// All that people were told, in one text.
+async fn told(stage: &Stage) -> String {
+    let log = stage.store.events(LogId::default(), usize::MAX).await.expect("a log");
+    log.iter().map(|entry| format!("{}\n", entry.line.event)).collect::<Vec<_>>().concat()
 }

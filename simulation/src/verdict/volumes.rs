@@ -1,8 +1,8 @@
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Volumes that no machine names, and such that two name.
-pub(super) fn problems(state: &Value, machines: &Map<String, Value>) -> Vec<String> {
+/// Volumes that two machines name, and such that none names and nobody was told of.
+pub(super) fn problems(state: &Value, machines: &Map<String, Value>, told: &str) -> Vec<String> {
     let mut named: BTreeMap<(String, String), usize> = BTreeMap::new();
     for machine in machines.values() {
         let options = machine["config"].as_object();
@@ -26,7 +26,8 @@ pub(super) fn problems(state: &Value, machines: &Map<String, Value>) -> Vec<Stri
             .filter(|((on, name), _)| name == volid && node.is_none_or(|node| node == on || node.is_empty()));
         let count: usize = naming.map(|(_, count)| count).sum();
         let is_image = volume["content"] == "images";
-        if is_image && count != 1 {
+        let is_told = count == 0 && told.contains(volid);
+        if is_image && count != 1 && !is_told {
             found.push(format!("volume {volid} of {node:?} is named by {count} machines"));
         }
     }

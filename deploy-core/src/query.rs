@@ -1,0 +1,104 @@
+//! What must be looked at.
+
+use crate::{
+    ChangeKind, Command, Due, Look, Progress, QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Step,
+    TaskId, VmRecord, goal,
+    rules::{Rule, WhenAbsent, Work, work},
+};
+use jiff::Timestamp;
+
+/// What must be known before it can be decided what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// What to look at on the machine.
+    pub look: Option<Look>,
+    /// The task to ask for.
+    pub task: Option<TaskId>,
+    /// Whether to ask who holds the machine's lock, if the look shows one.
+    pub holder: bool,
+    /// Whether to ask what volumes are left behind, once the machine is seen unlocked before its start, or seen not to be there
+    /// before it is cloned again, or when it is taken away.
+    pub leftovers: bool,
+}
+
+/// What must be looked at for the due step. Pure: time is an argument.
+pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
+    if let Progress::Submitted { task, .. } = &record.progress {
+        return Query { task: Some(task.clone()), ..Query::default() };
+    }
+    if due_command(record).is_some() {
+        return Query::default();
+    }
+    match work(record.step) {
+        Work::Reach(rule) => Query {
+            look: Some(look(record, rule)),
+            holder: asks_for_holder(record, now, policy),
+            leftovers: matches!(record.step, Step::Clone | Step::Starting | Step::Removing)
+                && record.remembered.contains(&Remembered::VolumesInDoubt),
+            task: None,
+        },
+        Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
+        Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
+    }
+}
+
+/// Whether somebody wants to know if a resting machine is still there ([`LeaseStore::check`](crate::LeaseStore::check)).
+pub(crate) fn is_checked(record: &VmRecord) -> bool {
+    record.step == Step::Ready && matches!(record.due, Due::At(_))
+}
+
+/// Whether settings may wait that a look shows as if they were in force: part of a call that failed, on a machine that
+/// does not run. A disk that is resized meanwhile would be shown with the size that waits, for ever.
+pub(crate) fn settings_doubted(record: &VmRecord, rule: Rule) -> bool {
+    rule.absent == WhenAbsent::Vanished && record.remembered.contains(&Remembered::SettingsInDoubt)
+}
+
+/// Whether a lock is worth the question who holds it: at once where it may be our own clone's, whose task we lost; else
+/// once it has lasted for a while, until a human was told.
+fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> bool {
+    match &record.waiting {
+        Some(waiting) if record.was_told_of(&waiting.why) => false,
+        Some(waiting) => now.duration_since(waiting.since) >= policy.stale_lock / 4,
+        None => is_unanswered_clone(record),
+    }
+}
+
+pub(crate) fn is_unanswered_clone(record: &VmRecord) -> bool {
+    let clone =
+        matches!(&record.progress, Progress::Intended { change, .. } if change.kind == ChangeKind::Clone);
+    clone && record.step == Step::Clone
+}
+
+/// The rule's look, with what this record needs beyond it and without what it does not.
+fn look(record: &VmRecord, rule: Rule) -> Look {
+    let look = usual_look(record, rule);
+    if settings_doubted(record, rule) { look.and(Look::PENDING).and(Look::POWER) } else { look }
+}
+
+fn usual_look(record: &VmRecord, rule: Rule) -> Look {
+    match record.step {
+        Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
+        Step::Starting => {
+            let running = Look::CONFIG.and(Look::POWER);
+            // Once started, only what is waited for is still of interest, for as long as the guest boots.
+            let look = if goal::was_started(record) { running } else { running.and(Look::PENDING) };
+            // Not asked where nothing hangs on it: its right may be missing, and its silence costs the node.
+            let look =
+                if record.spec.ready_when == ReadyWhen::Running { look } else { look.and(Look::AGENT) };
+            // A guest that stops again is started again, and must not be without its rules having been seen.
+            if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
+        }
+        _ => rule.look,
+    }
+}
+
+/// The waiting command whose turn it is. While a task works nothing is begun: a clone is waited for, never stopped.
+pub(crate) fn due_command(record: &VmRecord) -> Option<QueuedCommand> {
+    match record.progress {
+        Progress::Submitted { .. } => None,
+        Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => {
+            let terminate = record.pending.iter().find(|queued| queued.command == Command::Terminate);
+            terminate.or_else(|| record.pending.first()).copied()
+        }
+    }
+}
