@@ -20,7 +20,7 @@ pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord], tol
         let (name, vmid) = (record.external_ref.as_str(), record.numbered.vmid);
         found.extend(problems.into_iter().map(|problem| format!("{name} ({vmid}): {problem}")));
     }
-    found.extend(left_over(stage, people, machines, &living));
+    found.extend(left_over(stage, people, machines, &living, &counters));
     found.extend(stage.witness.touched(&shown).iter().map(|vmid| format!("the stranger {vmid} was touched")));
     if !arrives_twice(&counters) {
         let firewalls = shown["firewalls"].as_object().unwrap_or(&empty).keys();
@@ -71,6 +71,7 @@ fn left_over(
     people: &People,
     machines: &Map<String, Value>,
     living: &[&VmRecord],
+    counters: &Counters,
 ) -> Vec<String> {
     let (first, last) = vmids(&stage.plan);
     let strangers = stage.witness.strangers();
@@ -82,7 +83,11 @@ fn left_over(
         let mark = OwnerMark::find(notes);
         // Whoever takes our mark off a machine that has no other sign yet makes it his own.
         let adopted = mark.is_none() && people.changed(number);
-        let is_known = seen.contains(&number) || strangers.contains(&number) || adopted;
+        // A clone that was answered and comes once more after its machine was taken away: nobody can know.
+        let again = mark.is_some()
+            && counters.faults.contains_key("duplicate")
+            && counters.clones.get(&number).is_some_and(|count| *count > 1);
+        let is_known = seen.contains(&number) || strangers.contains(&number) || adopted || again;
         if (first..=last).contains(&number) && !is_known {
             found.push(format!("machine {vmid} is left over ({mark:?}): {machine}"));
         }
