@@ -111,13 +111,21 @@ impl Cluster {
         let _: Value = self.root.put(path, params).await.unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// A removal; says whether it was taken.
+    /// A removal; says whether it was carried out, as far as the answer came through.
     pub(crate) async fn delete(&self, path: &str, params: &Params) -> bool {
-        self.root.delete::<Value>(path, params).await.is_ok()
+        match self.root.delete::<Value>(path, params).await {
+            Ok(upid) => self.exit(&upid).await == "OK",
+            Err(_) => false,
+        }
     }
 
     /// Waits for a task, and asserts that it ended well.
     pub(crate) async fn done(&self, upid: &Value) {
+        assert_eq!(self.exit(upid).await, "OK", "{upid}");
+    }
+
+    /// Waits for a task, and says how it ended.
+    async fn exit(&self, upid: &Value) -> Value {
         let upid = upid.as_str().expect("a task");
         let node = upid.split(':').nth(1).expect("a node");
         let path = format!("/nodes/{node}/tasks/{upid}/status");
@@ -125,8 +133,7 @@ impl Cluster {
         loop {
             let state = self.get(&path).await;
             if state["status"] == "stopped" {
-                assert_eq!(state["exitstatus"], "OK", "{upid}");
-                return;
+                return state["exitstatus"].clone();
             }
             assert!(Instant::now() < until, "{upid} works on");
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -35,6 +35,8 @@ pub(crate) struct Outside<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) desk: &'a Desk,
     pub(crate) strangers: &'a Strangers,
+    /// The numbers of machines whose tasks were killed.
+    pub(crate) killed: &'a [u32],
     /// References of orders that were to be taken away.
     pub(crate) gone: &'a BTreeSet<String>,
     pub(crate) picture: &'a Picture,
@@ -207,11 +209,12 @@ impl Outside<'_> {
         }
         for (owner, volid, is_image) in volumes {
             let by = named.get(&volid).map(Vec::as_slice).unwrap_or_default();
-            // A backup that could not be looked for stays, and its machine is taken away all the same; that is said.
+            // What could not be looked at stays, and its machine goes on all the same; that is said. Backups may stay so, and
+            // what a killed task of PVE left behind.
             let is_expected = if is_image {
-                by == [owner]
+                by == [owner] || (self.killed.contains(&owner) && self.is_overlooked(owner))
             } else {
-                self.strangers.has(owner) || self.desk.said("no backups looked for", owner)
+                self.strangers.has(owner) || self.is_overlooked(owner)
             };
             if !is_expected {
                 wrong.push(format!("{volid} of {owner} is named by {by:?}"));
@@ -220,6 +223,13 @@ impl Outside<'_> {
         for (volid, by) in named.iter().filter(|(_, by)| by.len() > 1) {
             wrong.push(format!("{volid} is named by {by:?}"));
         }
+    }
+
+    /// Whether storages could not be looked at when volumes of this number were looked for.
+    fn is_overlooked(&self, vmid: u32) -> bool {
+        let unknown = |row: &Row| row.story().contains("it is not known whether volumes are left behind");
+        self.desk.said("not looked at", vmid)
+            || self.picture.machines.values().any(|row| row.vmid == vmid && unknown(row))
     }
 
     /// The members of the PVE pool are those that were ordered into it.

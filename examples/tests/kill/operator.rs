@@ -1,16 +1,18 @@
-//! The human: sees attention, makes sure that nothing works on the machine any more, and types the command that is named.
+//! The human: sees attention and notices, makes sure that nothing works on the machine any more, and types the command that is
+//! named.
 
 use crate::{
     cluster::Cluster,
     database::{Picture, Row},
+    worker::Desk,
 };
 use proxmox_api::Params;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Default)]
 pub(crate) struct Operator {
-    /// Tasks that were killed.
-    pub(crate) tasks_killed: u32,
+    /// The numbers of the machines whose tasks were killed.
+    pub(crate) killed: Vec<u32>,
     /// Commands that were typed.
     pub(crate) commands: Vec<String>,
 }
@@ -24,19 +26,21 @@ enum Typed {
 impl Operator {
     /// Kills the worker of a clone or a migration of ours that is under way, if there is one; says so.
     pub(crate) async fn kill_a_task(&mut self, cluster: &Cluster, picture: &Picture) -> bool {
-        for upid in picture.machines.values().filter_map(submitted) {
+        let submitted = |row| submitted(row).map(|upid| (row.vmid, upid));
+        for (vmid, upid) in picture.machines.values().filter_map(submitted) {
             let kind = upid.split(':').nth(5);
             if matches!(kind, Some("qmclone" | "qmigrate")) && is_running(cluster, upid).await {
                 cluster.switch(json!({ "switch": "kill-task", "upid": upid })).await;
-                self.tasks_killed += 1;
+                self.killed.push(vmid);
                 return true;
             }
         }
         false
     }
 
-    /// Does what attention asks for.
-    pub(crate) async fn look(&mut self, cluster: &Cluster, picture: &Picture) {
+    /// Does what attention and notices ask for.
+    pub(crate) async fn look(&mut self, cluster: &Cluster, desk: &Desk, picture: &Picture) {
+        self.free_what_is_left(cluster, desk).await;
         for row in picture.machines.values() {
             let Some(message) = &row.attention else { continue };
             let Some((node, command)) = command(message) else { continue };
@@ -58,6 +62,28 @@ impl Operator {
                 }
             }
             self.commands.push(format!("{node}# {command}"));
+        }
+    }
+}
+
+impl Operator {
+    /// Frees the volumes that are told to be left behind, unless they are gone by now.
+    async fn free_what_is_left(&mut self, cluster: &Cluster, desk: &Desk) {
+        let told: Vec<_> = desk.messages("left_behind").collect();
+        if told.is_empty() {
+            return;
+        }
+        let state = cluster.state().await;
+        for (node, volid) in told.iter().flat_map(|message| volumes(message)) {
+            if !exists(&state, volid) {
+                continue;
+            }
+            assert!(!is_named(&state, volid), "told to free {volid}, which is in use");
+            let (storage, name) = (volid.split(':').next().expect("a storage"), volid.replace('/', "%2F"));
+            let path = format!("/nodes/{node}/storage/{storage}/content/{name}");
+            if cluster.delete(&path, &Params::new()).await {
+                self.commands.push(format!("{node}# pvesm free {volid}"));
+            }
         }
     }
 }
@@ -84,6 +110,27 @@ fn command(message: &str) -> Option<(&str, &str)> {
     let (before, command) = message.rsplit_once(": ").filter(|(_, command)| command.starts_with("qm "))?;
     let node = before.rsplit_once(" on ")?.1.split_whitespace().next()?;
     Some((node, command))
+}
+
+/// Node and volume of each command of a message that ends `to free them: pvesm free VOLUME (as root on NODE, …); …`.
+fn volumes(message: &str) -> impl Iterator<Item = (&str, &str)> {
+    let (_, commands) =
+        message.split_once("to free them: ").unwrap_or_else(|| panic!("no command: {message}"));
+    commands.split("; ").map(|command| {
+        let volume = command.strip_prefix("pvesm free ").and_then(|rest| rest.split_once(" (as root on "));
+        let (volume, rest) = volume.unwrap_or_else(|| panic!("nobody knows how to type this: {command}"));
+        (rest.split([',', ')']).next().unwrap_or_default(), volume)
+    })
+}
+
+fn exists(state: &Value, volid: &str) -> bool {
+    state["volumes"].as_array().expect("a list").iter().any(|volume| volume["volid"] == volid)
+}
+
+/// Whether a configuration names a volume: a linked clone with its base in front.
+fn is_named(state: &Value, volid: &str) -> bool {
+    let name = volid.split_once(':').map_or(volid, |(_, name)| name);
+    state["vms"].as_object().into_iter().flatten().any(|(_, vm)| vm["config"].to_string().contains(name))
 }
 
 /// The task that a machine waits for.

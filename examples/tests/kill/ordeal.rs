@@ -36,7 +36,9 @@ pub(crate) struct Ordeal {
     is_over: bool,
     kills: u32,
     freezes: u32,
-    intruders: u32,
+    intruders: usize,
+    /// The share of the requests that meet a fault now.
+    faults: f64,
     begun: Instant,
 }
 
@@ -80,6 +82,7 @@ impl Ordeal {
             kills: 0,
             freezes: 0,
             intruders: 0,
+            faults: 0.0,
             begun: Instant::now(),
         }
     }
@@ -88,7 +91,7 @@ impl Ordeal {
     pub(crate) async fn deploy(&mut self, kills: u32) {
         let plan = Plan::draw(kills, [3, 3, 2], &mut self.rng);
         let mut pace = Pace::new(kills);
-        self.cluster.faults(FAULTS).await;
+        self.set_faults(FAULTS).await;
         for kill in 0..kills {
             let ordered = self.arrived(kill, kills);
             if kill == kills / 2 {
@@ -96,7 +99,7 @@ impl Ordeal {
             }
             self.tell(ordered);
             if kill == kills * 2 / 3 {
-                self.cluster.faults(0.0).await;
+                self.set_faults(0.0).await;
             }
             self.round(kill, &plan, &mut pace).await;
         }
@@ -109,11 +112,11 @@ impl Ordeal {
         let mut pace = Pace::new(kills);
         self.back_up_some().await;
         self.is_over = true;
-        self.cluster.faults(FAULTS).await;
+        self.set_faults(FAULTS).await;
         let all = self.orders.machines.len();
         for kill in 0..kills {
             if kill == kills / 2 {
-                self.cluster.faults(0.0).await;
+                self.set_faults(0.0).await;
             }
             let going = &self.orders.machines[..self.arrived(kill, kills)];
             self.gone.extend(going.iter().map(|order| order.reference.clone()));
@@ -144,13 +147,18 @@ impl Ordeal {
         }
         self.kills += 1;
         let picture = Picture::of(&self.desk.database());
-        self.operator.look(&self.cluster, &picture).await;
-        let due = |planned: &[u32]| u32::try_from(planned.iter().filter(|at| **at <= kill).count()).unwrap();
-        if self.operator.tasks_killed < due(&plan.killed_tasks) {
+        self.operator.look(&self.cluster, &self.desk, &picture).await;
+        let due = |planned: &[u32]| planned.iter().filter(|at| **at <= kill).count();
+        if self.operator.killed.len() < due(&plan.killed_tasks) {
             self.operator.kill_a_task(&self.cluster, &picture).await;
         }
-        if self.intruders < due(&plan.intruders) && self.strangers.intrude(&self.cluster, &picture).await {
-            self.intruders += 1;
+        if self.intruders < due(&plan.intruders) {
+            // Or nobody would know whether the stranger is there.
+            self.cluster.faults(0.0).await;
+            if self.strangers.intrude(&self.cluster, &picture).await {
+                self.intruders += 1;
+            }
+            self.cluster.faults(self.faults).await;
         }
         if kill.is_multiple_of(4) {
             self.assert_right(&self.outside(&picture).at_any_moment().await);
@@ -174,7 +182,7 @@ impl Ordeal {
 
     /// The last worker comes to the end, and stops when it is asked to.
     async fn finish(&mut self) {
-        self.cluster.faults(0.0).await;
+        self.set_faults(0.0).await;
         let worker = self.desk.start();
         self.desk.wait_for(&worker).await;
         let patience = Duration::from_secs(60 + 2 * self.orders.machines.len() as u64);
@@ -182,7 +190,7 @@ impl Ordeal {
         let database = self.desk.database();
         loop {
             let picture = Picture::of(&database);
-            self.operator.look(&self.cluster, &picture).await;
+            self.operator.look(&self.cluster, &self.desk, &picture).await;
             if self.done(&picture) >= 1.0 && picture.notices_left == 0 {
                 break;
             }
@@ -193,6 +201,8 @@ impl Ordeal {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        // What was told last.
+        self.operator.look(&self.cluster, &self.desk, &Picture::of(&database)).await;
         let status = worker.stop();
         assert!(status.success(), "{status} when asked to stop:\n{}", self.desk.log_tail());
         self.assert_right(&self.outside(&Picture::of(&database)).at_rest().await);
@@ -214,6 +224,11 @@ impl Ordeal {
     fn arrived(&self, kill: u32, kills: u32) -> usize {
         let (all, last) = (self.orders.machines.len(), kills.saturating_sub(3).max(1));
         (all / 2 + all.div_ceil(2) * kill as usize / last as usize).min(all)
+    }
+
+    async fn set_faults(&mut self, rate: f64) {
+        self.faults = rate;
+        self.cluster.faults(rate).await;
     }
 
     /// Writes down what is ordered and what is to be taken away, for the next worker.
@@ -247,8 +262,8 @@ impl Ordeal {
     }
 
     fn outside<'a>(&'a self, picture: &'a Picture) -> Outside<'a> {
-        let Self { orders, cluster, desk, strangers, gone, .. } = self;
-        Outside { orders, cluster, desk, strangers, gone, picture }
+        let Self { orders, cluster, desk, strangers, gone, operator, .. } = self;
+        Outside { orders, cluster, desk, strangers, killed: &operator.killed, gone, picture }
     }
 
     /// Fails with everything that is wrong, and leaves the files for a look.
@@ -278,7 +293,7 @@ impl Ordeal {
             self.orders.machines.len(),
             self.kills,
             self.freezes,
-            self.operator.tasks_killed,
+            self.operator.killed.len(),
             self.operator.commands.len(),
             self.intruders,
             counters.requests.values().sum::<u64>(),

@@ -28,6 +28,7 @@ struct Notice {
     reference: String,
     #[serde(rename = "notice")]
     kind: String,
+    message: Option<String>,
 }
 
 impl Desk {
@@ -115,14 +116,23 @@ shutdown_seconds = 5
 
     /// The notices of one kind by reference, each counted once: after a crash one may be told again, under the same number.
     pub(crate) fn notices(&self, kind: &str) -> BTreeMap<String, usize> {
-        let text = fs::read_to_string(self.folder.join("notices")).unwrap();
-        let told = text.lines().map(|line| serde_json::from_str::<Notice>(line).expect(line));
-        let by_id: BTreeMap<i64, Notice> = told.map(|notice| (notice.id, notice)).collect();
         let mut counts = BTreeMap::new();
-        for notice in by_id.into_values().filter(|notice| notice.kind == kind) {
+        for notice in self.told(kind) {
             *counts.entry(notice.reference).or_default() += 1;
         }
         counts
+    }
+
+    /// What the notices of one kind say.
+    pub(crate) fn messages(&self, kind: &str) -> impl Iterator<Item = String> {
+        self.told(kind).filter_map(|notice| notice.message)
+    }
+
+    fn told(&self, kind: &str) -> impl Iterator<Item = Notice> {
+        let text = fs::read_to_string(self.folder.join("notices")).unwrap();
+        let told = text.lines().map(|line| serde_json::from_str::<Notice>(line).expect(line));
+        let by_id: BTreeMap<i64, Notice> = told.map(|notice| (notice.id, notice)).collect();
+        by_id.into_values().filter(move |notice| notice.kind == kind)
     }
 
     /// Whether a worker logged this of a machine.
