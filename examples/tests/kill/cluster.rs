@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// A fault or two in a row are got over by asking again.
@@ -46,7 +46,10 @@ pub(crate) struct Counters {
 impl Cluster {
     /// Starts it, and waits until it can be reached.
     pub(crate) async fn start(folder: &Path, seed: u64) -> Self {
-        let config = ClusterConfig { seed, pools: vec!["demo".to_owned()], ..ClusterConfig::quick() };
+        // The cluster counts whole seconds. Counted from now, its clock would be up to two behind, and what it makes for an order
+        // would look older than the order.
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 2;
+        let config = ClusterConfig { seed, epoch, pools: vec!["demo".to_owned()], ..ClusterConfig::quick() };
         let password = config.root_password.clone();
         let process = Command::new(env!("CARGO_BIN_EXE_quickstart"))
             .args(["--serve-simulator", "--db"])
