@@ -285,6 +285,8 @@ pub enum Remembered {
     SettingsInDoubt,
     /// A worker that makes or frees volumes may have died: some may be left that no configuration names.
     VolumesInDoubt,
+    /// It vanished, and its clone was not sent anew yet.
+    Vanished,
     /// Another number was taken while a clone to the first was in doubt. Not twice: see `decide`.
     Renumbered,
     /// A clone was sent and not answered: it may still arrive.

@@ -111,6 +111,11 @@ fn check(record: &VmRecord, sighting: Option<&Sighting>) -> Decision {
     match sighting {
         Some(Sighting::Seen(machine)) => {
             match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
+                // Half a machine is no sign that the one that was missed is there again.
+                Ownership::TooEarly if record.attention.is_some() => Decision::Blind(Obscured {
+                    class: ErrorClass::Busy,
+                    message: format!("number {} is being made anew by somebody", record.numbered.vmid),
+                }),
                 Ownership::Ours | Ownership::OursUnmarked | Ownership::TooEarly => Decision::Checked,
                 Ownership::Stranger => Decision::Vanished(replaced(record)),
             }
@@ -201,6 +206,11 @@ fn seen(
     policy: &RetryPolicy,
 ) -> Decision {
     match Ownership::judge(record.mark(), record.identity_of(machine), machine.shown()) {
+        Ownership::Ours | Ownership::OursUnmarked if reappeared(record) => Decision::Impossible(format!(
+            "machine {} carries our mark, but it is not known to be ours: it vanished, and was not cloned anew since. It is \
+             left alone; if it was restored, terminate it or take the mark out of its notes and free the number",
+            record.numbered.vmid
+        )),
         Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, observation, policy),
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
@@ -224,6 +234,13 @@ fn seen(
             WhenStranger::Renumber | WhenStranger::Replaced => Decision::Vanished(replaced(record)),
         },
     }
+}
+
+/// Whether a machine that is seen cannot be the one that is to be deployed anew, for that was not cloned yet.
+fn reappeared(record: &VmRecord) -> bool {
+    let knows = |what| record.remembered.contains(&what);
+    let may_arrive = knows(Remembered::CloneInDoubt) || knows(Remembered::CloneAwaited);
+    record.step == Step::Clone && knows(Remembered::Vanished) && !may_arrive
 }
 
 /// A lock is waited for: what that means depends on who holds it.

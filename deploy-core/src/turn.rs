@@ -106,7 +106,7 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
     let holder = match lock {
         Some((machine, lock)) => {
             let id = MachineId { node: machine.node.clone(), ..leased.record.machine_id() };
-            Some(seams.hypervisor.holder(&id, lock, leased.record.spec.template.vmid).await)
+            Some(seams.hypervisor.holder(&id, lock).await)
         }
         None => None,
     };

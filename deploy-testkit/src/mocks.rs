@@ -25,7 +25,7 @@ mockall::mock! {
     impl Hypervisor for Hypervisor {
         async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
         async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
-        async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder;
+        async fn holder(&self, machine: &MachineId, lock: &str) -> Holder;
         async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
         async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError>;
         async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError>;

@@ -1,7 +1,7 @@
 //! Machines that vanished while they rested: one list of each cluster against the records.
 
 use deploy_core::{
-    ClusterName, Hypervisor, LeaseStore, LookError, NodeName, Resting, StoreError, VmKey, Vmid,
+    ClusterName, Hypervisor, LeaseStore, LookError, Resting, StoreError, Summary, VmKey, Vmid,
 };
 use std::collections::{BTreeMap, HashMap};
 use tracing::{info, warn};
@@ -17,7 +17,7 @@ const LOOKS: usize = 50;
 pub struct AuditReport {
     /// Machines that rest.
     pub machines: usize,
-    /// Those that are not in their cluster's list, or on another node: hints, for lists are filtered by rights, and late.
+    /// Those that are not in their cluster's list, or there on another node or under another name: hints, for lists are filtered by rights, and late.
     pub missing: usize,
     /// Those that were made due for a look of their own. Only that look decides.
     pub checked: Vec<VmKey>,
@@ -40,7 +40,7 @@ pub(crate) async fn round(
     for (cluster, resting) in resting(store).await? {
         report.machines += resting.len();
         let listed = match hypervisor.inventory(&cluster).await {
-            Ok(machines) => machines.into_iter().map(|machine| (machine.vmid, machine.node)).collect(),
+            Ok(machines) => machines.into_iter().map(|machine| (machine.vmid, machine)).collect(),
             Err(LookError { message, .. }) => {
                 warn!(%cluster, why = message, "the machines at rest could not be compared with a list");
                 report.unread.push((cluster, message));
@@ -71,8 +71,15 @@ async fn resting(store: &dyn LeaseStore) -> Result<BTreeMap<ClusterName, Vec<Res
     }
 }
 
-fn missing(resting: &[Resting], listed: &HashMap<Vmid, NodeName>) -> Vec<VmKey> {
-    let is_listed = |machine: &&Resting| listed.get(&machine.vmid) == Some(&machine.node);
+/// Those that are not listed as they should be. A list does not know the name of a fresh machine.
+fn missing(resting: &[Resting], listed: &HashMap<Vmid, Summary>) -> Vec<VmKey> {
+    let is_named = |machine: &Resting, name: &Option<String>| {
+        name.as_ref().is_none_or(|name| name == machine.name.as_str())
+    };
+    let is_listed = |machine: &&Resting| {
+        let found = listed.get(&machine.vmid);
+        found.is_some_and(|found| found.node == machine.node && is_named(machine, &found.name))
+    };
     resting.iter().filter(|machine| !is_listed(machine)).map(|machine| machine.key).collect()
 }
 

@@ -46,8 +46,8 @@ impl Hypervisor for Watched {
         self.world.tasks(cluster, tasks).await
     }
 
-    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
-        self.world.holder(machine, lock, template).await
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
+        self.world.holder(machine, lock).await
     }
 
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {

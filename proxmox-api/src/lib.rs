@@ -64,7 +64,7 @@
 //! | `/storage/<each>` | Datastore.AllocateSpace, Datastore.Audit | disks; without them on a storage its backups are not seen |
 //! | `/sdn/zones/localnetwork/<bridge>` | SDN.Use (8 and later) | a NIC on the bridge, with or without a VLAN tag, also the template's own |
 //! | `/` | Sys.Audit | [`Client::cluster_status`] and [`Client::cluster_firewall_options`]; deploying does without |
-//! | `/nodes` | Sys.Audit | telling early that a lock of other people's tasks (a backup, a snapshot) is held by nobody any more; deploying does without |
+//! | `/nodes` | Sys.Audit | telling early that a lock is held by nobody any more, for the tasks of others hold locks too; deploying does without |
 //! | `/pool/<each>` | Pool.Audit, Pool.Allocate | orders that name a PVE pool |
 //!
 //! The new numbers must be covered by `/vms` (or one entry for each, made before): an entry for a machine goes with the

@@ -1,6 +1,6 @@
 use clap::Parser;
 use simulation::{Plan, Planted, Trouble};
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 /// Runs deployments with everything going wrong, in virtual time, and checks what must hold in the end.
 ///
@@ -21,6 +21,9 @@ pub(crate) struct Cli {
     /// Worker processes of each run; by default the seed says, from 1 to 3
     #[arg(long)]
     workers: Option<usize>,
+    /// How long things go wrong, in minutes; by default the seed says, about half an hour
+    #[arg(long)]
+    minutes: Option<u64>,
     /// A trouble to leave out; may be given several times
     #[arg(long, value_name = "TROUBLE")]
     without: Vec<Trouble>,
@@ -41,8 +44,8 @@ pub(crate) struct Cli {
 impl Cli {
     /// What is to be run.
     pub(crate) fn plans(&self) -> impl Iterator<Item = Plan> + use<> {
-        let (machines, workers, without, planted) =
-            (self.machines, self.workers, self.without.clone(), self.planted);
+        let (machines, workers, minutes) = (self.machines, self.workers, self.minutes);
+        let (without, planted) = (self.without.clone(), self.planted);
         (self.seed..self.seed.saturating_add(self.seeds)).map(move |seed| {
             let mut plan = match machines {
                 Some(machines) if machines > 12 => Plan::large(seed, machines),
@@ -52,6 +55,7 @@ impl Cli {
                 }
             };
             plan.planted = planted;
+            plan.chaos = minutes.map_or(plan.chaos, |minutes| Duration::from_secs(60 * minutes));
             plan.workers = workers.unwrap_or(plan.workers);
             plan.troubles.retain(|trouble| !without.contains(trouble));
             plan

@@ -2,26 +2,36 @@ use crate::stage::Stage;
 use deploy_core::{Attention, Clock as _, VmRecord};
 use jiff::{SignedDuration, Timestamp};
 use proxmox_sim::{Incarnation, MishapKind};
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longer than whatever mends itself takes to be tried again.
 const LONG: SignedDuration = SignedDuration::from_mins(30);
 
-/// What people did to machines, by their numbers, over a whole run.
+/// What people did to machines over a whole run.
 pub(crate) struct People {
     now: Timestamp,
-    /// Their configuration, disks or firewall were changed.
-    changed: BTreeSet<u32>,
-    /// They were switched off, or lost power.
-    switched_off: BTreeSet<u32>,
-    /// They were destroyed, or their number was taken.
+    /// By number and UUID: what befell an earlier machine of a number is no excuse for a later one.
+    acts: BTreeMap<(u32, Option<String>), Acts>,
+    /// Numbers whose machine was destroyed, or that a stranger took.
     replaced: BTreeSet<u32>,
+}
+
+/// What people did to one machine.
+#[derive(Debug, Default)]
+pub(crate) struct Acts {
+    /// Options that were changed, and slots of disks that grew.
+    pub(crate) options: BTreeSet<String>,
+    /// Rules were deleted.
+    pub(crate) rules: bool,
+    /// It was switched off, or lost power.
+    pub(crate) off: bool,
 }
 
 impl People {
     pub(crate) fn of(stage: &Stage) -> Self {
-        let (changed, switched_off, replaced) = Default::default();
-        let mut people = Self { now: stage.clock.now(), changed, switched_off, replaced };
+        let (acts, replaced) = Default::default();
+        let mut people = Self { now: stage.clock.now(), acts, replaced };
         stage.sim.with_cluster(|cluster| {
             for mishap in cluster.mishaps() {
                 people.note(&mishap.kind);
@@ -31,30 +41,36 @@ impl People {
     }
 
     fn note(&mut self, kind: &MishapKind) {
-        let (acts, machines): (&mut BTreeSet<u32>, &[Incarnation]) = match kind {
-            MishapKind::Edit { machine, .. }
-            | MishapKind::DeleteRule { machine, .. }
-            | MishapKind::GrowDisk { machine, .. } => (&mut self.changed, std::slice::from_ref(machine)),
-            MishapKind::NodeCrash { stopped, .. } => (&mut self.switched_off, stopped),
-            MishapKind::PowerOff { machine } | MishapKind::Stop { machine } => {
-                (&mut self.switched_off, std::slice::from_ref(machine))
+        match kind {
+            MishapKind::Edit { machine, option, .. } => {
+                self.on(machine).options.insert(option.clone());
             }
+            MishapKind::GrowDisk { machine, slot, .. } => {
+                self.on(machine).options.insert(slot.clone());
+            }
+            MishapKind::DeleteRule { machine, .. } => self.on(machine).rules = true,
+            MishapKind::NodeCrash { stopped, .. } => {
+                for machine in stopped {
+                    self.on(machine).off = true;
+                }
+            }
+            MishapKind::PowerOff { machine } | MishapKind::Stop { machine } => self.on(machine).off = true,
             MishapKind::Delete { machine } | MishapKind::TakeNumber { machine } => {
-                (&mut self.replaced, std::slice::from_ref(machine))
+                self.replaced.insert(machine.vmid);
             }
-            _ => return,
-        };
-        acts.extend(machines.iter().map(|machine| machine.vmid));
+            _ => {}
+        }
     }
 
-    /// The machine may be otherwise than it was ordered, and nobody's fault but theirs.
-    pub(crate) fn changed(&self, vmid: u32) -> bool {
-        self.changed.contains(&vmid) || self.replaced.contains(&vmid)
+    fn on(&mut self, machine: &Incarnation) -> &mut Acts {
+        self.acts.entry((machine.vmid, machine.uuid.clone())).or_default()
     }
 
-    /// The machine may be off.
-    pub(crate) fn switched_off(&self, vmid: u32) -> bool {
-        self.switched_off.contains(&vmid)
+    /// What they did to this very machine.
+    pub(crate) fn acts(&self, vmid: u32, machine: &Value) -> Option<&Acts> {
+        let smbios = machine["config"]["smbios1"].as_str().unwrap_or_default();
+        let uuid = smbios.split(',').find_map(|part| part.strip_prefix("uuid="));
+        self.acts.get(&(vmid, uuid.map(str::to_owned)))
     }
 
     /// There may be no machine of ours.
@@ -65,6 +81,9 @@ impl People {
     /// It may stand still for good, having said why: people did something to its machine that only people can mend.
     pub(crate) fn may_stand(&self, record: &VmRecord) -> bool {
         let stands = |attention: &Attention| self.now.duration_since(attention.since) > LONG;
-        record.attention.as_ref().is_some_and(stands) && self.changed(record.numbered.vmid.get())
+        let vmid = record.numbered.vmid.get();
+        let concerned = self.replaced(vmid)
+            || self.acts.iter().any(|((of, _), acts)| *of == vmid && !acts.options.is_empty());
+        record.attention.as_ref().is_some_and(stands) && concerned
     }
 }

@@ -86,7 +86,7 @@ impl Plan {
             seed,
             machines: usize::try_from(dice.within(3..13)).unwrap_or(3),
             workers: usize::try_from(dice.within(1..4)).unwrap_or(1),
-            chaos: dice.about(minutes(30)),
+            chaos: minutes(dice.within(15..46)),
             troubles: Trouble::ALL.into(),
             planted: None,
         }
@@ -99,12 +99,14 @@ impl Plan {
 
     /// The command that repeats it.
     pub fn command(&self) -> String {
-        let Self { seed, machines, workers, .. } = self;
+        let Self { seed, machines, workers, chaos, planted, .. } = self;
+        let minutes = chaos.as_secs().div_ceil(60);
+        let planted = planted.map_or_else(String::new, |planted| format!(" --planted {planted}"));
         let without = Trouble::ALL.iter().filter(|trouble| !self.has(**trouble));
         let without: Vec<String> = without.map(|trouble| format!(" --without {trouble}")).collect();
         let without = without.concat();
         format!(
-            "cargo run --release -p simulation -- --seed {seed} --machines {machines} --workers {workers}{without}"
+            "cargo run --release -p simulation -- --seed {seed} --machines {machines} --workers {workers} --minutes {minutes}{without}{planted}"
         )
     }
 

@@ -1,5 +1,6 @@
 use clap::ValueEnum;
 use deploy_core::{Sighting, Target};
+use std::fmt;
 
 /// A bug that is planted on the way to the cluster: a simulation that does not see it proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -8,6 +9,15 @@ pub enum Planted {
     FalseAbsence,
     /// Settings are sent without the revision that they were decided on.
     NoRevision,
+}
+
+impl fmt::Display for Planted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::FalseAbsence => "false-absence",
+            Self::NoRevision => "no-revision",
+        })
+    }
 }
 
 impl Planted {

@@ -2,7 +2,7 @@ use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
     Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting, SubmitError,
-    Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Submitted, Summary, Target, TaskId, TaskState,
 };
 use proxmox_api::Proxmox;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ impl Hypervisor for Senses {
         self.proxmox.tasks(cluster, tasks).await
     }
 
-    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
         self.frozen.until(false).await;
-        self.proxmox.holder(machine, lock, template).await
+        self.proxmox.holder(machine, lock).await
     }
 
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {

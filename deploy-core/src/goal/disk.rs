@@ -88,13 +88,15 @@ fn grown(record: &VmRecord, slot: DiskSlot, disk: &Disk, wanted: GiB) -> Verdict
         disks: [(slot, DiskGoal::Keep(disk.clone()))].into(),
         ..Configure::default()
     }));
-    let rewritten =
-        matches!(record.progress, Progress::Applied { fingerprint } if fingerprint == rewrite.fingerprint());
-    if record.failures % 2 == 1 && !rewritten {
-        Verdict::Unmet(rewrite)
-    } else {
-        Verdict::Unmet(Change::Resize { slot, size: wanted })
-    }
+    let resize = Change::Resize { slot, size: wanted };
+    // Once in each try, or the two would follow one another without end and without a failure.
+    let rewritten = match record.progress {
+        Progress::Applied { fingerprint } => {
+            [&rewrite, &resize].iter().any(|c| c.fingerprint() == fingerprint)
+        }
+        Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => false,
+    };
+    Verdict::Unmet(if record.failures % 2 == 1 && !rewritten { rewrite } else { resize })
 }
 
 fn limit(missing: &mut Configure, slot: DiskSlot, disk: &Disk, limits: DiskLimits) {

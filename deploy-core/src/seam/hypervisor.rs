@@ -1,6 +1,4 @@
-use crate::{
-    Change, ClusterName, ErrorClass, Leftover, Look, MachineId, Sighting, Summary, Target, TaskId, Vmid,
-};
+use crate::{Change, ClusterName, ErrorClass, Leftover, Look, MachineId, Sighting, Summary, Target, TaskId};
 use async_trait::async_trait;
 
 /// A hypervisor's clusters.
@@ -27,9 +25,9 @@ pub trait Hypervisor: Send + Sync {
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
 
     /// Who holds the lock that a machine was seen with: a lock of PVE outlives a worker that was killed, and then nobody
-    /// ever opens it. Asked only where one is waited for. A clone runs under the number of its template.
-    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
-        let _ = (machine, lock, template);
+    /// ever opens it. Asked only where one is waited for.
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
+        let _ = (machine, lock);
         Holder::Unknown("nobody was asked".to_owned())
     }
 

@@ -1,6 +1,6 @@
 use crate::{
-    Admission, ClusterName, Command, CommandId, Commit, Denied, ExternalRef, Invalid, LogEntry, LogId,
-    NewRecord, NodeName, NoticeId, QueuedNotice, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
+    Admission, ClusterName, Command, CommandId, Commit, Denied, DnsName, ExternalRef, Invalid, LogEntry,
+    LogId, NewRecord, NodeName, NoticeId, QueuedNotice, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -226,6 +226,8 @@ pub struct Resting {
     pub cluster: ClusterName,
     /// Its number.
     pub vmid: Vmid,
+    /// Its name in the hypervisor: another machine under its number has another one, as a rule.
+    pub name: DnsName,
     /// The node it was last seen on.
     pub node: NodeName,
 }

@@ -12,8 +12,11 @@ impl Settling<'_> {
         let mut remembered = self.record.remembered.clone();
         let mut sending = Sending::from(change);
         sending.doubt = sending.doubt.filter(|doubt| remembered.insert(*doubt));
+        if sending.kind == ChangeKind::Clone {
+            remembered.remove(&Remembered::Vanished);
+        }
         Commit {
-            remembered: sending.doubt.is_some().then_some(remembered),
+            remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
             progress: Some(Progress::Intended { change: sending, at: self.now }),
             ..Commit::default()
         }

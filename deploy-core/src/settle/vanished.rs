@@ -26,7 +26,7 @@ impl Settling<'_> {
         Commit {
             failures: Some(failures),
             due: Some(Due::At(later(self.now, delay))),
-            notice: record.attention.is_none().then_some(notice),
+            notice: (!record.was_told_of(&message)).then_some(notice),
             attention: (record.attention.as_ref() != Some(&attention)).then_some(Some(attention)),
             log: Some(self.line(LogEvent::Attention { message })),
             ..Commit::default()
@@ -41,8 +41,9 @@ impl Settling<'_> {
         // A clone that may still arrive shows our mark, whichever of the two machines it was for.
         let doubts = [Remembered::CloneInDoubt, Remembered::CloneAwaited, Remembered::Renumbered];
         let known = record.remembered.iter().copied().filter(|known| doubts.contains(known));
-        // Whoever took the machine away may have left its volumes.
-        let remembered = known.chain([Remembered::VolumesInDoubt]).collect();
+        // Whoever took the machine away may have left its volumes. And until it is cloned anew, a machine with our mark is one
+        // that was restored, or whose identity somebody changed: not ours to configure.
+        let remembered = known.chain([Remembered::VolumesInDoubt, Remembered::Vanished]).collect();
         Commit {
             step: Some(Step::Clone),
             progress: Some(Progress::Untried),

@@ -152,10 +152,8 @@ fn turn_at(record: &VmRecord, machine: &Machine, at: jiff::Timestamp, holder: Op
             .hypervisor
             .expect_holder()
             .times(1)
-            .withf(|id, lock, template| {
-                (id.node.as_str(), lock, template.get()) == ("n1", "backup", TEMPLATE)
-            })
-            .return_once(|_, _, _| holder);
+            .withf(|id, lock| (id.node.as_str(), lock) == ("n1", "backup"))
+            .return_once(|_, _| holder);
     }
     let mut leased = leased(record.clone());
     mocks.turn_by(Arc::new(ManualClock::new(at)), &mut leased, Known::default()).unwrap();

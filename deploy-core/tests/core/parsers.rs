@@ -288,6 +288,7 @@ fn what_a_store_keeps_survives_it() {
         Remembered::PoolJoined,
         Remembered::RulesInDoubt,
         Remembered::RulesAwaited,
+        Remembered::Vanished,
         Remembered::FirewallInDoubt,
         Remembered::SettingsInDoubt,
         Remembered::CloneInDoubt,

@@ -187,3 +187,72 @@ fn a_machine_that_vanished_can_be_terminated() {
     assert_eq!((bench.record().step, bench.record().attention), (Step::Terminated, None));
     assert_eq!(bench.pool.held.lock().unwrap().len(), 0);
 }
+
+/// It may be restored, or its identity may have been changed: until it is cloned anew, what shows our mark is not ours to
+/// configure.
+#[test]
+fn what_reappears_with_our_mark_is_not_taken_for_the_new_clone() {
+    let disk =
+        AdditionalDisk { storage: p("local"), size: crate::orders::gib(5), limits: DiskLimits::default() };
+    for restored in [true, false] {
+        let when_vanished = WhenVanished::Redeploy;
+        let spec = VmSpec { when_vanished, additional_disks: vec![disk.clone()], ..plain() };
+        let bench = Bench::new(order(spec), |cluster| {
+            cluster.add(vmid(TEMPLATE), ModelMachine::template(p("n1")));
+        });
+        ready(&bench);
+        let machine = take_away(&bench);
+        let put_back = |bench: &Bench, machine: ModelMachine| {
+            bench.world.with(|cluster| cluster.machines.insert(vmid(NUMBER), machine));
+        };
+        let disks = machine.config.disks.len();
+        if restored {
+            crate::bench::now_or(bench.ledger.check(bench.record().key), 9).unwrap().unwrap();
+            bench.work_for(SignedDuration::from_secs(5), |_| {});
+            put_back(&bench, machine);
+        } else {
+            let mut changed = machine;
+            changed.config.smbios = Some(SmbiosUuid(uuid::Uuid::from_u128(77)));
+            put_back(&bench, changed);
+        }
+        check(&bench);
+        bench.work_for(minutes(60), |_| {});
+        let attention = bench.record().attention.expect("it is told").message;
+        assert!(attention.contains("not known to be ours"), "{attention}");
+        let seen = bench.world.with(|cluster| cluster.machines[&vmid(NUMBER)].config.disks.len());
+        assert_eq!(seen, disks, "it got no second set of disks");
+    }
+}
+
+#[test]
+fn half_a_machine_is_no_sign_that_the_missed_one_is_back() {
+    let bench = bench(WhenVanished::Leave);
+    ready(&bench);
+    take_away(&bench);
+    check(&bench);
+    let missed = bench.record().attention.unwrap();
+    let mut half = stranger();
+    half.config.smbios = None;
+    half.lock = Some("clone".to_owned());
+    bench.world.with(|cluster| cluster.machines.insert(vmid(NUMBER), half));
+    bench.work_for(minutes(30), |_| {});
+    assert_eq!(bench.record().attention, Some(missed));
+    bench.world.with(|cluster| cluster.machines.insert(vmid(NUMBER), stranger()));
+    bench.work_for(minutes(60), |_| {});
+    assert!(bench.record().attention.unwrap().message.contains("did not make"));
+}
+
+#[test]
+fn that_it_vanished_is_told_also_where_something_else_was_told_before() {
+    let bench = bench(WhenVanished::Leave);
+    cloned(&bench);
+    let lose_disks = |cluster: &mut deploy_testkit::world::Cluster| {
+        cluster.machines.get_mut(&vmid(NUMBER)).unwrap().config.disks.clear();
+    };
+    bench.world.with(lose_disks);
+    bench.work_for(minutes(10), |_| {});
+    assert!(matches!(notices(&bench)[..], [Notice::NeedsAttention(_)]));
+    take_away(&bench);
+    bench.work_for(minutes(120), |_| {});
+    assert_eq!(notices(&bench)[1..], [gone(false)]);
+}

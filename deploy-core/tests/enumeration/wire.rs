@@ -101,8 +101,8 @@ impl Hypervisor for Wire {
         self.world.tasks(cluster, tasks).await
     }
 
-    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
-        self.world.holder(machine, lock, template).await
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
+        self.world.holder(machine, lock).await
     }
 
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {

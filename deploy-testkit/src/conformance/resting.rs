@@ -22,6 +22,7 @@ pub async fn machines_at_rest_are_listed_in_pages<F: StoreFactory>(factory: &F) 
         key: sample::key(n),
         cluster: sample::cluster_name(),
         vmid: sample::vmid(vmid),
+        name: sample::parsed(&format!("vps-{vmid}")),
         node: sample::parsed("node1"),
     };
     let page = |after: Option<u32>, limit| rig.store.resting(after.map(sample::key), limit);

@@ -121,6 +121,7 @@ impl Machines {
             key: record.key,
             cluster: record.spec.cluster.clone(),
             vmid: record.numbered.vmid,
+            name: record.numbered.pve_name.clone(),
             node: record.node.clone(),
         };
         records

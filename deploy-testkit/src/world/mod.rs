@@ -58,7 +58,7 @@ pub use machine::{ModelFirewall, ModelMachine, ModelRule};
 use async_trait::async_trait;
 use deploy_core::{
     Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting,
-    SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use std::{
     pin::Pin,
@@ -103,7 +103,7 @@ impl Hypervisor for World {
         states
     }
 
-    async fn holder(&self, machine: &MachineId, _lock: &str, _template: Vmid) -> Holder {
+    async fn holder(&self, machine: &MachineId, _lock: &str) -> Holder {
         Yield::default().await;
         let holder = self.with(|cluster| cluster.holder(machine.vmid));
         Yield::default().await;

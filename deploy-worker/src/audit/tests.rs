@@ -10,13 +10,16 @@ fn at_rest(n: u32, node: &str) -> Resting {
         key: sample::key(n),
         cluster: sample::cluster_name(),
         vmid: sample::vmid(100 + n),
+        name: sample::parsed(&format!("vps-{n}")),
         node: sample::parsed(node),
     }
 }
 
 fn listed(n: u32, node: &str) -> Summary {
     let (vmid, node) = (sample::vmid(100 + n), sample::parsed(node));
-    Summary { vmid, node, name: None, power: None, lock: None, template: false }
+    // A fresh machine has no name in the list yet.
+    let name = (n > 1).then(|| format!("vps-{n}"));
+    Summary { vmid, node, name, power: None, lock: None, template: false }
 }
 
 /// A store of these machines, which expects that exactly these are checked.
@@ -54,6 +57,16 @@ async fn what_is_not_where_it_should_be_is_made_due_for_a_look() {
     let hypervisor = hypervisor(Ok(vec![listed(1, "node1"), listed(3, "node1"), listed(4, "node2")]));
     let report = round(&store, &hypervisor, &mut Cursors::default()).await.unwrap();
     assert_eq!((report.missing, report.checked), (2, vec![sample::key(2), sample::key(4)]));
+}
+
+/// Somebody else's machine under our number, on the very node.
+#[tokio::test]
+async fn what_has_another_name_is_made_due_for_a_look() {
+    let store = store((1..=3).map(|n| at_rest(n, "node1")).collect(), &[2]);
+    let theirs = Summary { name: Some("theirs".to_owned()), ..listed(2, "node1") };
+    let hypervisor = hypervisor(Ok(vec![listed(1, "node1"), theirs, listed(3, "node1")]));
+    let report = round(&store, &hypervisor, &mut Cursors::default()).await.unwrap();
+    assert_eq!(report.checked, [sample::key(2)]);
 }
 
 /// A list that could not be read says nothing about anybody.

@@ -210,6 +210,7 @@ impl LeaseStore for FakeStore {
             key: record.key,
             cluster: record.spec.cluster.clone(),
             vmid: record.numbered.vmid,
+            name: record.numbered.pve_name.clone(),
             node: record.node.clone(),
         };
         let after = records.filter(|record| after.is_none_or(|after| record.key > after));

@@ -8,9 +8,9 @@ use deploy_core::{Holder, MachineId, Vmid};
 const LINES: u32 = 50;
 
 /// The task that holds the lock. PVE's locks name none, so that it is looked for among the running ones of the node.
-pub(super) async fn holder(client: &Client, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+pub(super) async fn holder(client: &Client, machine: &MachineId, lock: &str) -> Holder {
     let found = match lock {
-        "clone" => cloner(client, machine, template).await,
+        "clone" => cloner(client, machine).await,
         // Its task runs on the node that the machine comes from, where its configuration is only until near the end.
         "migrate" => migration(client, machine).await,
         _ => worker(client, machine.node.as_str(), machine.vmid).await,
@@ -31,9 +31,11 @@ async fn running(
 }
 
 /// A clone runs under the number of its source, and only its log says what it makes: PVE 9 in so many words, PVE 8 by the
-/// names of the volumes, where the storage tells them. We made the machine, so that our own tasks are all there can be.
-async fn cloner(client: &Client, machine: &MachineId, template: Vmid) -> Result<Holder, ApiError> {
-    let clones = running(client, machine.node.as_str(), Some("qmclone"), Some(template)).await?;
+/// names of the volumes, where the storage tells them. Whose machine it is need not be known yet: somebody else may be making
+/// it, from a template of his own.
+async fn cloner(client: &Client, machine: &MachineId) -> Result<Holder, ApiError> {
+    let node = machine.node.as_str();
+    let clones = running(client, node, Some("qmclone"), None).await?;
     let mut holder = Holder::Nobody;
     for clone in clones {
         match target(&read(|| client.task_log(&clone, 0, LINES)).await?.lines, machine.vmid) {
@@ -42,7 +44,7 @@ async fn cloner(client: &Client, machine: &MachineId, template: Vmid) -> Result<
             None => holder = Holder::Perhaps,
         }
     }
-    Ok(holder)
+    if holder == Holder::Nobody { nobody(client, node).await } else { Ok(holder) }
 }
 
 /// Whether a clone makes this machine, as far as its log tells.
@@ -77,7 +79,11 @@ async fn worker(client: &Client, node: &str, vmid: Vmid) -> Result<Holder, ApiEr
     if running(client, node, Some("vzdump"), None).await?.iter().any(|backup| backup.id().is_empty()) {
         return Ok(Holder::Perhaps);
     }
-    // Without this right the list shows our own tasks alone.
+    nobody(client, node).await
+}
+
+/// Nobody, where the list shows the tasks of all: without this right it shows our own alone.
+async fn nobody(client: &Client, node: &str) -> Result<Holder, ApiError> {
     let path = format!("/nodes/{node}");
     if read(|| client.permissions(Some(&path))).await?.has(&path, "Sys.Audit") {
         Ok(Holder::Nobody)

@@ -113,9 +113,9 @@ impl Hypervisor for Proxmox {
         }
     }
 
-    async fn holder(&self, machine: &MachineId, lock: &str, template: Vmid) -> Holder {
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
         match self.client(&machine.cluster) {
-            Ok(client) => holder::holder(client, machine, lock, template).await,
+            Ok(client) => holder::holder(client, machine, lock).await,
             Err(message) => Holder::Unknown(message),
         }
     }

@@ -2,11 +2,7 @@
 
 use crate::canned::{Act, Canned, answer};
 use crate::looks::{hypervisor, machine};
-use deploy_core::{Holder, Hypervisor, Vmid};
-
-fn template() -> Vmid {
-    Vmid::try_from(9000).unwrap()
-}
+use deploy_core::{Holder, Hypervisor};
 
 fn upid(pid: u32, kind: &str, id: &str) -> String {
     format!("UPID:pve1:{pid:08X}:00000001:00000001:{kind}:{id}:a@pve!t:")
@@ -32,29 +28,36 @@ fn rights(given: &str) -> Act {
 
 async fn asked(lock: &str, acts: impl IntoIterator<Item = Act>) -> (Holder, Vec<String>) {
     let server = Canned::start(acts).await;
-    let holder = hypervisor(&server).holder(&machine(), lock, template()).await;
+    let holder = hypervisor(&server).holder(&machine(), lock).await;
     let lines = server.requests().into_iter().map(|request| request.lines().next().unwrap().to_owned());
     (holder, lines.collect())
 }
 
 #[tokio::test]
-async fn a_clone_is_found_among_those_of_its_template() {
+async fn a_clone_is_found_among_those_of_its_node() {
     let clones = [1, 2, 3].map(|pid| (upid(pid, "qmclone", "9000"), None));
     let ended = (upid(4, "qmclone", "9000"), Some("OK"));
+    let audit = || rights(r#""Sys.Audit":1"#);
     let list = || tasks(&[clones[0].clone(), clones[1].clone(), clones[2].clone(), ended.clone()]);
     let other = || log("creating a clone of VM 9000 with ID 101");
     let ours = log("creating a clone of VM 9000 with ID 100");
     let (holder, requests) = asked("clone", [list(), other(), ours]).await;
     assert_eq!(holder, Holder::Task(clones[1].0.parse().unwrap()));
     assert!(requests[0].contains("/nodes/pve1/tasks?"), "{requests:?}");
-    for parameter in ["source=all", "typefilter=qmclone", "vmid=9000", "limit=500"] {
+    for parameter in ["source=all", "typefilter=qmclone", "limit=500"] {
         assert!(requests[0].contains(parameter), "{requests:?}");
     }
+    assert!(!requests[0].contains("vmid="), "somebody else may clone another template: {requests:?}");
     // Those of other machines hold other locks, and one that says nothing may be ours.
-    assert_eq!(asked("clone", [list(), other(), other(), other()]).await.0, Holder::Nobody);
+    assert_eq!(asked("clone", [list(), other(), other(), other(), audit()]).await.0, Holder::Nobody);
     let silent = log("create full clone of drive scsi0 (local:9000/base-9000-disk-0.raw)");
     assert_eq!(asked("clone", [list(), other(), silent, other()]).await.0, Holder::Perhaps);
-    assert_eq!(asked("clone", [tasks(&[ended])]).await.0, Holder::Nobody);
+    assert_eq!(asked("clone", [tasks(std::slice::from_ref(&ended)), audit()]).await.0, Holder::Nobody);
+    let blind = rights(r#""VM.Audit":1"#);
+    assert!(
+        matches!(asked("clone", [tasks(&[ended]), blind]).await.0, Holder::Unknown(_)),
+        "it may be a stranger's"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use super::{ordered, volumes};
 use crate::{
-    people::People,
+    people::{Acts, People},
     stage::{Stage, vmids},
 };
 use deploy_core::{OwnerMark, Step, VmRecord};
@@ -35,7 +35,7 @@ pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord], tol
             .iter()
             .map(|refused| format!("a request that the API does not know: {refused:?}")),
     );
-    found.extend(volumes::problems(&shown, machines, told));
+    found.extend(volumes::problems(&shown, machines, people, told));
     found
 }
 
@@ -51,13 +51,23 @@ fn problems_of(
         // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
         None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
         None => vec!["there is no machine".to_owned()],
-        Some(_) if people.changed(vmid) => Vec::new(),
+        // It stands, and said why.
+        Some(_) if people.may_stand(record) => Vec::new(),
+        // A stranger has the number since somebody took ours away.
+        Some(machine)
+            if machine["stranger"] == true && people.replaced(vmid) && record.attention.is_some() =>
+        {
+            Vec::new()
+        }
         Some(machine) => {
             let firewall = &firewalls[vmid.to_string()];
             let clones = counters.clones.get(&vmid).copied().unwrap_or(0);
-            let mut problems = ordered::machine(record, machine, people.switched_off(vmid));
-            problems.extend(ordered::firewall(record, firewall, arrives_twice(counters)));
-            if clones != 1 {
+            let none = Acts::default();
+            let acts = people.acts(vmid, machine).unwrap_or(&none);
+            let mut problems = ordered::machine(record, machine, acts);
+            problems.extend(ordered::firewall(record, firewall, arrives_twice(counters), acts));
+            // One more where people took the first away.
+            if clones != 1 && !people.replaced(vmid) {
                 problems.push(format!("was cloned {clones} times"));
             }
             problems
@@ -82,7 +92,8 @@ fn left_over(
         let notes = machine["config"]["description"].as_str().unwrap_or_default();
         let mark = OwnerMark::find(notes);
         // Whoever takes our mark off a machine that has no other sign yet makes it his own.
-        let adopted = mark.is_none() && people.changed(number);
+        let adopted = mark.is_none()
+            && people.acts(number, machine).is_some_and(|acts| acts.options.contains("description"));
         // A clone that was answered and comes once more after its machine was taken away: nobody can know.
         let again = mark.is_some()
             && counters.faults.contains_key("duplicate")
@@ -97,5 +108,5 @@ fn left_over(
 
 /// Requests were carried out a second time, after they were answered: nobody can know, unless he looks for ever.
 fn arrives_twice(counters: &Counters) -> bool {
-    ["late", "duplicate", "lost_duplicate"].iter().any(|fault| counters.faults.contains_key(*fault))
+    counters.faults.contains_key("duplicate")
 }

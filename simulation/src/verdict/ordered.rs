@@ -1,63 +1,96 @@
+use crate::people::Acts;
 use deploy_core::{Addressing, Autostart, DiskLimits, Limit, OwnerMark, VmRecord};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What is not as ordered of a machine, told from its configuration as PVE keeps it; it may be `off`.
-pub(super) fn machine(record: &VmRecord, machine: &Value, off: bool) -> Vec<String> {
+/// What is not as ordered of a machine, told from its configuration as PVE keeps it, but for what people did to it.
+pub(super) fn machine(record: &VmRecord, machine: &Value, acts: &Acts) -> Vec<String> {
     let mut found = Vec::new();
     let (spec, config) = (&record.spec, &machine["config"]);
-    let mut check = |what: &str, is: Value, wanted: Value| {
-        if is != wanted {
+    let mut check = |option: &str, what: &str, is: Value, wanted: Value| {
+        if is != wanted && !acts.options.contains(option) {
             found.push(format!("{what} is {is} and should be {wanted}"));
         }
     };
-    let text = |key: &str| config[key].as_str().unwrap_or_default();
-    check("the node", machine["node"].clone(), spec.node.as_str().into());
-    if !off {
-        check("the status", machine["status"].clone(), "running".into());
+    // A node that comes back starts a machine whose autostart somebody switched on; what is set then waits for its next start.
+    let waiting = if acts.options.is_empty() { &Value::Null } else { &machine["pending"] };
+    let text = |key: &str| waiting[key].as_str().or(config[key].as_str()).unwrap_or_default();
+    check("node", "the node", machine["node"].clone(), spec.node.as_str().into());
+    if !acts.off {
+        check("status", "the status", machine["status"].clone(), "running".into());
     }
-    check("pending", machine["pending"].clone(), serde_json::json!({}));
-    check("deleted", machine["deleted"].clone(), serde_json::json!([]));
-    check("the lock", config["lock"].clone(), Value::Null);
+    // What people change waits for a power cycle.
+    if acts.options.is_empty() {
+        check("pending", "pending", machine["pending"].clone(), serde_json::json!({}));
+    }
+    check("deleted", "deleted", machine["deleted"].clone(), serde_json::json!([]));
+    check("lock", "the lock", config["lock"].clone(), Value::Null);
     check(
+        "description",
         "the mark",
         OwnerMark::find(text("description")).is_some_and(|mark| mark == record.mark()).into(),
         true.into(),
     );
-    check("the name", config["name"].clone(), record.numbered.pve_name.as_str().into());
+    check("name", "the name", config["name"].clone(), record.numbered.pve_name.as_str().into());
     // PVE's default goes without saying.
     let sockets = if text("sockets").is_empty() { "1" } else { text("sockets") };
-    check("sockets", sockets.into(), spec.sockets.get().to_string().into());
-    check("cores", text("cores").into(), spec.cores.get().to_string().into());
-    check("memory", text("memory").into(), spec.memory.get().to_string().into());
-    check("onboot", (text("onboot") == "1").into(), (spec.autostart == Autostart::On).into());
+    check("sockets", "sockets", sockets.into(), spec.sockets.get().to_string().into());
+    check("cores", "cores", text("cores").into(), spec.cores.get().to_string().into());
+    check("memory", "memory", text("memory").into(), spec.memory.get().to_string().into());
+    check("onboot", "onboot", (text("onboot") == "1").into(), (spec.autostart == Autostart::On).into());
     let tags: BTreeSet<&str> = text("tags").split(';').filter(|tag| !tag.is_empty()).collect();
-    check("tags", tags.len().into(), spec.tags.len().into());
+    check("tags", "tags", tags.len().into(), spec.tags.len().into());
     for (n, (nic, mac)) in spec.nics.iter().zip(&record.macs).enumerate() {
-        let net = text(&format!("net{n}"));
-        check(&format!("the MAC of net{n}"), net.contains(&mac.to_string()).into(), true.into());
+        let slot = format!("net{n}");
+        let net = text(&slot);
+        check(&slot, &format!("the MAC of net{n}"), net.contains(&mac.to_string()).into(), true.into());
+        let tag = nic.vlan.map_or_else(String::new, |vlan| format!("tag={}", vlan.get()));
         check(
+            &slot,
+            &format!("the VLAN of net{n} in {net}"),
+            net.contains("tag=").into(),
+            nic.vlan.is_some().into(),
+        );
+        check(&slot, &format!("the tag of net{n} in {net}"), net.contains(&tag).into(), true.into());
+        check(
+            &slot,
             &format!("the bridge of net{n}"),
             net.contains(&format!("bridge={}", nic.bridge.as_str())).into(),
             true.into(),
         );
         check(
+            &slot,
             &format!("the limit of net{n}"),
             net.contains("rate=").into(),
             matches!(nic.rate, Limit::At(_)).into(),
         );
     }
-    check("a NIC too many", config[format!("net{}", spec.nics.len())].clone(), Value::Null);
+    check("nic", "a NIC too many", config[format!("net{}", spec.nics.len())].clone(), Value::Null);
     let system = record_disk(text("boot"));
     disk(&mut check, &system, text(&system), spec.system_disk.size.get(), spec.system_disk.limits);
     for (slot, wanted) in record.slots.iter().zip(&spec.additional_disks) {
         disk(&mut check, &slot.to_string(), text(&slot.to_string()), wanted.size.get(), wanted.limits);
     }
-    check("the count of additional disks", record.slots.len().into(), spec.additional_disks.len().into());
-    check("unused volumes", config["unused0"].clone(), Value::Null);
+    check(
+        "slots",
+        "the count of additional disks",
+        record.slots.len().into(),
+        spec.additional_disks.len().into(),
+    );
+    check("unused0", "unused volumes", config["unused0"].clone(), Value::Null);
     if let Some(wanted) = &spec.cloud_init {
-        check("the password", config["cipassword"].is_string().into(), wanted.password.is_some().into());
-        check("the keys", config["sshkeys"].is_string().into(), (!wanted.ssh_keys.is_empty()).into());
+        check(
+            "cipassword",
+            "the password",
+            config["cipassword"].is_string().into(),
+            wanted.password.is_some().into(),
+        );
+        check(
+            "sshkeys",
+            "the keys",
+            config["sshkeys"].is_string().into(),
+            (!wanted.ssh_keys.is_empty()).into(),
+        );
         for held in &record.addresses {
             let told = text(&format!("ipconfig{}", held.nic.get()));
             let first = record
@@ -65,29 +98,36 @@ pub(super) fn machine(record: &VmRecord, machine: &Value, off: bool) -> Vec<Stri
                 .iter()
                 .find(|other| other.nic == held.nic && other.address.is_ipv4() == held.address.is_ipv4());
             let is_told = told.contains(&format!("={}/", held.address));
-            check(&format!("{} in {told}", held.address), is_told.into(), (first == Some(held)).into());
+            check(
+                "ipconfig",
+                &format!("{} in {told}", held.address),
+                is_told.into(),
+                (first == Some(held)).into(),
+            );
         }
     }
     found
 }
 
-/// What is not as ordered of a machine's firewall; rules may have come `twice`.
-pub(super) fn firewall(record: &VmRecord, firewall: &Value, twice: bool) -> Vec<String> {
+/// What is not as ordered of a machine's firewall; rules may have come `twice`, and people may have deleted some.
+pub(super) fn firewall(record: &VmRecord, firewall: &Value, twice: bool, acts: &Acts) -> Vec<String> {
     let Some(wanted) = &record.spec.firewall else { return Vec::new() };
     let mut found = Vec::new();
     let rules: Vec<String> =
         firewall["rules"].as_array().into_iter().flatten().map(Value::to_string).collect();
     let distinct: BTreeSet<&String> = rules.iter().collect();
     let count = if twice { distinct.len() } else { rules.len() };
-    if count != wanted.rules.len() {
+    if count != wanted.rules.len() && !acts.rules {
         found.push(format!("has {count} rules and should have {}: {rules:?}", wanted.rules.len()));
     }
     if firewall["options"]["enable"] != "1" {
         found.push(format!("its firewall is off: {}", firewall["options"]));
     }
     let from_pools = record.spec.nics.iter().any(|nic| matches!(nic.addressing, Addressing::Pools(_)));
-    let filtered = (wanted.anti_spoofing && from_pools).then_some(record.addresses.len());
-    let members = firewall["ipsets"]["ipfilter-net0"].as_array().map(Vec::len);
+    let held = record.addresses.iter().map(|held| held.address.to_string()).collect();
+    let filtered: Option<BTreeSet<String>> = (wanted.anti_spoofing && from_pools).then_some(held);
+    let members = firewall["ipsets"]["ipfilter-net0"].as_array();
+    let members = members.map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect());
     if members != filtered {
         found.push(format!("its filter has {members:?} members and should have {filtered:?}"));
     }
@@ -100,9 +140,16 @@ fn record_disk(boot: &str) -> String {
     order.split(';').next().unwrap_or_default().to_owned()
 }
 
-fn disk(check: &mut impl FnMut(&str, Value, Value), slot: &str, drive: &str, gib: u32, limits: DiskLimits) {
+fn disk(
+    check: &mut impl FnMut(&str, &str, Value, Value),
+    slot: &str,
+    drive: &str,
+    gib: u32,
+    limits: DiskLimits,
+) {
     let options: BTreeSet<&str> = drive.split(',').skip(1).collect();
     check(
+        slot,
         &format!("the size of {slot} in {drive}"),
         options.contains(format!("size={gib}G").as_str()).into(),
         true.into(),
@@ -114,6 +161,6 @@ fn disk(check: &mut impl FnMut(&str, Value, Value), slot: &str, drive: &str, gib
         ("iops_wr", limits.write_iops != Limit::Unlimited),
     ] {
         let is = options.iter().any(|option| option.starts_with(&format!("{name}=")));
-        check(&format!("{name} of {slot}"), is.into(), wanted.into());
+        check(slot, &format!("{name} of {slot}"), is.into(), wanted.into());
     }
 }

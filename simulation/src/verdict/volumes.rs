@@ -1,8 +1,14 @@
+use crate::people::People;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Volumes that two machines name, and such that none names and nobody was told of.
-pub(super) fn problems(state: &Value, machines: &Map<String, Value>, told: &str) -> Vec<String> {
+pub(super) fn problems(
+    state: &Value,
+    machines: &Map<String, Value>,
+    people: &People,
+    told: &str,
+) -> Vec<String> {
     let mut named: BTreeMap<(String, String), usize> = BTreeMap::new();
     for machine in machines.values() {
         let options = machine["config"].as_object();
@@ -26,7 +32,10 @@ pub(super) fn problems(state: &Value, machines: &Map<String, Value>, told: &str)
             .filter(|((on, name), _)| name == volid && node.is_none_or(|node| node == on || node.is_empty()));
         let count: usize = naming.map(|(_, count)| count).sum();
         let is_image = volume["content"] == "images";
-        let is_told = count == 0 && told.contains(volid);
+        // Whoever takes a machine away leaves what it does not name; it is looked for when the order is taken back.
+        let owner = volume["owner"].as_u64().and_then(|owner| u32::try_from(owner).ok());
+        let is_told =
+            count == 0 && (told.contains(volid) || owner.is_some_and(|owner| people.replaced(owner)));
         if is_image && count != 1 && !is_told {
             found.push(format!("volume {volid} of {node:?} is named by {count} machines"));
         }

@@ -15,7 +15,7 @@ pub(crate) fn resting(
     at_most: usize,
 ) -> Result<Vec<Resting>, Failure<StoreError>> {
     let mut statement = conn.prepare_cached(
-        "SELECT key, cluster, vmid, node FROM vm
+        "SELECT key, cluster, vmid, pve_name, node FROM vm
          WHERE step = 'ready' AND due_at IS NULL AND key > ? ORDER BY key LIMIT ?",
     )?;
     let after = after.map(|key| key.to_string()).unwrap_or_default();
@@ -36,6 +36,7 @@ fn decode(row: &Row<'_>) -> Result<Resting, Unreadable> {
         key: columns.parsed("key")?,
         cluster: columns.parsed("cluster")?,
         vmid: super::row::vmid(&columns)?,
+        name: columns.parsed("pve_name")?,
         node: columns.parsed("node")?,
     })
 }

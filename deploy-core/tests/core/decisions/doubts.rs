@@ -91,6 +91,11 @@ fn a_size_that_stays_old_is_read_anew() {
     assert_eq!(configure.disks, [(p("scsi0"), DiskGoal::Keep(old))].into());
     record.progress = Progress::Applied { fingerprint: rewrite.fingerprint() };
     assert_eq!(change(seen(&record, &machine)), grow, "it was the old one indeed");
+    record.progress = Progress::Applied { fingerprint: grow.fingerprint() };
+    assert!(
+        matches!(seen(&record, &machine), Decision::Ineffective(_)),
+        "the two do not follow one another for ever"
+    );
     record = VmRecord { failures: 2, progress: Progress::Untried, ..record };
     assert_eq!(change(seen(&record, &machine)), grow);
 }
