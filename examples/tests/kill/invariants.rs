@@ -209,12 +209,11 @@ impl Outside<'_> {
         }
         for (owner, volid, is_image) in volumes {
             let by = named.get(&volid).map(Vec::as_slice).unwrap_or_default();
-            // What could not be looked at stays, and its machine goes on all the same; that is said. Backups may stay so, and
-            // what a killed task of PVE left behind.
+            // What could not be looked for stays, and its machine goes on all the same; that is said.
             let is_expected = if is_image {
-                by == [owner] || (self.killed.contains(&owner) && self.is_overlooked(owner))
+                by == [owner] || (self.killed.contains(&owner) && self.is_unsure(owner))
             } else {
-                self.strangers.has(owner) || self.is_overlooked(owner)
+                self.strangers.has(owner) || self.desk.said("not looked at", owner)
             };
             if !is_expected {
                 wrong.push(format!("{volid} of {owner} is named by {by:?}"));
@@ -225,11 +224,10 @@ impl Outside<'_> {
         }
     }
 
-    /// Whether storages could not be looked at when volumes of this number were looked for.
-    fn is_overlooked(&self, vmid: u32) -> bool {
-        let unknown = |row: &Row| row.story().contains("it is not known whether volumes are left behind");
-        self.desk.said("not looked at", vmid)
-            || self.picture.machines.values().any(|row| row.vmid == vmid && unknown(row))
+    /// Whether the log says that nobody knows whether a killed task left volumes behind.
+    fn is_unsure(&self, vmid: u32) -> bool {
+        let says = |row: &Row| row.story().contains("it is not known whether volumes are left behind");
+        self.picture.machines.values().any(|row| row.vmid == vmid && says(row))
     }
 
     /// The members of the PVE pool are those that were ordered into it.

@@ -103,6 +103,7 @@ impl Ordeal {
             }
             self.round(kill, &plan, &mut pace).await;
         }
+        self.tell(self.orders.machines.len());
         self.finish().await;
     }
 
@@ -118,11 +119,10 @@ impl Ordeal {
             if kill == kills / 2 {
                 self.set_faults(0.0).await;
             }
-            let going = &self.orders.machines[..self.arrived(kill, kills)];
-            self.gone.extend(going.iter().map(|order| order.reference.clone()));
-            self.tell(all);
+            self.take_away_first(self.arrived(kill, kills));
             self.round(kill, &plan, &mut pace).await;
         }
+        self.take_away_first(all);
         self.finish().await;
     }
 
@@ -220,10 +220,15 @@ impl Ordeal {
     }
 
     /// How many of the machines are asked for by now: half of them from the begin, and the others one by one, so that at each
-    /// kill some begin while others are at their end. The last ones come too late to be done before the last kill.
+    /// kill some begin while others are at their end. The last ones come with the last kill, so that not all is done before.
     fn arrived(&self, kill: u32, kills: u32) -> usize {
-        let (all, last) = (self.orders.machines.len(), kills.saturating_sub(3).max(1));
+        let (all, last) = (self.orders.machines.len(), (kills - 1).max(1));
         (all / 2 + all.div_ceil(2) * kill as usize / last as usize).min(all)
+    }
+
+    fn take_away_first(&mut self, count: usize) {
+        self.gone.extend(self.orders.machines[..count].iter().map(|order| order.reference.clone()));
+        self.tell(self.orders.machines.len());
     }
 
     async fn set_faults(&mut self, rate: f64) {
