@@ -17,7 +17,8 @@ const LOOKS: usize = 50;
 pub struct AuditReport {
     /// Machines that rest.
     pub machines: usize,
-    /// Those that are not in their cluster's list, or there on another node or under another name: hints, for lists are filtered by rights, and late.
+    /// Those that are not in their cluster's list, or there on another node or under another name: hints, for lists are
+    /// filtered by rights, and late.
     pub missing: usize,
     /// Those that were made due for a look of their own. Only that look decides.
     pub checked: Vec<VmKey>,

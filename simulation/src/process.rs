@@ -56,27 +56,17 @@ impl Process {
     /// Runs, dies, is frozen, is started again; when it is calm it runs on.
     pub(crate) async fn live(mut self) {
         let weather = Arc::clone(&self.stage.weather);
-        while !weather.is_calm() {
+        loop {
             let frozen = Arc::new(Flag::default());
             let worker = self.start(&frozen);
             let life = self.dice.about(minutes(4));
-            let ended = tokio::select! {
+            tokio::select! {
                 biased;
-                () = weather.calm() => false,
-                () = tokio::time::sleep(life) => true,
-            };
-            if !ended {
-                self.run_on(worker).await;
+                () = weather.calm() => std::future::pending().await,
+                () = tokio::time::sleep(life) => {}
             }
             self.end(worker, &frozen).await;
         }
-        let worker = self.start(&Arc::new(Flag::default()));
-        self.run_on(worker).await;
-    }
-
-    async fn run_on(&self, _worker: RunningWorker) -> ! {
-        std::future::pending::<()>().await;
-        unreachable!("what is pending never ends")
     }
 
     /// One of the ends that a process may find.

@@ -11,6 +11,7 @@ use crate::{
 use deploy_core::{ListQuery, LogId, RecordStore, VmKey, VmRecord};
 use std::{
     collections::BTreeMap,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -34,6 +35,20 @@ pub struct Outcome {
     pub requests: u64,
     /// Faults that the cluster met.
     pub faults: u64,
+}
+
+impl Outcome {
+    /// Whether all is as it must be.
+    pub fn is_sound(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.violations.iter().map(|violation| format!("  {violation}")).collect();
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 /// Runs a plan, in virtual time, on this thread.

@@ -9,7 +9,7 @@ pub fn shrink(plan: &Plan, outcome: Outcome) -> (Plan, Outcome) {
     // Every step leaves out a machine, a worker or a trouble, so that this ends.
     while let Some(simpler) = simplest.0.simpler().into_iter().find_map(|plan| {
         let outcome = run(&plan);
-        (!outcome.violations.is_empty()).then_some((plan, outcome))
+        (!outcome.is_sound()).then_some((plan, outcome))
     }) {
         simplest = simpler;
     }

@@ -26,20 +26,14 @@ pub trait Hypervisor: Send + Sync {
 
     /// Who holds the lock that a machine was seen with: a lock of PVE outlives a worker that was killed, and then nobody
     /// ever opens it. Asked only where one is waited for.
-    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder {
-        let _ = (machine, lock);
-        Holder::Unknown("nobody was asked".to_owned())
-    }
+    async fn holder(&self, machine: &MachineId, lock: &str) -> Holder;
 
     /// The volumes that carry a machine's number and that its configuration, if there is one, does not name. Asked only where
     /// a worker may have left some behind: it takes a list of each storage.
     ///
     /// # Errors
     /// [`LookError`].
-    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
-        let _ = machine;
-        Ok(Vec::new())
-    }
+    async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
 
     /// All machines of a cluster that we may see, by one call.
     ///

@@ -1,6 +1,6 @@
 use crate::{
-    Admission, ClusterName, Command, CommandId, Commit, Denied, DnsName, ExternalRef, Invalid, LogEntry,
-    LogId, NewRecord, NodeName, NoticeId, QueuedNotice, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
+    Admission, ClusterName, Command, CommandId, Commit, Denied, DnsName, Due, ExternalRef, Invalid, LogEntry,
+    LogId, NewRecord, NodeName, NoticeId, QueuedNotice, Step, VmKey, VmRecord, Vmid, VmidRange, WorkerId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -230,6 +230,19 @@ pub struct Resting {
     pub name: DnsName,
     /// The node it was last seen on.
     pub node: NodeName,
+}
+
+impl Resting {
+    /// The record's, if it rests so.
+    pub fn of(record: &VmRecord) -> Option<Self> {
+        (record.step == Step::Ready && record.due == Due::OnCommand).then(|| Self {
+            key: record.key,
+            cluster: record.spec.cluster.clone(),
+            vmid: record.numbered.vmid,
+            name: record.numbered.pve_name.clone(),
+            node: record.node.clone(),
+        })
+    }
 }
 
 /// Which records to list.

@@ -43,10 +43,6 @@ impl Machine {
     }
 }
 
-fn is_resting(record: &VmRecord) -> bool {
-    record.step == Step::Ready && record.due == Due::OnCommand
-}
-
 impl Machines {
     pub(super) fn record(&self, key: VmKey) -> Option<&VmRecord> {
         self.by_key.get(&key).map(|machine| &machine.record)
@@ -116,24 +112,13 @@ impl Machines {
     }
 
     pub(super) fn resting(&self, after: Option<VmKey>, limit: usize) -> Vec<Resting> {
-        let records = self.by_key.values().map(|machine| &machine.record);
-        let resting = |record: &VmRecord| Resting {
-            key: record.key,
-            cluster: record.spec.cluster.clone(),
-            vmid: record.numbered.vmid,
-            name: record.numbered.pve_name.clone(),
-            node: record.node.clone(),
-        };
-        records
-            .filter(|record| is_resting(record) && after.is_none_or(|after| record.key > after))
-            .take(limit)
-            .map(resting)
-            .collect()
+        let resting = self.by_key.values().filter_map(|machine| Resting::of(&machine.record));
+        resting.filter(|machine| after.is_none_or(|after| machine.key > after)).take(limit).collect()
     }
 
     pub(super) fn check(&mut self, key: VmKey, now: Timestamp) {
         self.change(key, |machine| {
-            if is_resting(&machine.record) {
+            if Resting::of(&machine.record).is_some() {
                 machine.make_due(now);
             }
         });

@@ -102,10 +102,6 @@ impl FakeStore {
     }
 }
 
-fn is_resting(record: &VmRecord) -> bool {
-    record.step == Step::Ready && record.due == Due::OnCommand
-}
-
 fn owned<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row, CommitError> {
     let row = state.rows.get_mut(&lease.key).unwrap();
     if row.owner == Some(lease.worker) && row.epoch == lease.epoch {
@@ -205,22 +201,15 @@ impl LeaseStore for FakeStore {
 
     async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError> {
         let state = self.read("resting").await?;
-        let records = state.rows.values().map(|row| &row.record).filter(|record| is_resting(record));
-        let resting = |record: &VmRecord| Resting {
-            key: record.key,
-            cluster: record.spec.cluster.clone(),
-            vmid: record.numbered.vmid,
-            name: record.numbered.pve_name.clone(),
-            node: record.node.clone(),
-        };
-        let after = records.filter(|record| after.is_none_or(|after| record.key > after));
-        Ok(after.take(limit).map(resting).collect())
+        let resting = state.rows.values().filter_map(|row| Resting::of(&row.record));
+        let later = resting.filter(|machine| after.is_none_or(|after| machine.key > after));
+        Ok(later.take(limit).collect())
     }
 
     async fn check(&self, key: VmKey) -> Result<(), StoreError> {
         let mut state = self.read("check").await?;
         let now = self.clock.now();
-        if let Some(row) = state.rows.get_mut(&key).filter(|row| is_resting(&row.record)) {
+        if let Some(row) = state.rows.get_mut(&key).filter(|row| Resting::of(&row.record).is_some()) {
             row.record.due = Due::At(now);
         }
         Ok(())

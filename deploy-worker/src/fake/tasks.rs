@@ -45,6 +45,14 @@ impl Hypervisor for FakeTasks {
         tasks.iter().map(state).collect()
     }
 
+    async fn holder(&self, _machine: &MachineId, _lock: &str) -> Holder {
+        Holder::Unknown("nobody was asked".to_owned())
+    }
+
+    async fn leftovers(&self, _machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
+        Ok(Vec::new())
+    }
+
     async fn inventory(&self, _cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         Ok(Vec::new())
     }
