@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "simulation",
         &["deploy-core", "deploy-worker", "deploy-testkit", "proxmox-api", "proxmox-sim", "ip-pool"],
     ),
+    ("throwaway-postgres", &[]),
     ("tidy", &[]),
 ];
 
@@ -165,14 +166,15 @@ fn everything_below(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_testkit_is_never_shipped() {
+fn what_is_for_tests_is_never_shipped() {
     let metadata = metadata();
     let unpublished = ["examples", "simulation"];
+    let for_tests = ["deploy-testkit", "throwaway-postgres"];
     for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {
-        let ships = member(&metadata, name)
-            .dependencies
-            .iter()
-            .any(|d| d.name == "deploy-testkit" && d.kind != DependencyKind::Development);
-        assert!(!ships, "{name} may use deploy-testkit in its tests only");
+        for dependency in &member(&metadata, name).dependencies {
+            let ships = dependency.kind != DependencyKind::Development
+                && for_tests.contains(&dependency.name.as_str());
+            assert!(!ships, "{name} may use {} in its tests only", dependency.name);
+        }
     }
 }
