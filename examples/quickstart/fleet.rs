@@ -7,7 +7,6 @@ use examples::{
     engine::{Engine, is_gone},
     orders::Orders,
 };
-use store_sqlite::SqliteStore;
 
 /// Where a run begins: anew or after a crash, both look into the store and do what is missing there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub(crate) enum Phase {
 }
 
 /// The number of machines in a store that are not terminated.
-pub(crate) async fn living(store: &SqliteStore) -> anyhow::Result<usize> {
+pub(crate) async fn living(store: &dyn RecordStore) -> anyhow::Result<usize> {
     let mut query = ListQuery::default();
     let mut count = 0;
     loop {
@@ -34,7 +33,11 @@ pub(crate) async fn living(store: &SqliteStore) -> anyhow::Result<usize> {
 
 /// What to do first. To take away what was ordered never orders anything: not what an earlier run took away already, and not
 /// what an earlier run did not come to.
-pub(crate) async fn phase(store: &SqliteStore, orders: &Orders, terminate: bool) -> anyhow::Result<Phase> {
+pub(crate) async fn phase(
+    store: &dyn RecordStore,
+    orders: &Orders,
+    terminate: bool,
+) -> anyhow::Result<Phase> {
     let mut records = Vec::new();
     for order in &orders.machines {
         records.extend(store.by_reference(&order.reference).await?);
@@ -58,8 +61,12 @@ fn is_going(record: &VmRecord) -> bool {
 
 /// Refuses a file that says something else of a machine that exists. Taken away is what was ordered, whatever the file says by
 /// now, but from the cluster that the file names.
-pub(crate) async fn refuse_changes(store: &SqliteStore, orders: &Orders, phase: Phase) -> anyhow::Result<()> {
-    let mut found = difference::of(store, orders).await?;
+pub(crate) async fn refuse_changes(
+    store: &dyn RecordStore,
+    orders: &Orders,
+    phase: Phase,
+) -> anyhow::Result<()> {
+    let mut found = difference::of(store, &orders.machines).await?;
     if phase == Phase::TakeAway {
         for different in &mut found {
             different.keys.retain(|key| key.starts_with("cluster "));

@@ -1,7 +1,7 @@
 //! Proves that nothing is left of machines that were taken away.
 
 use crate::simulator::Simulator;
-use deploy_core::{AddressStore as _, VmRecord};
+use deploy_core::VmRecord;
 use examples::engine::Engine;
 use proxmox_api::Client;
 use serde::Serialize;

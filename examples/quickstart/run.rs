@@ -15,11 +15,12 @@ use crate::{
 use anyhow::{Context as _, bail};
 use deploy_core::{LogId, Step, VmKey, VmRecord};
 use examples::{
+    database::{self, Store},
     engine::{self, Engine},
     orders::{self, Orders},
 };
 use proxmox_api::Client;
-use std::{io::Write as _, path::Path, time::Duration};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 use store_sqlite::SqliteStore;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,7 +66,7 @@ impl Prepared {
     /// Deploys, and takes away again if that is asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
         let place = Place::of(&self.cli)?;
-        let store = engine::open(&place.database()).await.context(Input("--db"))?;
+        let store = database::open_sqlite(&place.database()).await.context(Input("--db"))?;
         // One name, however its path is written: the simulated cluster lies beside it.
         let database = store.path().to_owned();
         // Asked before a new one is started in its place.
@@ -73,11 +74,13 @@ impl Prepared {
         let phase = fleet::phase(&store, &self.orders, self.cli.terminate).await?;
         fleet::refuse_changes(&store, &self.orders, phase).await.context(Input("--orders"))?;
         let (client, simulator) = self.cluster(&store, &database).await?;
-        let engine = Engine::start(store, client.clone(), &self.orders, |worker| match simulator {
+        let store: Arc<dyn Store> = Arc::new(store);
+        engine::define(&store, &self.orders.cluster).await?;
+        let reached = (self.orders.cluster.settings.name.clone(), client.clone());
+        let engine = Engine::start(store, [reached], |worker| match simulator {
             Some(_) => worker.with_policy(policy::of_demonstration()),
             None => worker,
-        })
-        .await?;
+        });
         let mut run = Run {
             cli: &self.cli,
             orders: &self.orders,
@@ -130,7 +133,7 @@ struct Outcome {
 
 impl Run<'_> {
     fn introduce(&mut self, phase: Phase, resumed: bool) {
-        let (name, count) = (&self.orders.cluster.name, self.orders.machines.len());
+        let (name, count) = (&self.orders.cluster.settings.name, self.orders.machines.len());
         let place = match &self.simulator {
             Some(simulator) if resumed => {
                 format!("the simulated cluster {name} of an earlier run, {}", simulator.address().url)
@@ -153,7 +156,7 @@ impl Run<'_> {
         let (keys, mut ended, mut records) = match phase {
             Phase::TakeAway => (fleet::existing(&self.engine, self.orders).await?, Ended::There, Vec::new()),
             Phase::Deploy => {
-                let keys = self.engine.order(self.orders).await?;
+                let keys = self.engine.order(&self.orders.machines).await?;
                 let (ended, records) = self.watch(&keys, since, Step::Ready).await?;
                 (keys, ended, records)
             }
@@ -203,7 +206,7 @@ impl Run<'_> {
 
     /// Stops the engine, tells what came of it, and ends the simulated cluster where it is no longer needed.
     async fn finish(mut self, outcome: anyhow::Result<Outcome>) -> anyhow::Result<Verdict> {
-        let store = self.engine.store.clone();
+        let store = Arc::clone(&self.engine.store);
         let stopped = self.engine.stop().await;
         let outcome = outcome?;
         stopped?;
@@ -226,7 +229,7 @@ impl Run<'_> {
         }
         if let Some(simulator) = self.simulator {
             let over =
-                self.cli.terminate && verdict == Verdict::Complete && fleet::living(&store).await? == 0;
+                self.cli.terminate && verdict == Verdict::Complete && fleet::living(&*store).await? == 0;
             if over || self.cli.db.is_none() {
                 simulator.end().await?;
             }
@@ -238,8 +241,13 @@ impl Run<'_> {
 fn tell(cli: &Cli, orders: &Orders, status: &str, outcome: &Outcome) -> anyhow::Result<()> {
     let Outcome { machines, seen, left, .. } = outcome;
     if cli.json {
-        let document =
-            report::document(status, orders.cluster.name.as_str(), machines, seen.as_ref(), left.as_ref())?;
+        let document = report::document(
+            status,
+            orders.cluster.settings.name.as_str(),
+            machines,
+            seen.as_ref(),
+            left.as_ref(),
+        )?;
         return writeln!(std::io::stdout(), "{document}").context("the standard output is gone");
     }
     if outcome.ended == Ended::Interrupted {

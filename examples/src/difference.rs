@@ -3,10 +3,9 @@
 //! Ordering again under a reference answers with the machine that exists; a file that was changed meanwhile would be ignored
 //! in silence.
 
-use crate::{engine, orders::Orders};
-use deploy_core::{ExternalRef, RecordStore as _, VmSpec};
+use crate::{engine, orders::Order};
+use deploy_core::{ExternalRef, RecordStore, VmSpec};
 use serde_json::{Map, Value};
-use store_sqlite::SqliteStore;
 
 /// A machine that the file now orders otherwise.
 pub struct Different {
@@ -26,9 +25,9 @@ impl std::fmt::Display for Different {
 ///
 /// # Errors
 /// The store's.
-pub async fn of(store: &SqliteStore, orders: &Orders) -> anyhow::Result<Vec<Different>> {
+pub async fn of(store: &dyn RecordStore, orders: &[Order]) -> anyhow::Result<Vec<Different>> {
     let mut found = Vec::new();
-    for order in &orders.machines {
+    for order in orders {
         let Some(record) = store.by_reference(&order.reference).await? else { continue };
         let keys = if engine::is_gone(&record) { Vec::new() } else { between(&record.spec, &order.spec)? };
         if !keys.is_empty() {

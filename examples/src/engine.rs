@@ -1,13 +1,12 @@
 //! The engine, wired: store, pools, hypervisor, worker, and the front door that orders go through.
 
-use crate::orders::Orders;
+use crate::{clusters::Cluster, database::Store, orders::Order};
 use anyhow::Context as _;
-use deploy_core::{Command, Deployments, RecordStore, Step, VmKey, VmRecord};
+use deploy_core::{ClusterName, Command, Deployments, Doorbell, RecordStore, Step, VmKey, VmRecord};
 use deploy_worker::{RunningWorker, SystemClock, SystemEntropy, Worker};
 use ip_pool::Pools;
 use proxmox_api::{Client, Proxmox};
-use std::{path::Path, sync::Arc, time::Duration};
-use store_sqlite::{OpenError, SqliteStore};
+use std::{sync::Arc, time::Duration};
 
 /// How long an end in good order may take.
 const DRAINS_WITHIN: Duration = Duration::from_secs(5);
@@ -15,18 +14,10 @@ const DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// The engine at work.
 pub struct Engine {
     /// Where everything is kept.
-    pub store: SqliteStore,
+    pub store: Arc<dyn Store>,
     /// The front door.
     pub deployments: Deployments,
     worker: RunningWorker,
-}
-
-/// Opens the database.
-///
-/// # Errors
-/// [`OpenError`].
-pub async fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(path, Arc::new(SystemClock)).await
 }
 
 /// Whether all of a machine was taken away.
@@ -34,38 +25,50 @@ pub fn is_gone(record: &VmRecord) -> bool {
     record.step == Step::Terminated
 }
 
+/// Writes a cluster and its pools down.
+///
+/// # Errors
+/// What is wrong with it, or with the store.
+pub async fn define(store: &Arc<dyn Store>, cluster: &Cluster) -> anyhow::Result<()> {
+    store.put_cluster(&cluster.settings).await?;
+    let pools = Pools::new(Arc::clone(store));
+    for pool in &cluster.pools {
+        pools.put(pool).await?;
+    }
+    Ok(())
+}
+
 impl Engine {
-    /// Writes down the cluster and its pools, and starts a worker that `tune` may have changed.
-    ///
-    /// # Errors
-    /// What is wrong with the cluster or a pool, or with the store.
-    pub async fn start(
-        store: SqliteStore,
-        client: Client,
-        orders: &Orders,
+    /// Starts a worker that `tune` may have changed, on the clusters that these clients reach.
+    pub fn start(
+        store: Arc<dyn Store>,
+        clients: impl IntoIterator<Item = (ClusterName, Client)>,
         tune: impl FnOnce(Worker) -> Worker,
-    ) -> anyhow::Result<Self> {
-        let shared = Arc::new(store.clone());
-        let pools = Pools::new(Arc::clone(&shared));
-        let front: Arc<dyn RecordStore> = Arc::clone(&shared) as _;
-        front.put_cluster(&orders.cluster).await?;
-        for pool in &orders.pools {
-            pools.put(pool).await?;
-        }
-        let hypervisor = Proxmox::new().with_cluster(orders.cluster.name.clone(), client);
-        let worker = tune(Worker::new(Arc::new(hypervisor), Arc::new(pools), shared)).start();
-        let deployments = Deployments::new(front, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    ) -> Self {
+        let hypervisor = clients
+            .into_iter()
+            .fold(Proxmox::new(), |hypervisor, (name, client)| hypervisor.with_cluster(name, client));
+        let pools = Pools::new(Arc::clone(&store));
+        let worker =
+            tune(Worker::new(Arc::new(hypervisor), Arc::new(pools), Arc::clone(&store) as _)).start();
+        let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
+        let deployments = Deployments::new(records, Arc::new(SystemClock), Arc::new(SystemEntropy))
             .with_doorbell(worker.doorbell());
-        Ok(Self { store, deployments, worker })
+        Self { store, deployments, worker }
+    }
+
+    /// The bell that tells the worker of orders and commands.
+    pub fn doorbell(&self) -> Arc<dyn Doorbell> {
+        self.worker.doorbell()
     }
 
     /// Orders every machine that is not there yet, and says which all of them are.
     ///
     /// # Errors
     /// The first that cannot be ordered; those before it are.
-    pub async fn order(&self, orders: &Orders) -> anyhow::Result<Vec<VmKey>> {
+    pub async fn order(&self, orders: &[Order]) -> anyhow::Result<Vec<VmKey>> {
         let mut keys = Vec::new();
-        for order in &orders.machines {
+        for order in orders {
             let (reference, spec) = (order.reference.clone(), order.spec.clone());
             let created = self.deployments.create(reference, spec, serde_json::Value::Null).await;
             keys.push(created.with_context(|| order.reference.to_string())?.record().key);

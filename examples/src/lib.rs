@@ -3,6 +3,9 @@
 //! An embedder's panel has orders and clusters of its own in their place; [`engine`] is what it would copy.
 
 pub mod access;
+pub mod clusters;
+pub mod database;
 pub mod difference;
 pub mod engine;
+pub mod input;
 pub mod orders;

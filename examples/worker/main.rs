@@ -5,7 +5,6 @@
 //! is started again: whatever matters is in its database.
 
 mod config;
-mod delays;
 mod post;
 mod service;
 

@@ -2,14 +2,19 @@
 
 use crate::{config::Job, post::Lines};
 use anyhow::Context as _;
-use deploy_core::{ExternalRef, VmKey};
+use deploy_core::{ClusterName, ExternalRef, VmKey};
+use deploy_worker::SystemClock;
 use examples::{
+    database::Store,
     difference,
     engine::{self, Engine},
+    orders::Order,
 };
+use proxmox_api::Client;
 use std::{collections::BTreeSet, sync::Arc};
+use store_sqlite::SqliteStore;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 /// As an error's context it means that the input is wrong.
 #[derive(Debug)]
@@ -24,26 +29,62 @@ impl std::fmt::Display for WrongInput {
 /// Works until SIGTERM or Ctrl-C.
 pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     let stopped = stopped()?;
-    let store = engine::open(&job.database).await.context(WrongInput("database"))?;
-    let different = difference::of(&store, &job.orders).await?;
-    if !different.is_empty() {
-        let different: Vec<_> = different.iter().map(ToString::to_string).collect();
-        return Err(anyhow::anyhow!(
-            "machines of the database were ordered otherwise than the file now says:\n  {}\nAn order is not changed \
-             afterwards. Put the file as it was, or give the changed machine another reference",
-            different.join("\n  ")
-        )
-        .context(WrongInput("orders")));
+    let store = SqliteStore::open(&job.database, Arc::new(SystemClock)).await;
+    let store: Arc<dyn Store> = Arc::new(store.context(WrongInput("database"))?);
+    refuse_changes(&*store, &job.orders).await?;
+    for cluster in &job.clusters {
+        engine::define(&store, cluster).await?;
     }
+    tell_of_others(&*store, &job.clients).await?;
     let tune = |worker| job.tuning.apply(worker).with_notifier(Arc::new(Lines));
-    let engine = Engine::start(store, job.client.clone(), &job.orders, tune).await?;
+    let engine = Engine::start(store, job.clients.clone(), tune);
     let ordered = engine.order(&job.orders).await?.len();
     let going = existing(&engine, &job.terminate).await?;
     engine.terminate(&going).await?;
-    info!(ordered, going = going.len(), database = %job.database.display(), "working");
+    let clusters = names(job.clients.iter().map(|(name, _)| name));
+    let (worker, database) = (job.tuning.name(), job.database.display());
+    info!(worker, %database, clusters, ordered, going = going.len(), "working");
     stopped.await;
     info!("stopping");
     engine.stop().await
+}
+
+/// Refuses a file of orders that says something else of a machine that exists.
+async fn refuse_changes(store: &dyn Store, orders: &[Order]) -> anyhow::Result<()> {
+    let different = difference::of(store, orders).await?;
+    if different.is_empty() {
+        return Ok(());
+    }
+    let different: Vec<_> = different.iter().map(ToString::to_string).collect();
+    Err(anyhow::anyhow!(
+        "machines of the database were ordered otherwise than the file now says:\n  {}\nAn order is not changed \
+         afterwards. Put the file as it was, or give the changed machine another reference",
+        different.join("\n  ")
+    )
+    .context(WrongInput("orders")))
+}
+
+/// Says where machines may come from that this worker cannot reach: a worker takes whatever is due.
+async fn tell_of_others(store: &dyn Store, clients: &[(ClusterName, Client)]) -> anyhow::Result<()> {
+    let known = store.clusters().await?;
+    let others: Vec<_> = known
+        .iter()
+        .map(|cluster| &cluster.name)
+        .filter(|name| clients.iter().all(|(own, _)| own != *name))
+        .collect();
+    if !others.is_empty() {
+        let clusters = names(others);
+        warn!(
+            clusters,
+            "the database has clusters that this worker's file does not name: their machines fail whenever it is this \
+             worker that takes them"
+        );
+    }
+    Ok(())
+}
+
+fn names<'a>(names: impl IntoIterator<Item = &'a ClusterName>) -> String {
+    names.into_iter().map(ClusterName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The machines of these references that were ordered at any time.

@@ -14,10 +14,11 @@ pub(crate) struct Tried {
 impl Tried {
     /// The cluster for these orders.
     pub(crate) fn of(orders: &Orders) -> Self {
-        let (name, pools) = (orders.cluster.name.to_string(), vec!["demo".to_owned()]);
+        let (name, pools) = (orders.cluster.settings.name.to_string(), vec!["demo".to_owned()]);
         let mut config = ClusterConfig { name, pools, ..ClusterConfig::demo() };
         // Ours must not be in the way of numbers that the file gives to machines.
-        let ours = orders.cluster.vmids.first().get()..=orders.cluster.vmids.last().get();
+        let numbers = orders.cluster.settings.vmids;
+        let ours = numbers.first().get()..=numbers.last().get();
         config.templates.retain(|template| !ours.contains(&template.vmid));
         let mut tried = Self { config, added: Vec::new() };
         let specs = || orders.machines.iter().map(|order| &order.spec);
@@ -37,7 +38,7 @@ impl Tried {
             tried.template(&spec.template, named);
         }
         let of_machines = specs().flat_map(|spec| &spec.nics).map(|nic| &nic.bridge);
-        for bridge in of_machines.chain(orders.pools.iter().map(|pool| &pool.bridge)) {
+        for bridge in of_machines.chain(orders.cluster.pools.iter().map(|pool| &pool.bridge)) {
             add("bridge", bridge.as_str(), &mut tried.config.bridges, &mut tried.added);
         }
         tried

@@ -1,12 +1,12 @@
 //! The file's tables, as serde reads them. Units are part of the keys' names (`size_gib`, `rate_mibps`), so that no number
 //! can be read as something else.
 
+use crate::clusters::{Pool, Vmids};
 use deploy_core::{
     BridgeName, ClusterName, CpuCount, DnsName, EmailAddress, ExternalRef, FirewallSpec, GiB, Iops, MiB,
     MiBps, NamePattern, NicModel, NodeName, PoolName, PvePool, ReadyWhen, SshKey, StorageId, Tag, Template,
-    UserName, VlanId, Vmid, WhenVanished,
+    UserName, VlanId, WhenVanished,
 };
-use ip_pool::PoolRange;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use std::{
@@ -19,9 +19,7 @@ use toml::Spanned;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    pub(super) cluster: Spanned<Cluster>,
-    #[serde(default)]
-    pub(super) pools: Vec<Spanned<Pool>>,
+    pub(super) cluster: Option<Spanned<Cluster>>,
     #[serde(default)]
     pub(super) packages: BTreeMap<String, Package>,
     pub(super) machines: Vec<Spanned<Machine>>,
@@ -33,29 +31,8 @@ pub(super) struct Cluster {
     pub(super) name: ClusterName,
     pub(super) vmids: Spanned<Vmids>,
     pub(super) quarantine_minutes: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Vmids {
-    pub(super) first: Vmid,
-    pub(super) last: Vmid,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Pool {
-    pub(super) name: Spanned<PoolName>,
-    pub(super) bridge: BridgeName,
-    pub(super) vlan: Option<VlanId>,
-    pub(super) ranges: Vec<PoolRange>,
     #[serde(default)]
-    pub(super) exclusions: Vec<PoolRange>,
-    pub(super) prefix_len: Option<u8>,
-    pub(super) gateway: Option<IpAddr>,
-    #[serde(default)]
-    pub(super) resolvers: Vec<IpAddr>,
-    pub(super) rest_minutes: Option<u32>,
+    pub(super) pools: Vec<Spanned<Pool>>,
 }
 
 /// Makes the tables of packages and machines from one list, because a machine may say for itself whatever a package says.
@@ -87,6 +64,7 @@ macro_rules! hardware {
 }
 
 hardware! {
+    cluster: Spanned<ClusterName>,
     domain: Spanned<NamePattern>,
     pve_name: Spanned<NamePattern>,
     contact: EmailAddress,

@@ -1,57 +1,70 @@
 //! Judges a file as a whole: what no single value can show.
 
 use super::{
-    Order, Orders,
-    file::{Cluster, File, Machine, Package},
-    pools,
-    problem::Problem,
+    Order,
+    draws::Known,
+    file::{File, Machine, Package},
     spec,
 };
-use deploy_core::{
-    ClusterSettings, Entropy, ExternalRef, Invalid, Numbered, PasswordHash, VmSpec, Vmid, VmidRange,
-};
+use crate::{clusters::Cluster, input::Problem};
+use deploy_core::{ClusterName, Entropy, ExternalRef, Invalid, Numbered, PasswordHash, VmSpec};
 use deploy_worker::SystemEntropy;
-use jiff::SignedDuration;
 use secrecy::SecretString;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
-/// All orders of a file, or everything that is wrong with it.
-pub(super) fn judge(file: &File) -> Result<Orders, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let cluster = keep(cluster(file.cluster.get_ref(), file.machines.len()), &mut problems);
-    let pools = pools::definitions(file, &mut problems);
-    let known = pools::Known::new(&pools);
+/// The cluster that the file defines.
+pub(super) fn cluster(file: &File, problems: &mut Vec<Problem>) -> Option<Cluster> {
+    let Some(table) = &file.cluster else {
+        let message = "cluster: is missing; the file must say what cluster its machines are on";
+        problems.push(Problem::new(0..0, message));
+        return None;
+    };
+    let table = table.get_ref();
+    let mut found = Vec::new();
+    let cluster =
+        Cluster::judge(&table.name, &table.vmids, table.quarantine_minutes, &table.pools, &[], &mut found);
+    problems.extend(found.into_iter().map(|problem| problem.under("cluster")));
+    cluster
+}
+
+/// The orders of the file, on these clusters; what is wrong with them goes to `problems`.
+pub(super) fn machines(file: &File, clusters: &[Cluster], problems: &mut Vec<Problem>) -> Vec<Order> {
+    let known = Known::new(clusters);
     let references = references(&file.machines);
-    let mut machines = Vec::new();
+    let mut orders = Vec::new();
     for (at, (machine, reference)) in file.machines.iter().zip(references).enumerate() {
         let name = format!("machines[{at}] ({})", machine.get_ref().reference.get_ref());
-        let order = reference.and_then(|()| order(file, machine, cluster.as_ref(), &known));
-        machines.extend(keep(order.map_err(|problem| problem.under(&name)), &mut problems));
+        let order = reference.and_then(|()| order(file, machine, clusters, &known));
+        orders.extend(keep(order.map_err(|problem| problem.under(&name)), problems));
     }
-    match cluster {
-        Some(cluster) if problems.is_empty() => Ok(Orders { cluster, pools, machines }),
-        _ => Err(problems),
-    }
+    numbers(file, clusters, &orders, problems);
+    orders
 }
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn cluster(cluster: &Cluster, machines: usize) -> Result<ClusterSettings, Problem> {
-    let place = cluster.vmids.span();
-    let vmids = cluster.vmids.get_ref();
-    let vmids = VmidRange::new(vmids.first, vmids.last)
-        .map_err(|invalid| Problem::new(place.clone(), invalid).under("cluster"))?;
-    let numbers =
-        usize::try_from(vmids.last().get() - vmids.first().get()).unwrap_or(usize::MAX).saturating_add(1);
-    if numbers < machines {
-        let message = format!("cluster: vmids: {numbers} numbers are too few for {machines} machines");
-        return Err(Problem::new(place, message));
+/// Whether each cluster has enough numbers.
+fn numbers(file: &File, clusters: &[Cluster], orders: &[Order], problems: &mut Vec<Problem>) {
+    let mut ordered: BTreeMap<&ClusterName, usize> = BTreeMap::new();
+    for order in orders {
+        *ordered.entry(&order.spec.cluster).or_default() += 1;
     }
-    let quarantine = SignedDuration::from_mins(i64::from(cluster.quarantine_minutes));
-    Ok(ClusterSettings { name: cluster.name.clone(), vmids, quarantine })
+    for Cluster { settings, .. } in clusters {
+        let machines = ordered.get(&settings.name).copied().unwrap_or_default();
+        let count = settings.vmids.last().get() - settings.vmids.first().get();
+        let numbers = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1);
+        if numbers < machines {
+            let place = file.cluster.as_ref().map_or(0..0, |cluster| cluster.get_ref().vmids.span());
+            let message = format!(
+                "cluster {}: vmids: {numbers} numbers are too few for {machines} machines",
+                settings.name
+            );
+            problems.push(Problem::new(place, message));
+        }
+    }
 }
 
 /// For each machine whether its reference is its own.
@@ -70,11 +83,12 @@ fn references(machines: &[Spanned<Machine>]) -> impl Iterator<Item = Result<(), 
 fn order(
     file: &File,
     machine: &Spanned<Machine>,
-    cluster: Option<&ClusterSettings>,
-    pools: &pools::Known<'_>,
+    clusters: &[Cluster],
+    pools: &Known<'_>,
 ) -> Result<Order, Problem> {
-    let name = &file.cluster.get_ref().name;
     let wishes = machine.get_ref().over(&package(file, machine.get_ref())?);
+    let cluster = chosen(clusters, machine, &wishes)?;
+    let name = &cluster.settings.name;
     let reference = machine.get_ref().reference.get_ref().clone();
     let mut spec = spec::spec(name, machine.span(), &wishes)?;
     pools.check(name, &wishes)?;
@@ -89,6 +103,31 @@ fn order(
     Ok(Order { reference, spec })
 }
 
+/// The cluster that the machine is to be on; where there is one only, it need not be said.
+fn chosen<'a>(
+    clusters: &'a [Cluster],
+    machine: &Spanned<Machine>,
+    wishes: &Package,
+) -> Result<&'a Cluster, Problem> {
+    let known: Vec<_> = clusters.iter().map(|cluster| cluster.settings.name.as_str()).collect();
+    let known = known.join(", ");
+    match (&wishes.cluster, clusters) {
+        (None, [only]) => Ok(only),
+        (None, _) => {
+            let message =
+                format!("cluster: is missing; the machine or its package must say which: one of {known}");
+            Err(Problem::new(machine.span(), message))
+        }
+        (Some(name), _) => {
+            clusters.iter().find(|cluster| cluster.settings.name == *name.get_ref()).ok_or_else(|| {
+                let message =
+                    format!("cluster: {:?} is not defined; defined: {known}", name.get_ref().as_str());
+                Problem::new(name.span(), message)
+            })
+        }
+    }
+}
+
 /// Whether the name patterns give names with any number that the machine may get: the last is the longest, and a name that is
 /// right with the first and the last does not hang on one number.
 fn names(
@@ -96,10 +135,9 @@ fn names(
     reference: &ExternalRef,
     wishes: &Package,
     machine: &Spanned<Machine>,
-    cluster: Option<&ClusterSettings>,
+    cluster: &Cluster,
 ) -> Result<(), Problem> {
-    let vmids = cluster.map_or([Vmid::MAX; 2], |cluster| [cluster.vmids.last(), cluster.vmids.first()]);
-    for vmid in vmids {
+    for vmid in [cluster.settings.vmids.last(), cluster.settings.vmids.first()] {
         Numbered::resolve(spec, reference, vmid).map_err(|invalid| {
             let is_pve_name = invalid.field.starts_with("pve_name");
             let (key, pattern) =

@@ -3,21 +3,21 @@
 //! Nothing about a cluster is in the code: its name, numbers, pools, templates, nodes, storages and bridges are all in the
 //! file. It is read and judged as a whole before anything is created, so a file with a mistake changes nothing.
 
+mod draws;
 mod file;
-mod hint;
 mod judge;
-mod pools;
-mod problem;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use problem::Rejected;
-
+use crate::{
+    clusters::Cluster,
+    input::{self, Problem, Rejected},
+};
 use anyhow::Context as _;
-use deploy_core::{ClusterSettings, ExternalRef, VmSpec};
-use ip_pool::PoolDefinition;
-use std::{fs, path::Path};
+use deploy_core::{ExternalRef, VmSpec};
+use file::File;
+use std::{fs, path::Path, slice};
 
 /// The file that is deployed where none is named.
 pub const DEMO: &str = include_str!("../../orders.toml");
@@ -26,9 +26,7 @@ pub const DEMO: &str = include_str!("../../orders.toml");
 #[derive(Debug)]
 pub struct Orders {
     /// The cluster.
-    pub cluster: ClusterSettings,
-    /// Its address pools.
-    pub pools: Vec<PoolDefinition>,
+    pub cluster: Cluster,
     /// The machines, in the order of the file.
     pub machines: Vec<Order>,
 }
@@ -47,9 +45,19 @@ pub struct Order {
 /// # Errors
 /// That it cannot be read, or [`Rejected`].
 pub fn load(path: &Path, named_by: &str) -> anyhow::Result<Orders> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{named_by}: {} cannot be read", path.display()))?;
-    Ok(parse(&path.display().to_string(), &text)?)
+    Ok(parse(&path.display().to_string(), &text(path, named_by)?)?)
+}
+
+/// Reads and judges the machines of a file that leaves the clusters to whoever reads it.
+///
+/// # Errors
+/// That it cannot be read, or [`Rejected`].
+pub fn load_machines(path: &Path, named_by: &str, clusters: &[Cluster]) -> anyhow::Result<Vec<Order>> {
+    Ok(parse_machines(&path.display().to_string(), &text(path, named_by)?, clusters)?)
+}
+
+fn text(path: &Path, named_by: &str) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{named_by}: {} cannot be read", path.display()))
 }
 
 /// Judges the text of a file of this name.
@@ -57,6 +65,26 @@ pub fn load(path: &Path, named_by: &str) -> anyhow::Result<Orders> {
 /// # Errors
 /// [`Rejected`].
 pub fn parse(name: &str, text: &str) -> Result<Orders, Rejected> {
-    let file = toml::from_str(text).map_err(|error| Rejected::unreadable(name, text, &error))?;
-    judge::judge(&file).map_err(|problems| Rejected::new(name, text, &problems))
+    let file: File = input::read(name, text)?;
+    let mut problems = Vec::new();
+    let cluster = judge::cluster(&file, &mut problems);
+    if let Some(cluster) = cluster {
+        let machines = judge::machines(&file, slice::from_ref(&cluster), &mut problems);
+        if problems.is_empty() {
+            return Ok(Orders { cluster, machines });
+        }
+    }
+    Err(Rejected::new(name, text, &problems))
+}
+
+fn parse_machines(name: &str, text: &str, clusters: &[Cluster]) -> Result<Vec<Order>, Rejected> {
+    let file: File = input::read(name, text)?;
+    let mut problems = Vec::new();
+    if let Some(cluster) = &file.cluster {
+        let message =
+            "cluster: this program knows its clusters and their pools from elsewhere; leave the tables out";
+        problems.push(Problem::new(cluster.span(), message));
+    }
+    let machines = judge::machines(&file, clusters, &mut problems);
+    if problems.is_empty() { Ok(machines) } else { Err(Rejected::new(name, text, &problems)) }
 }

@@ -1,9 +1,7 @@
 //! From a file's tables to an order.
 
-use super::{
-    file::{AdditionalDisk, CloneKind, CloudInit, Draw, Nic, Package, SystemDisk},
-    problem::Problem,
-};
+use super::file::{AdditionalDisk, CloneKind, CloudInit, Draw, Nic, Package, SystemDisk};
+use crate::input::Problem;
 use deploy_core::{
     self as core, Addressing, Autostart, CloneMode, ClusterName, CpuCount, DiskLimits, Filtering, FromPools,
     Iops, Limit, MiBps, NicSpec, VmSpec,

@@ -23,8 +23,8 @@ fn demo() -> Orders {
 
 #[test]
 fn the_demonstration_orders_four_different_machines() {
-    let Orders { cluster, pools, machines } = demo();
-    assert_eq!((cluster.vmids.first().get(), pools.len(), machines.len()), (1000, 3, 4));
+    let Orders { cluster, machines } = demo();
+    assert_eq!((cluster.settings.vmids.first().get(), cluster.pools.len(), machines.len()), (1000, 3, 4));
     let spec = |at: usize| machines[at].spec.clone();
     let (web, store, mail, lab) = (spec(0), spec(1), spec(2), spec(3));
     assert_eq!((web.clone, web.node.as_str()), (CloneMode::Linked, "pve1"));
@@ -237,7 +237,7 @@ fn pools_must_make_sense() {
     );
     refused(
         "gateway = \"10.120.0.1\"",
-        "[[pools]]\nname = \"more\"\nbridge = \"vmbr0\"\nranges = [\"203.0.113.250-203.0.113.251\"]\nprefix_len = 24",
+        "[[cluster.pools]]\nname = \"more\"\nbridge = \"vmbr0\"\nranges = [\"203.0.113.250-203.0.113.251\"]\nprefix_len = 24",
         &[
             "pools[3] (more): ranges: addresses of 203.0.113.250-203.0.113.251 belong to pool public-v4 as well",
         ],

@@ -238,7 +238,7 @@ impl Ordeal {
 
     /// Writes down what is ordered and what is to be taken away, for the next worker.
     fn tell(&self, ordered: usize) {
-        self.desk.configure(&self.cluster, &self.orders.text(ordered), &self.gone);
+        self.desk.configure(&self.cluster, &self.orders, ordered, &self.gone);
     }
 
     /// Backups of machines of ours, which go with them.

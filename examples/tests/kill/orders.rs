@@ -1,4 +1,4 @@
-//! The order file: machines of eight kinds, which together have every option, and pools that just suffice.
+//! What is ordered: machines of eight kinds, which together have every option, and pools that just suffice.
 
 use rand::{Rng, rngs::StdRng};
 use serde::Serialize;
@@ -12,23 +12,21 @@ const SPARE: u32 = 8;
 
 /// Everything that is ordered in the course of a run.
 pub(crate) struct Orders {
-    cluster: Cluster,
-    pools: Vec<Pool>,
+    pub(crate) cluster: Cluster,
     pub(crate) machines: Vec<Order>,
 }
 
 #[derive(Serialize)]
 struct File<'a> {
-    cluster: &'a Cluster,
-    pools: &'a [Pool],
     machines: &'a [Order],
 }
 
 #[derive(Serialize)]
-struct Cluster {
+pub(crate) struct Cluster {
     name: &'static str,
     vmids: Vmids,
     quarantine_minutes: u32,
+    pools: Vec<Pool>,
 }
 
 #[derive(Serialize)]
@@ -156,7 +154,7 @@ impl Orders {
         let count = u32::try_from(machines.len()).unwrap();
         let vmids = Vmids { first: FIRST, last: FIRST + count + SPARE - 1 };
         let pools = pools(&machines);
-        Self { cluster: Cluster { name: "demo", vmids, quarantine_minutes: 60 }, pools, machines }
+        Self { cluster: Cluster { name: "demo", vmids, quarantine_minutes: 60, pools }, machines }
     }
 
     pub(crate) fn is_ours(&self, vmid: u32) -> bool {
@@ -165,8 +163,7 @@ impl Orders {
 
     /// The file with the first so many machines.
     pub(crate) fn text(&self, machines: usize) -> String {
-        let Self { cluster, pools, machines: all } = self;
-        toml::to_string(&File { cluster, pools, machines: &all[..machines] }).unwrap()
+        toml::to_string(&File { machines: &self.machines[..machines] }).unwrap()
     }
 }
 

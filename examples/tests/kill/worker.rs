@@ -1,7 +1,10 @@
 //! The worker: a process that is started, killed and frozen.
 
-use crate::cluster::Cluster;
-use serde::Deserialize;
+use crate::{
+    cluster::Cluster,
+    orders::{self, Orders},
+};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
@@ -12,6 +15,52 @@ use std::{
 
 /// How long its leases outlive its last sign of life.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// How the worker works.
+const PACE: &str = r"
+# So few that kills fall into the middle of everything.
+[concurrency]
+cluster = 8
+
+# A second is long here. The cluster delivers nothing later than half a second after it was sent.
+[delays]
+unreachable = { first_seconds = 0.1, longest_seconds = 1 }
+busy = { first_seconds = 0.1, longest_seconds = 1 }
+unknown = { first_seconds = 0.1, longest_seconds = 1 }
+failed = { first_seconds = 0.2, longest_seconds = 2 }
+exhausted = { first_seconds = 1, longest_seconds = 2 }
+refused = { first_seconds = 1, longest_seconds = 2 }
+poll = { first_seconds = 0.25, longest_seconds = 1 }
+patience_seconds = 10
+stale_lock_seconds = 2
+late_arrival_seconds = 2
+attention_after = 30
+shutdown_seconds = 5
+";
+
+/// What its file says beside that.
+#[derive(Serialize)]
+struct Told<'a> {
+    database: &'a str,
+    orders: &'a str,
+    terminate: &'a BTreeSet<String>,
+    lease_seconds: f64,
+    cluster: [Clusters<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Clusters<'a> {
+    #[serde(flatten)]
+    definition: &'a orders::Cluster,
+    access: Access<'a>,
+}
+
+#[derive(Serialize)]
+struct Access<'a> {
+    urls: [&'a str; 1],
+    token_file: &'a str,
+    fingerprints: [&'a str; 1],
+}
 
 /// The files of a worker.
 pub(crate) struct Desk {
@@ -38,45 +87,26 @@ impl Desk {
     }
 
     /// Writes what the next worker is told.
-    pub(crate) fn configure(&self, cluster: &Cluster, orders: &str, terminate: &BTreeSet<String>) {
-        fs::write(self.folder.join("orders.toml"), orders).unwrap();
-        let terminate: Vec<_> = terminate.iter().collect();
-        let text = format!(
-            r#"
-database = "deploy.db"
-orders = "orders.toml"
-terminate = {terminate:?}
-lease_seconds = {}
-
-[access]
-urls = ["{}"]
-token_file = "token"
-fingerprints = ["{}"]
-
-# So few that kills fall into the middle of everything.
-[concurrency]
-cluster = 8
-
-# A second is long here. The cluster delivers nothing later than half a second after it was sent.
-[delays]
-unreachable = {{ first_seconds = 0.1, longest_seconds = 1 }}
-busy = {{ first_seconds = 0.1, longest_seconds = 1 }}
-unknown = {{ first_seconds = 0.1, longest_seconds = 1 }}
-failed = {{ first_seconds = 0.2, longest_seconds = 2 }}
-exhausted = {{ first_seconds = 1, longest_seconds = 2 }}
-refused = {{ first_seconds = 1, longest_seconds = 2 }}
-poll = {{ first_seconds = 0.25, longest_seconds = 1 }}
-patience_seconds = 10
-stale_lock_seconds = 2
-late_arrival_seconds = 2
-attention_after = 30
-shutdown_seconds = 5
-"#,
-            LEASE.as_secs_f64(),
-            cluster.url,
-            cluster.fingerprint,
-        );
-        fs::write(self.folder.join("worker.toml"), text).unwrap();
+    pub(crate) fn configure(
+        &self,
+        cluster: &Cluster,
+        orders: &Orders,
+        machines: usize,
+        terminate: &BTreeSet<String>,
+    ) {
+        let file = |name: &str| self.folder.join(name);
+        fs::write(file("orders.toml"), orders.text(machines)).unwrap();
+        let access =
+            Access { urls: [&cluster.url], token_file: "token", fingerprints: [&cluster.fingerprint] };
+        let told = Told {
+            database: "deploy.db",
+            orders: "orders.toml",
+            terminate,
+            lease_seconds: LEASE.as_secs_f64(),
+            cluster: [Clusters { definition: &orders.cluster, access }],
+        };
+        let text = format!("{}\n{PACE}", toml::to_string(&told).unwrap());
+        fs::write(file("worker.toml"), text).unwrap();
     }
 
     pub(crate) fn database(&self) -> PathBuf {

@@ -17,7 +17,9 @@ impl Desk {
     fn new() -> Self {
         let desk = Self(TempDir::new().unwrap());
         desk.write("token", "deploy@pve!panel=3f0c");
-        desk.write("orders.toml", include_str!("../../orders.toml"));
+        // The machines alone: the cluster is in the worker's own file.
+        let (_, machines) = include_str!("../../orders.toml").split_once("# --- Packages").unwrap();
+        desk.write("machines.toml", &format!("#{machines}"));
         desk.write("worker.toml", include_str!("../../worker.toml"));
         desk.change("worker.toml", "ca = \"pve-root-ca.pem\"\n", "");
         let nodes = "\"https://pve1.example.com:8006\", \"https://pve2.example.com:8006\"";
@@ -72,18 +74,28 @@ impl Desk {
 #[test]
 fn wrong_input_is_told_and_creates_nothing() {
     for (file, from, to, expected) in [
-        ("worker.toml", "turns = 64", "turns = -1", "worker.toml"),
-        ("worker.toml", "orders = \"orders.toml\"", "orders = \"none.toml\"", "none.toml cannot be read"),
-        ("worker.toml", "token_file = \"token\"", "token_file = \"none\"", "access: token_file: "),
+        ("worker.toml", "turns = 64", "turns = -1", "worker.toml:"),
+        ("worker.toml", "orders = \"machines.toml\"", "orders = \"none.toml\"", "none.toml cannot be read"),
         (
             "worker.toml",
-            "# fingerprints = []",
-            "fingerprints = [\"AB:CD\"]",
-            "access: fingerprints: \"AB:CD\": ",
+            "token_file = \"token\"",
+            "token_file = \"none\"",
+            "cluster[0] (demo): access: token_file: ",
         ),
-        ("worker.toml", "# fingerprints = []", "ca = \"none.pem\"", "access: ca: "),
-        ("worker.toml", "\"https://127.0.0.1:1\"", "", "access: urls: "),
-        ("orders.toml", "vlan = 120\nrate", "vlan = 5000\nrate", "a VLAN tag from 1 to 4094"),
+        ("worker.toml", "\"https://127.0.0.1:1\"", "", "cluster[0] (demo): access: urls: "),
+        ("machines.toml", "vlan = 120\nrate", "vlan = 5000\nrate", "a VLAN tag from 1 to 4094"),
+        (
+            "machines.toml",
+            "cores = 1",
+            "cores = 1\ncluster = \"dmeo\"",
+            "cluster: \"dmeo\" is not defined; defined: demo",
+        ),
+        (
+            "machines.toml",
+            "[packages.small]",
+            "[cluster]\nname = \"demo\"\n[packages.small]",
+            "machines.toml:",
+        ),
     ] {
         let desk = Desk::new();
         desk.change(file, from, to);
@@ -99,6 +111,6 @@ fn it_orders_once_and_ends_when_asked() {
     // A machine that leaves the file stays as it is, and is ordered no more; nor is one that is to go.
     desk.change("worker.toml", "terminate = []", "terminate = [\"lab-1\", \"never-ordered\"]");
     assert!(desk.work_and_stop().contains("ordered=3 going=1"));
-    desk.change("orders.toml", "memory_mib = 1024", "memory_mib = 3072");
+    desk.change("machines.toml", "memory_mib = 1024", "memory_mib = 3072");
     desk.refused("web-1: memory_mib (ordered 1024, in the file 3072)");
 }

@@ -1,78 +1,21 @@
-//! Address pools of the file, and whether the machines can draw from them.
+//! Whether machines can draw their addresses from the pools that there are.
 
-use super::{
-    file::{Draw, File, Package, Pool as Table},
-    problem::Problem,
-};
+use super::file::{Draw, Package};
+use crate::{clusters::Cluster, input::Problem};
 use deploy_core::{AddressRequest, ClusterName, Family, NicSlot, Pool, PoolName};
 use ip_pool::PoolDefinition;
-use jiff::SignedDuration;
 use toml::Spanned;
-
-/// The file's pools; what is wrong with them goes to `problems`.
-pub(super) fn definitions(file: &File, problems: &mut Vec<Problem>) -> Vec<PoolDefinition> {
-    let cluster = &file.cluster.get_ref().name;
-    let definitions: Vec<_> = file.pools.iter().map(|pool| definition(cluster, pool.get_ref())).collect();
-    for (at, (definition, table)) in definitions.iter().zip(&file.pools).enumerate() {
-        let name = format!("pools[{at}] ({})", definition.name);
-        if let Err(invalid) = definition.plan() {
-            problems.push(Problem::new(table.span(), invalid).under(&name));
-        } else if let Some(problem) = collision(&definitions[..at], definition, table) {
-            problems.push(problem.under(&name));
-        }
-    }
-    definitions
-}
-
-fn definition(cluster: &ClusterName, table: &Table) -> PoolDefinition {
-    let base = PoolDefinition::new(
-        table.name.get_ref().clone(),
-        cluster.clone(),
-        table.bridge.clone(),
-        table.ranges.iter().copied(),
-    );
-    PoolDefinition {
-        vlan: table.vlan,
-        exclusions: table.exclusions.clone(),
-        prefix_len: table.prefix_len,
-        gateway: table.gateway,
-        resolvers: table.resolvers.clone(),
-        rest: table.rest_minutes.map_or(base.rest, |minutes| SignedDuration::from_mins(i64::from(minutes))),
-        ..base
-    }
-}
-
-/// What a pool has in common with one before it.
-fn collision(earlier: &[PoolDefinition], pool: &PoolDefinition, table: &Spanned<Table>) -> Option<Problem> {
-    if earlier.iter().any(|other| other.name == pool.name) {
-        let message = "name: another pool of this file has it; each must have one of its own";
-        return Some(Problem::new(table.get_ref().name.span(), message));
-    }
-    let mine = pool.plan().ok()?.usable;
-    for other in earlier {
-        let theirs = other.plan().map(|plan| plan.usable).unwrap_or_default();
-        let shared =
-            |a: &deploy_core::AddressRange| theirs.iter().any(|b| a.first <= b.last && b.first <= a.last);
-        if let Some(range) = mine.iter().find(|range| shared(range)) {
-            let message = format!(
-                "ranges: addresses of {}-{} belong to pool {} as well; take them out of one of the two",
-                range.first, range.last, other.name
-            );
-            return Some(Problem::new(table.span(), message));
-        }
-    }
-    None
-}
 
 /// The pools that machines can draw from.
 pub(super) struct Known<'a> {
-    defined: &'a [PoolDefinition],
+    defined: Vec<&'a PoolDefinition>,
     /// Without those that something is wrong with, which was complained about already.
     sound: Vec<Pool>,
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn new(defined: &'a [PoolDefinition]) -> Self {
+    pub(super) fn new(clusters: &'a [Cluster]) -> Self {
+        let defined: Vec<_> = clusters.iter().flat_map(|cluster| &cluster.pools).collect();
         let sound = defined.iter().filter_map(|pool| pool.plan().ok()).map(|plan| plan.pool).collect();
         Self { defined, sound }
     }
@@ -113,7 +56,7 @@ impl<'a> Known<'a> {
         let Some(name) = draw.pools.iter().find(unknown) else { return Ok(()) };
         let known: Vec<_> = self.defined.iter().map(|pool| pool.name.as_str()).collect();
         let known = if known.is_empty() {
-            "the file has none".to_owned()
+            "there is none at all".to_owned()
         } else {
             format!("known are {}", known.join(", "))
         };
@@ -124,7 +67,7 @@ impl<'a> Known<'a> {
     fn is_undecided(&self, request: &AddressRequest) -> bool {
         self.defined.iter().filter(|pool| pool.plan().is_err()).any(|pool| {
             if request.pools.is_empty() {
-                pool.bridge == request.bridge && pool.vlan == request.vlan
+                pool.cluster == request.cluster && pool.bridge == request.bridge && pool.vlan == request.vlan
             } else {
                 request.pools.contains(&pool.name)
             }

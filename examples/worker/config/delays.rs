@@ -22,7 +22,7 @@ impl Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        let wrong = |_| D::Error::custom(format!("{seconds} is not valid: a number of seconds from 0"));
+        let wrong = |_| D::Error::custom(format!("\"{seconds}\" is not valid: a number of seconds from 0"));
         Duration::try_from_secs_f64(seconds).map(Self).map_err(wrong)
     }
 }

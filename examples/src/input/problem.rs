@@ -5,23 +5,25 @@ use std::{fmt, ops::Range};
 
 /// One thing that is wrong.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub struct Problem {
     place: Range<usize>,
     message: String,
 }
 
 impl Problem {
-    pub(super) fn new(place: Range<usize>, message: impl fmt::Display) -> Self {
+    /// What is wrong with what stands at this place of the file.
+    pub fn new(place: Range<usize>, message: impl fmt::Display) -> Self {
         Self { place, message: message.to_string() }
     }
 
     /// The same, with the path of the enclosing table put in front.
-    pub(super) fn under(self, path: &str) -> Self {
+    #[must_use]
+    pub fn under(self, path: &str) -> Self {
         Self { message: format!("{path}: {}", self.message), ..self }
     }
 }
 
-/// A file that is not deployed, with everything that is wrong with it.
+/// A file that nothing is done with, and everything that is wrong with it.
 #[derive(Debug)]
 pub struct Rejected {
     text: String,
@@ -30,7 +32,8 @@ pub struct Rejected {
 impl std::error::Error for Rejected {}
 
 impl Rejected {
-    pub(super) fn new(name: &str, file: &str, problems: &[Problem]) -> Self {
+    /// The file of this name and text, for these reasons.
+    pub fn new(name: &str, file: &str, problems: &[Problem]) -> Self {
         let shown: Vec<_> = problems.iter().map(|problem| show(name, file, problem)).collect();
         Self { text: shown.join("\n") }
     }
@@ -57,8 +60,8 @@ fn show(name: &str, file: &str, Problem { place, message }: &Problem) -> String 
     let number = file[..start].matches('\n').count() + 1;
     let column = file[line_start..start].chars().count();
     let head = format!("{name}:{number}:{}: {message}", column + 1);
-    // An inline table may hold a password beside what is wrong.
-    if line.contains("password") {
+    // An inline table may hold a password beside what is wrong, and so may the address of a database.
+    if line.contains("password") || line.contains("database") {
         return head;
     }
     let width =

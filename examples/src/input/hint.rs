@@ -8,12 +8,13 @@ use toml::{
 };
 
 /// The units that keys end in.
-const UNITS: [(&str, &str); 5] = [
+const UNITS: [(&str, &str); 6] = [
     ("_gib", "GiB (2^30 bytes)"),
     ("_mib", "MiB (2^20 bytes)"),
     ("_mibps", "MiB/s"),
     ("_iops", "operations a second"),
     ("_minutes", "minutes"),
+    ("_seconds", "seconds"),
 ];
 
 /// The parser's message, with the key it is about, and with what would be right.
@@ -85,6 +86,7 @@ fn bounds(message: &str) -> &str {
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
         "u64" => "a whole number of 0 or more",
+        "a nonzero u32" | "a nonzero usize" => "a whole number of 1 or more",
         other => other,
     }
 }

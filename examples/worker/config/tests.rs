@@ -1,0 +1,146 @@
+//! The example file, and ways to spoil it.
+
+use super::{File, Job, load};
+use deploy_core::RetryPolicy;
+use deploy_worker::Limits;
+use examples::{input, orders};
+use std::{fs, num::NonZero};
+use tempfile::TempDir;
+
+const EXAMPLE: &str = include_str!("../../worker.toml");
+
+/// A folder with all that the example names, but for the CA.
+fn folder(worker: &str, machines: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in [
+        ("worker.toml", worker),
+        ("machines.toml", machines),
+        ("token", "deploy@pve!panel=3f0c"),
+        ("password", "s3cret\n"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// The machines of the demonstration, without its cluster.
+fn machines() -> String {
+    orders::DEMO.split_once("# --- Packages").map(|(_, packages)| format!("# {packages}")).unwrap()
+}
+
+/// The example with each of these replaced.
+fn changed(changes: &[(&str, &str)]) -> String {
+    let mut text = EXAMPLE.replace("ca = \"pve-root-ca.pem\"\n", "");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from:?} is not in the file");
+        text = text.replacen(from, to, 1);
+    }
+    text
+}
+
+fn job(changes: &[(&str, &str)]) -> anyhow::Result<Job> {
+    load(&folder(&changed(changes), &machines()).path().join("worker.toml"))
+}
+
+#[track_caller]
+fn refused(changes: &[(&str, &str)], expected: &[&str]) {
+    let error = format!("{:#}", job(changes).err().expect("it is taken"));
+    for part in expected {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let file: File = input::read("worker.toml", EXAMPLE).unwrap();
+    assert_eq!(file.delays.policy(), RetryPolicy::default());
+    assert_eq!(super::Delays::default().policy(), RetryPolicy::default());
+    let seconds = [file.lease_seconds, file.poll_seconds, file.audit_seconds];
+    assert_eq!(seconds.map(|said| said.unwrap().duration().as_secs()), [30, 1, 300]);
+    let (said, limits) = (file.concurrency, Limits::default());
+    assert_eq!([said.turns, said.machines], [NonZero::new(64), NonZero::new(10_000)]);
+    let said = [said.cluster, said.node, said.clone_storage, said.template, said.migration];
+    let Limits { cluster, node, clone_storage, template, migration } = limits;
+    assert_eq!(said, [cluster, node, clone_storage, template, migration].map(NonZero::new));
+}
+
+#[test]
+fn what_is_not_known_or_cannot_be_is_told_with_what_would_be_right() {
+    refused(&[("turns = 64", "turn = 64")], &["worker.toml:", "unknown key `turn`. Did you mean turns?"]);
+    refused(&[("turns = 64", "turns = 0")], &["turns", "\"0\" is not valid: a whole number of 1 or more"]);
+    refused(&[("node = 8", "node = -8")], &["node: \"-8\" is not valid: a whole number of 1 or more"]);
+    refused(
+        &[("lease_seconds = 30", "lease_seconds = -1")],
+        &["lease_seconds: \"-1\" is not valid: a number of seconds from 0"],
+    );
+    refused(
+        &[("poll_seconds = 1", "poll_seconds = \"1s\"")],
+        &["write a plain number", "poll_seconds counts seconds"],
+    );
+    refused(&[("database = \"deploy.db\"\n", "")], &["missing field `database`"]);
+    refused(
+        &[("orders = \"machines.toml\"", "orders = \"none.toml\"")],
+        &["orders: ", "none.toml cannot be read"],
+    );
+}
+
+#[test]
+fn clusters_must_make_sense() {
+    let second = "[[cluster]]\nname = \"other\"\naccess = { urls = [\"https://pve9:8006\"], token_file = \"token\" }\n";
+    let with = |more: &str| format!("{second}{more}\n# --- How it works");
+    let place = "# --- How it works";
+    refused(
+        &[(place, &with("pools = []\nvmids = { first = 300, last = 200 }"))],
+        &[
+            "cluster[1] (other): quarantine_minutes: is missing; say all of vmids, quarantine_minutes and pools, or nothing",
+        ],
+    );
+    refused(
+        &[(place, &with("quarantine_minutes = 60\nvmids = { first = 300, last = 200 }"))],
+        &[
+            "cluster[1] (other): vmids: \"300-200\" is not valid: the first number not above the last",
+            " | vmids = { first = 300, last = 200 }",
+        ],
+    );
+    let pool = |name: &str, bridge: &str, range: &str| {
+        with(&format!(
+            "quarantine_minutes = 60\nvmids = {{ first = 200, last = 300 }}\n[[cluster.pools]]\nname = \"{name}\"\n\
+             bridge = \"{bridge}\"\nranges = [\"{range}\"]"
+        ))
+    };
+    // A pool's name is its own in the whole database; addresses may be in two clusters that know nothing of one another.
+    refused(
+        &[(place, &pool("public-v4", "vmbr0", "198.51.100.0/24"))],
+        &["cluster[1] (other): pools[0] (public-v4): name: another pool of this file has it"],
+    );
+    let second = pool("more-v4", "vmbr0", "203.0.113.0/24");
+    refused(
+        &[(place, &second)],
+        &[
+            "machines[0] (web-1): cluster: is missing; the machine or its package must say which: one of demo, other",
+        ],
+    );
+    let job = job(&[(place, &second), ("orders = \"machines.toml\"", "")]).unwrap();
+    assert_eq!((job.clients.len(), job.clusters.len()), (2, 2));
+    refused(&[(place, &with("").replace("other", "demo"))], &["cluster[1] (demo): name: another cluster"]);
+    refused(
+        &[(place, &with("").replace("token\" }", "none\" }"))],
+        &["cluster[1] (other): access: token_file: ", "none cannot be read"],
+    );
+    refused(&[("# fingerprints = []", "fingerprints = [\"AB:CD\"]")], &["access: fingerprints: \"AB:CD\": "]);
+    refused(&[("# fingerprints = []", "ca = \"none.pem\"")], &["cluster[0] (demo): access: ca: "]);
+}
+
+#[test]
+fn a_cluster_may_be_written_down_by_somebody_else() {
+    let (start, end) =
+        (EXAMPLE.find("# The numbers (VMIDs)").unwrap(), EXAMPLE.find("[cluster.access]").unwrap());
+    let numbers = &EXAMPLE[start..end];
+    let (start, end) =
+        (EXAMPLE.find("# The pools of its").unwrap(), EXAMPLE.find("# Another cluster").unwrap());
+    let pools = &EXAMPLE[start..end];
+    refused(&[(numbers, "")], &["cluster[0] (demo): vmids: is missing; say all of"]);
+    let job = job(&[(numbers, ""), (pools, ""), ("orders = \"machines.toml\"", "")]).unwrap();
+    assert_eq!((job.clients.len(), job.clusters.len(), job.orders.len()), (1, 0, 0));
+}
