@@ -45,18 +45,32 @@ impl Deployments {
         spec: VmSpec,
         metadata: serde_json::Value,
     ) -> Result<Created, CreateError> {
+        let order = self.prepare(reference, spec, metadata)?;
+        let created = self.store.create(&order).await?;
+        self.doorbell.ring(created.record().key);
+        Ok(created)
+    }
+
+    /// An order, checked and complete with key and MACs, that is not written down: for stores that let it be written inside a
+    /// transaction of the caller's.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn prepare(
+        &self,
+        reference: ExternalRef,
+        spec: VmSpec,
+        metadata: serde_json::Value,
+    ) -> Result<NewRecord, Invalid> {
         spec.check()?;
-        let order = NewRecord {
+        Ok(NewRecord {
             key: VmKey(self.entropy.uuid()),
             external_ref: reference,
             macs: spec.nics.iter().map(|_| MacAddr::local(self.entropy.bytes())).collect(),
             spec,
             metadata,
             created_at: self.clock.now(),
-        };
-        let created = self.store.create(&order).await?;
-        self.doorbell.ring(created.record().key);
-        Ok(created)
+        })
     }
 
     /// Hashes a password for an order, with a salt of its own.

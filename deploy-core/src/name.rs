@@ -89,16 +89,19 @@ impl NamePattern {
     /// # Errors
     /// [`Invalid`] where the result is no DNS name, for instance because a reference made a label too long.
     pub fn resolve(&self, parts: NameParts<'_>) -> Result<DnsName, Invalid> {
-        self.fill(|placeholder| match placeholder {
-            "vmid" => Some(parts.vmid.to_string()),
-            "reference" => Some(label(parts.reference.as_str())),
-            "cluster" => Some(label(parts.cluster.as_str())),
-            "node" => Some(label(parts.node.as_str())),
-            _ => None,
-        })
+        self.name(&self.fill(|placeholder| parts.fill(placeholder, &parts.vmid.to_string()))?)
     }
 
-    fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Result<DnsName, Invalid> {
+    /// The name with `{vmid}` left open, for a store whose database fills in the number that it reserves; the number of
+    /// these parts is not used.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a placeholder that is none.
+    pub fn resolve_but_vmid(&self, parts: NameParts<'_>) -> Result<String, Invalid> {
+        self.fill(|placeholder| parts.fill(placeholder, "{vmid}"))
+    }
+
+    fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, Invalid> {
         let mut name = String::new();
         let mut rest = self.0.as_str();
         while let Some((before, after)) = rest.split_once('{') {
@@ -116,8 +119,25 @@ impl NamePattern {
             rest = after;
         }
         name.push_str(rest);
-        name.parse::<DnsName>()
-            .map_err(|e| Invalid::new("name", &self.0, format!("{} (it gives {name:?})", e.expected)))
+        Ok(name)
+    }
+
+    fn name(&self, name: &str) -> Result<DnsName, Invalid> {
+        name.parse().map_err(|e: Invalid| {
+            Invalid::new("name", &self.0, format!("{} (it gives {name:?})", e.expected))
+        })
+    }
+}
+
+impl NameParts<'_> {
+    fn fill(&self, placeholder: &str, vmid: &str) -> Option<String> {
+        match placeholder {
+            "vmid" => Some(vmid.to_owned()),
+            "reference" => Some(label(self.reference.as_str())),
+            "cluster" => Some(label(self.cluster.as_str())),
+            "node" => Some(label(self.node.as_str())),
+            _ => None,
+        }
     }
 }
 
@@ -139,11 +159,12 @@ impl FromStr for NamePattern {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let pattern = Self(text.to_owned());
         // Tried with the longest number and short words: what fails now would always fail.
-        pattern.fill(|placeholder| match placeholder {
+        let filled = pattern.fill(|placeholder| match placeholder {
             "vmid" => Some(Vmid::MAX.to_string()),
             "reference" | "cluster" | "node" => Some("a".to_owned()),
             _ => None,
         })?;
+        pattern.name(&filled)?;
         Ok(pattern)
     }
 }

@@ -152,5 +152,6 @@ mockall::mock! {
 
     impl Doorbell for Doorbell {
         fn ring(&self, key: VmKey);
+        fn wake(&self);
     }
 }

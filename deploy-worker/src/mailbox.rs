@@ -19,6 +19,8 @@ pub(crate) struct Mail {
     closed: bool,
     /// Machines with an order or a command.
     pub(crate) rung: BTreeSet<VmKey>,
+    /// Something may be due, nobody says which machine.
+    pub(crate) woken: bool,
     /// Machines for which a slot may be free now.
     pub(crate) called: Vec<VmKey>,
     /// No new turns from now on.
@@ -70,6 +72,11 @@ impl Mailbox {
 impl Doorbell for Mailbox {
     fn ring(&self, key: VmKey) {
         self.lock().rung.insert(key);
+        self.arrived.notify_one();
+    }
+
+    fn wake(&self) {
+        self.lock().woken = true;
         self.arrived.notify_one();
     }
 }

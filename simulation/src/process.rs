@@ -36,6 +36,12 @@ impl Doorbell for Bells {
             bell.ring(key);
         }
     }
+
+    fn wake(&self) {
+        for (_, bell) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            bell.wake();
+        }
+    }
 }
 
 /// A place where worker processes run, one after the other.

@@ -1,10 +1,11 @@
 //! How values are kept in columns.
 
 use crate::failure::Unreadable;
+use deploy_core::Span;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Row, types::FromSql};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt::Display, net::IpAddr, net::Ipv6Addr, str::FromStr};
+use std::{fmt::Display, net::IpAddr, str::FromStr};
 
 /// A time as microseconds since 1970; finer parts are cut off.
 pub(crate) fn micros(at: Timestamp) -> i64 {
@@ -37,18 +38,14 @@ pub(crate) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// An address as 16 bytes in the order of addresses; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+/// An address as 16 bytes in the order of addresses, IPv4 in its mapped form.
 pub(crate) fn address_key(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
+    Span::number(address).to_be_bytes()
 }
 
 /// The address that 16 bytes stand for.
 pub(crate) fn address_of(key: [u8; 16]) -> IpAddr {
-    let v6 = Ipv6Addr::from(key);
-    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    Span::address(u128::from_be_bytes(key))
 }
 
 /// Reads columns of one row by name, and says which one cannot be understood.

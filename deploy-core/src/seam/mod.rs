@@ -10,6 +10,7 @@ mod entropy;
 mod gate;
 mod hypervisor;
 mod notifier;
+mod span;
 mod store;
 
 pub use address::{
@@ -22,6 +23,7 @@ pub use entropy::Entropy;
 pub use gate::{Gate, OpenGate, Slot};
 pub use hypervisor::{Ended, Holder, Hypervisor, LookError, Sent, SubmitError, Submitted, TaskState};
 pub use notifier::{Notifier, NotifyError};
+pub use span::Span;
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,
     RecordStore, RenumberError, Resting, StoreError, StoreOutcome, WorkerInfo,

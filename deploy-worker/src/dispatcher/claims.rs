@@ -21,13 +21,15 @@ pub(super) struct Claims {
     claiming: Option<WorkerId>,
     /// Rung for since the claim went out: their records may have been read before the ring.
     rung: BTreeSet<VmKey>,
+    /// Woken since the claim went out: it may have looked before there was something.
+    woken: bool,
     /// The last claim got all there was.
     pub(super) exhausted: bool,
 }
 
 impl Claims {
     pub(super) fn new(now: Instant) -> Self {
-        Self { at: now, claiming: None, rung: BTreeSet::new(), exhausted: false }
+        Self { at: now, claiming: None, rung: BTreeSet::new(), woken: false, exhausted: false }
     }
 
     /// Forgets the claim under way; its answer will be nobody's.
@@ -36,13 +38,19 @@ impl Claims {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.claiming.is_none() && self.rung.is_empty()
+        self.claiming.is_none() && !self.woken
+    }
+
+    /// There may be something to claim.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.at = self.at.min(now);
+        self.exhausted = false;
+        self.woken |= self.claiming.is_some();
     }
 
     /// There is something to claim.
     pub(super) fn hint(&mut self, key: VmKey, now: Instant) {
-        self.at = self.at.min(now);
-        self.exhausted = false;
+        self.wake(now);
         if self.claiming.is_some() {
             self.rung.insert(key);
         }
@@ -86,12 +94,13 @@ impl Dispatcher {
         self.claims.claiming = None;
         let now = Instant::now();
         let rung = std::mem::take(&mut self.claims.rung);
+        let again = std::mem::take(&mut self.claims.woken);
         match result {
             Ok(claimed) => {
                 debug!(machines = claimed.machines.len(), "claimed");
                 let pause = self.pause(&claimed);
-                self.claims.exhausted = !claimed.full && rung.is_empty();
-                self.claims.at = if claimed.full || !rung.is_empty() { now } else { now + pause };
+                self.claims.exhausted = !claimed.full && !again;
+                self.claims.at = if claimed.full || again { now } else { now + pause };
                 for leased in claimed.machines {
                     let stale = rung.contains(&leased.lease.key);
                     if !self.take_in(leased, stale) {

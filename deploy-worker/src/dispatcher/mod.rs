@@ -142,6 +142,9 @@ impl Dispatcher {
         for key in mail.rung {
             self.rung(key);
         }
+        if mail.woken {
+            self.claims.wake(Instant::now());
+        }
         for asked in mail.asked {
             // Whoever does not wait for the answer any more misses nothing.
             let _ = asked.send(self.machines.values().map(Held::activity).collect());

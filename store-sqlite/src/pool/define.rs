@@ -1,20 +1,17 @@
 //! Creating, changing and deleting pools.
 
-use super::{
-    free,
-    range::{self, Span},
-};
+use super::free;
 use crate::{
     column::{json, micros},
     failure::{Failure, Unreadable},
     writer::Tx,
 };
-use deploy_core::{AddressRange, Invalid, Pool, PoolError, PoolName};
+use deploy_core::{AddressRange, Invalid, Pool, PoolError, PoolName, Span};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Creates a pool or changes it; see [`AddressStore::put_pool`](deploy_core::AddressStore::put_pool).
 pub(crate) fn put(tx: &Tx<'_>, pool: &Pool, usable: &[AddressRange]) -> Result<(), Failure<PoolError>> {
-    let spans = range::spans(pool.family, usable).map_err(|e| Failure::Refused(PoolError::Invalid(e)))?;
+    let spans = Span::of_ranges(pool.family, usable).map_err(|e| Failure::Refused(PoolError::Invalid(e)))?;
     if let Some(before) = find(tx.conn, &pool.name)? {
         free::reclaim(tx, &pool.name)?;
         must_not_move(tx, &before, pool)?;
@@ -27,7 +24,7 @@ pub(crate) fn put(tx: &Tx<'_>, pool: &Pool, usable: &[AddressRange]) -> Result<(
         )?
         .execute(params![pool.name.as_str(), pool.cluster.as_str(), json(pool)?])?;
     set_usable(tx, &pool.name, &spans)?;
-    free::replace(tx, &pool.name, &range::without(&spans, &taken(tx, &pool.name)?))
+    free::replace(tx, &pool.name, &Span::without(&spans, &taken(tx, &pool.name)?))
 }
 
 /// The pool of this name.
@@ -85,7 +82,7 @@ fn must_not_overlap(tx: &Tx<'_>, pool: &Pool, spans: &[Span]) -> Result<(), Fail
     }
     let Some((number, other)) = lowest else { return Ok(()) };
     let other = other.parse().map_err(|error| Unreadable(format!("pool: {error}")))?;
-    let address = range::address(number);
+    let address = Span::address(number);
     Err(Failure::Refused(PoolError::Overlap { pool: pool.name.clone(), other, address }))
 }
 

@@ -1,8 +1,7 @@
 //! The free intervals of a pool, in the database.
 
-use super::range::Span;
 use crate::{column::micros, failure::Failure, writer::Tx};
-use deploy_core::PoolName;
+use deploy_core::{PoolName, Span};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Takes the lowest free address of a pool: one step down an index, however large the pool is.

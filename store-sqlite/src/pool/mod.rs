@@ -2,7 +2,6 @@
 
 mod define;
 mod free;
-mod range;
 mod take;
 mod usage;
 

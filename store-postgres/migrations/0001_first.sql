@@ -1,0 +1,280 @@
+-- $schema stands for the store's own schema. Times are timestamptz, durations are microseconds, JSON is jsonb.
+
+CREATE TABLE $schema.cluster (
+    name       text PRIMARY KEY,
+    first_vmid integer NOT NULL,
+    last_vmid  integer NOT NULL,
+    quarantine bigint NOT NULL,  -- microseconds
+    next_vmid  integer NOT NULL  -- numbers are given in turn: where the search begins
+);
+
+-- One row for each run of a worker. Rows outlive their time, so that a late heartbeat is recognised.
+CREATE TABLE $schema.worker (
+    id          uuid PRIMARY KEY,
+    info        text NOT NULL,
+    started_at  timestamptz NOT NULL,
+    lease_until timestamptz NOT NULL
+);
+
+-- One row for each connection that writes. Every transaction of it changes the row: so deleting it ends the session, waits
+-- for what is under way, and says which transaction was the last.
+CREATE TABLE $schema.session (
+    id    uuid PRIMARY KEY,
+    batch bigint NOT NULL,
+    at    timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+-- What was ordered: written once, and again only where the number changes.
+CREATE TABLE $schema.vm (
+    key          uuid PRIMARY KEY,
+    id           bigint GENERATED ALWAYS AS IDENTITY, -- the order of the orders
+    external_ref text NOT NULL,
+    cluster      text NOT NULL REFERENCES $schema.cluster (name),
+    vmid         integer NOT NULL,
+    fqdn         text NOT NULL,
+    pve_name     text NOT NULL,
+    spec_version integer NOT NULL,
+    spec         jsonb NOT NULL,
+    macs         jsonb NOT NULL,
+    metadata     json NOT NULL, -- the embedder's, kept as it was written
+    created_at   timestamptz NOT NULL,
+    terminated   boolean NOT NULL DEFAULT false
+);
+
+CREATE UNIQUE INDEX vm_reference ON $schema.vm (external_ref) WHERE NOT terminated;
+CREATE UNIQUE INDEX vm_number ON $schema.vm (cluster, vmid) WHERE NOT terminated;
+CREATE INDEX vm_history ON $schema.vm (external_ref, created_at);
+CREATE INDEX vm_cluster ON $schema.vm (cluster, key);
+-- Finds orders in a form newer than the program without looking at them all.
+CREATE INDEX vm_form ON $schema.vm (spec_version);
+
+-- How far each machine is: narrow, with few indexes, because every turn writes it.
+CREATE TABLE $schema.vm_state (
+    key          uuid PRIMARY KEY,
+    spec_version integer NOT NULL, -- the order's, so that claims need not look there
+    operation    text NOT NULL,
+    step         text NOT NULL,
+    progress     jsonb NOT NULL,
+    failures     bigint NOT NULL,
+    due_at       timestamptz,    -- null: on command
+    attention    jsonb,
+    waiting      jsonb,
+    node         text NOT NULL,
+    smbios       uuid,
+    slots        jsonb NOT NULL,
+    addresses    jsonb NOT NULL,
+    remembered   jsonb NOT NULL,
+    pending      jsonb NOT NULL DEFAULT '[]', -- commands, in the order in which they came
+    owner        uuid,
+    epoch        bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 70);
+
+-- What claiming looks at: its cost does not depend on how many machines rest or are leased.
+CREATE INDEX vm_due ON $schema.vm_state (due_at, key) WHERE due_at IS NOT NULL AND owner IS NULL;
+CREATE INDEX vm_owner ON $schema.vm_state (owner) WHERE owner IS NOT NULL;
+
+-- Numbers that nobody else may get: of machines (until is null) and in quarantine.
+CREATE TABLE $schema.vmid_reservation (
+    cluster    text NOT NULL REFERENCES $schema.cluster (name),
+    vmid       integer NOT NULL,
+    vm         uuid NOT NULL,
+    instead_of integer, -- the number that turned out to be a stranger's
+    until      timestamptz,
+    PRIMARY KEY (cluster, vmid)
+);
+
+CREATE INDEX vmid_reservation_vm ON $schema.vmid_reservation (vm);
+CREATE INDEX vmid_reservation_until ON $schema.vmid_reservation (cluster, until) WHERE until IS NOT NULL;
+
+CREATE TABLE $schema.deploy_log (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    vm        uuid NOT NULL,
+    at        timestamptz NOT NULL,
+    operation text NOT NULL,
+    step      text NOT NULL,
+    event     jsonb NOT NULL,
+    times     bigint NOT NULL DEFAULT 1,
+    last_at   timestamptz NOT NULL
+) WITH (fillfactor = 90);
+
+CREATE INDEX deploy_log_vm ON $schema.deploy_log (vm, id);
+
+-- Lines are committed in another order than they are numbered. Whoever reads on from a number must not pass one that is
+-- still to come: so every transaction that writes lines holds, from before it draws its first number to its end, a lock that
+-- says above which number its lines are. The lock is shared; it is only looked at (pg_locks), never waited for.
+CREATE FUNCTION $schema.note_log_writer() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(
+        (TG_RELID::bigint & 2147483647)::integer,
+        (SELECT (CASE WHEN is_called THEN last_value ELSE 0 END & 2147483647)::integer FROM $schema.deploy_log_id_seq)
+    );
+    RETURN NULL;
+END
+$body$;
+
+CREATE TRIGGER deploy_log_writer BEFORE INSERT ON $schema.deploy_log
+    FOR EACH STATEMENT EXECUTE FUNCTION $schema.note_log_writer();
+
+CREATE TABLE $schema.outbox (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    vm     uuid NOT NULL,
+    at     timestamptz NOT NULL,
+    notice jsonb NOT NULL
+);
+
+CREATE TABLE $schema.pool (
+    name       text PRIMARY KEY,
+    cluster    text NOT NULL,
+    definition jsonb NOT NULL
+);
+
+CREATE INDEX pool_cluster ON $schema.pool (cluster);
+
+-- What a pool may give, whoever holds it now.
+CREATE TABLE $schema.usable_range (
+    pool  text NOT NULL REFERENCES $schema.pool (name),
+    first inet NOT NULL,
+    last  inet NOT NULL,
+    PRIMARY KEY (pool, first)
+);
+
+-- What a pool can give now: usable, not held, not resting.
+CREATE TABLE $schema.free_range (
+    pool  text NOT NULL REFERENCES $schema.pool (name),
+    first inet NOT NULL,
+    last  inet NOT NULL,
+    PRIMARY KEY (pool, first)
+);
+
+-- Addresses that are held (until is null) or rest.
+CREATE TABLE $schema.address (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- the order in which they were taken
+    cluster text NOT NULL,
+    address inet NOT NULL,
+    pool    text NOT NULL REFERENCES $schema.pool (name),
+    vm      uuid NOT NULL,
+    nic     smallint NOT NULL,
+    until   timestamptz,
+    UNIQUE (cluster, address)
+);
+
+CREATE INDEX address_held ON $schema.address (vm) WHERE until IS NULL;
+CREATE INDEX address_resting ON $schema.address (pool, until) WHERE until IS NOT NULL;
+CREATE INDEX address_pool ON $schema.address (pool, address);
+
+-- Draws the next number of a cluster that nobody has, from where the last search ended, around the range once; null where
+-- all are taken. The cluster's row is locked until the end of the transaction, so that two never draw the same.
+CREATE FUNCTION $schema.take_vmid(of_cluster text, clock timestamptz) RETURNS integer LANGUAGE plpgsql AS $body$
+DECLARE
+    range $schema.cluster%ROWTYPE;
+    number integer;
+BEGIN
+    SELECT * INTO STRICT range FROM $schema.cluster WHERE name = of_cluster FOR UPDATE;
+    DELETE FROM $schema.vmid_reservation WHERE cluster = of_cluster AND until <= clock;
+    IF range.next_vmid NOT BETWEEN range.first_vmid AND range.last_vmid THEN
+        range.next_vmid := range.first_vmid;
+    END IF;
+    number := coalesce(
+        $schema.first_gap(of_cluster, range.next_vmid, range.last_vmid),
+        $schema.first_gap(of_cluster, range.first_vmid, range.next_vmid - 1)
+    );
+    IF number IS NOT NULL THEN
+        UPDATE $schema.cluster SET next_vmid = number + 1 WHERE name = of_cluster;
+    END IF;
+    RETURN number;
+END
+$body$;
+
+-- The lowest number from one to another that is not reserved. Because numbers are given in turn, what it walks over it walks
+-- over once a round.
+CREATE FUNCTION $schema.first_gap(of_cluster text, from_vmid integer, to_vmid integer) RETURNS integer LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    candidate integer := from_vmid;
+    taken integer;
+BEGIN
+    IF from_vmid > to_vmid THEN
+        RETURN NULL;
+    END IF;
+    FOR taken IN
+        SELECT vmid FROM $schema.vmid_reservation
+        WHERE cluster = of_cluster AND vmid BETWEEN from_vmid AND to_vmid ORDER BY vmid
+    LOOP
+        EXIT WHEN taken <> candidate;
+        candidate := candidate + 1;
+    END LOOP;
+    RETURN CASE WHEN candidate <= to_vmid THEN candidate END;
+END
+$body$;
+
+-- Writes down an order, as far as its transaction is committed: the number, the names made from it, the machine, its state,
+-- the log's first line, and one notification for all orders of a transaction. The outcome is one of
+-- 'ordered', 'exists' (a living machine has this reference; its key), 'unknown_cluster', 'no_number', 'key_taken'.
+CREATE FUNCTION $schema.order_machine(
+    described json, clock timestamptz DEFAULT now(),
+    OUT outcome text, OUT key uuid, OUT vmid integer
+) LANGUAGE plpgsql AS $body$
+#variable_conflict use_column
+DECLARE
+    reference text := described ->> 'external_ref';
+    new_key uuid := (described ->> 'key')::uuid;
+BEGIN
+    SELECT vm.key, vm.vmid INTO key, vmid FROM $schema.vm WHERE external_ref = reference AND NOT terminated;
+    IF FOUND THEN
+        outcome := 'exists';
+        RETURN;
+    END IF;
+    -- From here on, orders of one cluster wait for one another.
+    PERFORM FROM $schema.cluster WHERE name = described ->> 'cluster' FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'unknown_cluster';
+        RETURN;
+    END IF;
+    SELECT vm.key, vm.vmid INTO key, vmid FROM $schema.vm WHERE external_ref = reference AND NOT terminated;
+    IF FOUND THEN
+        outcome := 'exists';
+        RETURN;
+    END IF;
+    PERFORM FROM $schema.vm WHERE vm.key = new_key;
+    IF FOUND THEN
+        outcome := 'key_taken';
+        RETURN;
+    END IF;
+    vmid := $schema.take_vmid(described ->> 'cluster', clock);
+    IF vmid IS NULL THEN
+        outcome := 'no_number';
+        RETURN;
+    END IF;
+    INSERT INTO $schema.vm (key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata, created_at)
+    VALUES (
+        new_key, reference, described ->> 'cluster', order_machine.vmid,
+        replace(described ->> 'fqdn', '{vmid}', order_machine.vmid::text),
+        replace(described ->> 'pve_name', '{vmid}', order_machine.vmid::text),
+        (described ->> 'spec_version')::integer, (described -> 'spec')::jsonb, (described -> 'macs')::jsonb, described -> 'metadata',
+        (described ->> 'created_at')::timestamptz
+    )
+    ON CONFLICT (external_ref) WHERE NOT terminated DO NOTHING;
+    IF NOT FOUND THEN
+        -- Ordered at this moment under the same reference, of another cluster. The number that was drawn is passed over.
+        SELECT vm.key, vm.vmid INTO key, vmid FROM $schema.vm WHERE external_ref = reference AND NOT terminated;
+        outcome := 'exists';
+        RETURN;
+    END IF;
+    INSERT INTO $schema.vm_state
+        (key, spec_version, operation, step, progress, failures, due_at, node, slots, addresses, remembered)
+    VALUES (
+        new_key, (described ->> 'spec_version')::integer, described ->> 'operation', described ->> 'step',
+        (described -> 'progress')::jsonb, 0,
+        -- A panel whose clock is ahead does not make its orders wait.
+        least((described ->> 'created_at')::timestamptz, clock), described ->> 'node', '[]', '[]', '[]'
+    );
+    INSERT INTO $schema.vmid_reservation (cluster, vmid, vm) VALUES (described ->> 'cluster', order_machine.vmid, new_key);
+    INSERT INTO $schema.deploy_log (vm, at, operation, step, event, last_at)
+    VALUES (
+        new_key, (described ->> 'created_at')::timestamptz, described ->> 'operation', described ->> 'step',
+        (described -> 'event')::jsonb, (described ->> 'created_at')::timestamptz
+    );
+    PERFORM pg_notify($channel, '');
+    outcome := 'ordered';
+    key := new_key;
+END
+$body$;

@@ -1,0 +1,145 @@
+//! A connection that comes back.
+
+use crate::{Settings, failure::words, tls::Tls};
+use deploy_core::StoreError;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use tokio_postgres::{
+    Client, Config, Connection, NoTls, Socket,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// What is not answered for so long is taken for lost. Nothing that the store asks takes that long; a lock that somebody else
+/// holds may.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// All of it: names, sockets, TLS, the password.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// One connection, made when it is needed and made again when it is gone.
+pub(crate) struct Link {
+    settings: Arc<Settings>,
+    client: Mutex<Option<Arc<Client>>>,
+    /// One at a time makes it.
+    making: Semaphore,
+}
+
+impl Link {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings, client: Mutex::new(None), making: Semaphore::new(1) }
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// [`StoreError`] where there is none to be had; nothing was sent.
+    pub(crate) async fn client(&self) -> Result<Arc<Client>, StoreError> {
+        if let Some(client) = self.living() {
+            return Ok(client);
+        }
+        let closed = |_| StoreError::not_written("the store is closed");
+        let _making = self.making.acquire().await.map_err(closed)?;
+        if let Some(client) = self.living() {
+            return Ok(client);
+        }
+        let client = Arc::new(connect(&self.settings).await.map_err(StoreError::not_written)?);
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    fn living(&self) -> Option<Arc<Client>> {
+        self.client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .filter(|client| !client.is_closed())
+    }
+
+    /// Gives the connection up, because it does not answer.
+    pub(crate) fn drop_client(&self) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Closes it for good.
+    pub(crate) fn close(&self) {
+        self.making.close();
+        self.drop_client();
+    }
+}
+
+/// Makes a connection, and has it worked on in the background until its client is dropped.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn connect(settings: &Settings) -> Result<Client, String> {
+    let (client, connection) = within(dial(&settings.config, &settings.tls)).await?;
+    tokio::spawn(connection.work());
+    Ok(client)
+}
+
+/// A connection that somebody has to work on.
+pub(crate) enum Wire {
+    Plain(Connection<Socket, tokio_postgres::tls::NoTlsStream>),
+    Encrypted(Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
+}
+
+impl Wire {
+    async fn work(self) {
+        let ended = match self {
+            Self::Plain(connection) => connection.await,
+            Self::Encrypted(connection) => connection.await,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(error = words(&error), "a connection to the database ended");
+        }
+    }
+}
+
+/// Makes a connection.
+pub(crate) async fn dial(config: &Config, tls: &Tls) -> Result<(Client, Wire), tokio_postgres::Error> {
+    match tls {
+        Tls::Off => {
+            let (client, connection) = with(config, NoTls).await?;
+            Ok((client, Wire::Plain(connection)))
+        }
+        Tls::Preferred(config_of_tls) | Tls::Required(config_of_tls) => {
+            let tls = MakeRustlsConnect::new((**config_of_tls).clone());
+            let (client, connection) = with(config, tls).await?;
+            Ok((client, Wire::Encrypted(Box::new(connection))))
+        }
+    }
+}
+
+async fn with<T>(
+    config: &Config,
+    tls: T,
+) -> Result<(Client, Connection<Socket, T::Stream>), tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::TlsConnect: TlsConnect<Socket>,
+{
+    config.connect(tls).await
+}
+
+async fn within<T>(call: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(CONNECTS_WITHIN, call).await {
+        Ok(answer) => answer.map_err(|error| words(&error)),
+        Err(_) => {
+            Err(format!("PostgreSQL cannot be reached: no connection within {} s", CONNECTS_WITHIN.as_secs()))
+        }
+    }
+}
+
+/// An answer that is not waited for longer than [`ANSWERS_WITHIN`]; `None` where it did not come.
+pub(crate) async fn answered<T>(call: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(ANSWERS_WITHIN, call).await.ok()
+}
+
+/// What it is called when an answer did not come.
+pub(crate) fn no_answer() -> String {
+    format!("PostgreSQL did not answer within {} s", ANSWERS_WITHIN.as_secs())
+}

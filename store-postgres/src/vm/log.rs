@@ -1,0 +1,78 @@
+//! Reading the deploy log; commits and orders write it.
+
+use crate::{
+    column::{Columns, limit},
+    db::Db,
+    failure::{Failure, Unreadable},
+};
+use deploy_core::{LogEntry, LogId, LogLine, StoreError, VmKey};
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+/// A machine's log. Its lines are written one after the other, so that no lower number can still come.
+pub(crate) async fn entries_of(
+    db: &Db<'_>,
+    key: VmKey,
+    after: LogId,
+    at_most: usize,
+) -> Result<Vec<LogEntry>, Failure<StoreError>> {
+    let text = "SELECT * FROM $schema.deploy_log WHERE vm = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let rows = db
+        .query(text, &[(&key.0, Type::UUID), (&after.0, Type::INT8), (&limit(at_most), Type::INT8)])
+        .await?;
+    Ok(rows.iter().map(decode).collect::<Result<_, _>>()?)
+}
+
+/// Every machine's log, as far as no lower number can still come: whoever reads on from the last entry misses nothing.
+pub(crate) async fn entries(
+    db: &Db<'_>,
+    after: LogId,
+    at_most: usize,
+) -> Result<Vec<LogEntry>, Failure<StoreError>> {
+    let complete = complete(db).await?;
+    // Another statement, so that it sees all that was committed when the writers were looked at.
+    let text = "SELECT * FROM $schema.deploy_log WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3";
+    let rows = db
+        .query(text, &[(&after.0, Type::INT8), (&complete, Type::INT8), (&limit(at_most), Type::INT8)])
+        .await?;
+    Ok(rows.iter().map(decode).collect::<Result<_, _>>()?)
+}
+
+/// Up to which number all lines are there, or never come: below what every transaction that is writing lines began at
+/// (`note_log_writer`), and not above the last number drawn, which is read first.
+async fn complete(db: &Db<'_>) -> Result<i64, Failure<StoreError>> {
+    let tip: i64 = db
+        .one("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM $schema.deploy_log_id_seq", &[])
+        .await?
+        .try_get(0)?;
+    let text = "SELECT objid::bigint FROM pg_locks
+         WHERE locktype = 'advisory' AND objsubid = 2
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND classid::bigint = '$schema.deploy_log'::regclass::oid::bigint & 2147483647";
+    let writers = db.query(text, &[]).await?;
+    // A lock has room for the lower 31 bits of a number; no transaction lasts for two thousand million lines.
+    let began = |low: i64| tip - ((tip - low) & 0x7fff_ffff);
+    let lows = writers
+        .iter()
+        .map(|row| Ok(began(row.try_get(0)?)))
+        .collect::<Result<Vec<i64>, tokio_postgres::Error>>()?;
+    Ok(lows.into_iter().fold(tip, i64::min))
+}
+
+fn decode(row: &Row) -> Result<LogEntry, Unreadable> {
+    let id: i64 = Columns::new(row, "a log entry").raw("id")?;
+    let what = format!("log entry {id}");
+    let columns = Columns::new(row, &what);
+    Ok(LogEntry {
+        id: LogId(id),
+        key: VmKey(columns.raw::<Uuid>("vm")?),
+        line: LogLine {
+            at: columns.raw("at")?,
+            operation: columns.parsed("operation")?,
+            step: columns.parsed("step")?,
+            event: columns.json("event")?,
+        },
+        times: columns.number::<i64, u32>("times")?,
+        last_at: columns.raw("last_at")?,
+    })
+}
