@@ -234,14 +234,14 @@ BEGIN
         outcome := 'exists';
         RETURN;
     END IF;
-    PERFORM FROM $schema.vm WHERE vm.key = new_key;
-    IF FOUND THEN
-        outcome := 'key_taken';
-        RETURN;
-    END IF;
     vmid := $schema.take_vmid(described ->> 'cluster', clock);
     IF vmid IS NULL THEN
         outcome := 'no_number';
+        RETURN;
+    END IF;
+    PERFORM FROM $schema.vm WHERE vm.key = new_key;
+    IF FOUND THEN
+        outcome := 'key_taken';
         RETURN;
     END IF;
     INSERT INTO $schema.vm (key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata, created_at)

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_postgres::{
     Client, Config, Connection, NoTls, Socket,
-    tls::{MakeTlsConnect, TlsConnect},
+    tls::{MakeTlsConnect, NoTlsStream, TlsConnect},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -83,7 +83,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client, String> {
 
 /// A connection that somebody has to work on.
 pub(crate) enum Wire {
-    Plain(Connection<Socket, tokio_postgres::tls::NoTlsStream>),
+    Plain(Box<Connection<Socket, NoTlsStream>>),
     Encrypted(Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn dial(config: &Config, tls: &Tls) -> Result<(Client, Wire), t
     match tls {
         Tls::Off => {
             let (client, connection) = with(config, NoTls).await?;
-            Ok((client, Wire::Plain(connection)))
+            Ok((client, Wire::Plain(Box::new(connection))))
         }
         Tls::Preferred(config_of_tls) | Tls::Required(config_of_tls) => {
             let tls = MakeRustlsConnect::new((**config_of_tls).clone());

@@ -7,7 +7,7 @@ use deploy_core::{Invalid, NewRecord, Vmid};
 ///
 /// The statement answers one row: `outcome` (text), `key` (uuid) and `vmid` (integer). The outcome is `ordered`; `exists`,
 /// where a machine that is not terminated has this reference (its key and number); `unknown_cluster`, `no_number` and
-/// `key_taken`, after which nothing was written.
+/// `key_taken`, after which no machine was ordered.
 ///
 /// Until the transaction ends, other orders of the same cluster wait for it: order last, and commit soon.
 ///

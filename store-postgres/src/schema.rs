@@ -69,8 +69,9 @@ impl Schema {
     /// All that brings an empty database to the known version, for those who let no program change their schema.
     pub(crate) fn script(&self) -> String {
         let versions = MIGRATIONS.iter().enumerate();
-        let migrations: String =
+        let migrations: Vec<_> =
             versions.map(|(n, text)| format!("\n-- version {}\n{}", n + 1, self.fill(text))).collect();
+        let migrations = migrations.concat();
         let (name, table) = (&self.name, self.fill(VERSION_TABLE));
         let version = known_version();
         format!(

@@ -2,22 +2,21 @@
 #![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
 use deploy_testkit::{ManualClock, conformance::StoreFactory};
-use std::sync::Arc;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
+/// Each store in a folder of its own.
+#[derive(Default)]
 struct InFile {
-    directory: TempDir,
+    directories: Mutex<Vec<TempDir>>,
 }
 
-impl InFile {
-    fn new() -> Self {
-        Self { directory: TempDir::new().unwrap() }
-    }
-
-    async fn open(&self, clock: Arc<ManualClock>) -> SqliteStore {
-        SqliteStore::open(self.directory.path().join("deploy.db"), clock).await.unwrap()
-    }
+async fn open(path: &Path, clock: Arc<ManualClock>) -> SqliteStore {
+    SqliteStore::open(path, clock).await.unwrap()
 }
 
 #[async_trait::async_trait]
@@ -25,13 +24,16 @@ impl StoreFactory for InFile {
     type Store = SqliteStore;
 
     async fn fresh(&self, clock: Arc<ManualClock>) -> SqliteStore {
-        self.open(clock).await
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("deploy.db");
+        self.directories.lock().unwrap().push(directory);
+        open(&path, clock).await
     }
 
     async fn reopen(&self, store: SqliteStore, clock: Arc<ManualClock>) -> SqliteStore {
         store.close().await;
-        self.open(clock).await
+        open(store.path(), clock).await
     }
 }
 
-deploy_testkit::store_conformance!(InFile::new());
+deploy_testkit::store_conformance!(InFile::default());

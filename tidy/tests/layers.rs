@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxmox-sim", &[]),
     ("ip-pool", &["deploy-core"]),
     ("store-sqlite", &["deploy-core"]),
+    ("store-postgres", &["deploy-core"]),
     (
         "examples",
         &[
@@ -103,7 +104,7 @@ fn members_import_only_the_layers_below_them() {
 #[test]
 fn backends_do_not_know_one_another_even_in_their_tests() {
     let metadata = metadata();
-    let backends = ["proxmox-api", "ip-pool", "store-sqlite", "deploy-worker"];
+    let backends = ["proxmox-api", "ip-pool", "store-sqlite", "store-postgres", "deploy-worker"];
     for name in backends {
         for dependency in &member(&metadata, name).dependencies {
             let is_backend = backends.contains(&dependency.name.as_str());

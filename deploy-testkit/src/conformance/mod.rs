@@ -26,6 +26,7 @@
 //! Time in the suite is a [`ManualClock`]'s: a store whose clock is the database's takes it as a parameter for tests.
 
 pub mod addresses;
+pub mod alike;
 pub mod commands;
 pub mod commits;
 pub mod creation;
@@ -52,7 +53,7 @@ pub trait StoreFactory: Send + Sync {
     /// The store; clones are one store.
     type Store: LeaseStore + RecordStore + AddressStore + Clone + 'static;
 
-    /// A new store with nothing in it.
+    /// A new store with nothing in it, apart from any other of this factory.
     async fn fresh(&self, clock: Arc<ManualClock>) -> Self::Store;
 
     /// Closes `store`, which nobody else holds, and opens what it wrote again; a store that keeps nothing gives it back.
@@ -176,6 +177,9 @@ macro_rules! store_conformance {
                 what_rested_outside_of_the_pool_is_forgotten,
                 the_same_address_comes_back_in_any_order,
                 many_at_once_never_share_and_use_every_address,
+            }
+            alike {
+                any_calls_are_answered_as_by_the_memory_store,
             }
         }
     };

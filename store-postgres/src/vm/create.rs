@@ -112,10 +112,7 @@ pub(crate) async fn create(db: &Db<'_>, order: &NewRecord) -> Result<Created, Fa
     match columns.raw::<&str>("outcome")? {
         "ordered" => ordered(db, order, row::vmid(&columns)?).await,
         "exists" => existing(db, VmKey(columns.raw("key")?)).await,
-        "key_taken" => Err(Failure::Refused(CreateError::Store(StoreError::not_written(format!(
-            "the key {} is that of another order already",
-            order.key
-        ))))),
+        "key_taken" => Err(key_taken(db, order.key).await?),
         "no_number" => {
             let range = in_cluster(db, name).await?.vmids;
             Err(Failure::Refused(CreateError::NoNumber { cluster: name.clone(), range }))
@@ -130,6 +127,15 @@ async fn ordered(db: &Db<'_>, order: &NewRecord, vmid: Vmid) -> Result<Created, 
     existing(db, order.key).await.map(|created| match created {
         Created::New(record) | Created::Existing(record) => Created::New(record),
     })
+}
+
+/// Keys are random; one that is there already means that the source of randomness repeats itself.
+async fn key_taken(db: &Db<'_>, key: VmKey) -> Result<Failure<CreateError>, Failure<CreateError>> {
+    let text = "SELECT external_ref FROM $schema.vm WHERE key = $1";
+    let row = db.one(text, &[(&key.0, Type::UUID)]).await?;
+    let reference: &str = row.try_get(0)?;
+    let why = format!("the key {key} is that of another order already (reference {reference:?})");
+    Ok(Failure::Refused(CreateError::Store(StoreError::not_written(why))))
 }
 
 async fn existing(db: &Db<'_>, key: VmKey) -> Result<Created, Failure<CreateError>> {

@@ -1,16 +1,40 @@
-//! Any sequence of calls is answered by the SQLite store as by the memory store, down to the last field.
-#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
+//! Any sequence of calls is answered as by the memory store, down to the last field.
 
+use super::StoreFactory;
+use crate::{ManualClock, MemoryStore, sample};
 use deploy_core::{
     AddressStore, Command, CommandId, Commit, Due, ErrorClass, Family, Lease, LeaseStore, ListQuery,
     LogEvent, LogId, LogLine, NewRecord, Notice, Numbered, Operation, RecordStore, Step, WorkerInfo,
 };
-use deploy_testkit::{ManualClock, MemoryStore, sample};
 use jiff::SignedDuration;
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, TestRunner},
+};
 use std::{fmt::Write, sync::Arc};
-use store_sqlite::SqliteStore;
-use tempfile::TempDir;
+
+/// So many sequences are played.
+const CASES: u32 = 48;
+
+/// Drawn anew each time; a sequence that is answered otherwise is shown as short as it still is.
+pub async fn any_calls_are_answered_as_by_the_memory_store<F: StoreFactory>(factory: &F) {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let sequences = prop::collection::vec(call(), 1..120);
+    for _ in 0..CASES {
+        let mut sequence = sequences.new_tree(&mut runner).expect("a sequence");
+        let Err(mut difference) = play(factory, sequence.current()).await else { continue };
+        let mut shown = sequence.current();
+        while sequence.simplify() || sequence.complicate() {
+            match play(factory, sequence.current()).await {
+                Ok(()) if sequence.complicate() => {}
+                Ok(()) => break,
+                Err(simpler) => (difference, shown) = (simpler, sequence.current()),
+            }
+        }
+        panic!("{difference}\nafter {shown:#?}");
+    }
+}
 
 /// A call. Small numbers, so that calls meet: few machines, few addresses, few numbers, leases that are long gone.
 #[derive(Debug, Clone)]
@@ -75,8 +99,8 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
     async fn new(store: S, clock: Arc<ManualClock>) -> Self {
         let leases = vec![Lease { key: sample::key(1), worker: sample::worker(1).id, epoch: 1 }];
         let side = Self { store, clock, leases };
-        side.store.put_cluster(&sample::cluster(100, 105)).await.unwrap();
-        side.store.heartbeat(&worker(1), SignedDuration::from_mins(10)).await.unwrap();
+        side.store.put_cluster(&sample::cluster(100, 105)).await.expect("an answer");
+        side.store.heartbeat(&worker(1), SignedDuration::from_mins(10)).await.expect("an answer");
         side
     }
 
@@ -116,7 +140,7 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
             }
             Call::Check { key } => format!("{:?}", store.check(sample::key(key)).await),
             Call::Sweep => format!("{:?}", store.sweep().await),
-            Call::Delivered => match store.notices(1).await.unwrap().first() {
+            Call::Delivered => match store.notices(1).await.expect("an answer").first() {
                 Some(notice) => format!("{:?}", store.delivered(notice.id).await),
                 None => "nothing waits".to_owned(),
             },
@@ -163,10 +187,10 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
         let answer = self.store.renumber(&lease, sample::vmid(taken)).await;
         let mut text = format!("{answer:?}");
         if let (Ok(vmid), true) = (answer, commit) {
-            let record = self.store.get(lease.key).await.unwrap().unwrap();
-            let numbered = Numbered::resolve(&record.spec, &record.external_ref, vmid).unwrap();
+            let record = self.store.get(lease.key).await.expect("an answer").expect("an answer");
+            let numbered = Numbered::resolve(&record.spec, &record.external_ref, vmid).expect("an answer");
             let commit = Commit { numbered: Some(numbered), ..Commit::default() };
-            write!(text, "{:?}", self.store.commit(&lease, commit).await).unwrap();
+            write!(text, "{:?}", self.store.commit(&lease, commit).await).expect("an answer");
         }
         text
     }
@@ -198,7 +222,8 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
         for n in 1..9 {
             let held = self.store.held(sample::key(n)).await;
             let record = self.store.by_reference(&sample::order(n).external_ref).await;
-            writeln!(text, "{held:?}\n{:?}", record.map(|record| record.map(|record| record.key))).unwrap();
+            writeln!(text, "{held:?}\n{:?}", record.map(|record| record.map(|record| record.key)))
+                .expect("an answer");
         }
         text
     }
@@ -208,25 +233,23 @@ fn worker(n: u32) -> WorkerInfo {
     sample::worker(n)
 }
 
-async fn play(calls: Vec<Call>) {
-    let directory = TempDir::new().unwrap();
+/// Plays calls on both stores, and says where they differ.
+async fn play<F: StoreFactory>(factory: &F, calls: Vec<Call>) -> Result<(), String> {
     let (clock, other_clock) = (Arc::new(ManualClock::default()), Arc::new(ManualClock::default()));
-    let store = SqliteStore::open(directory.path().join("deploy.db"), clock.clone()).await.unwrap();
-    let mut sqlite = Side::new(store, clock).await;
+    let mut tested = Side::new(factory.fresh(clock.clone()).await, clock).await;
     let mut memory = Side::new(MemoryStore::new(other_clock.clone()), other_clock).await;
     for call in calls {
-        let (expected, answer) = (memory.answer(&call).await, sqlite.answer(&call).await);
-        assert_eq!(answer, expected, "the answer to {call:?}");
+        let (expected, answer) = (memory.answer(&call).await, tested.answer(&call).await);
+        if answer != expected {
+            return Err(format!(
+                "the answer to {call:?} is\n{answer}\nwhere the memory store's is\n{expected}"
+            ));
+        }
     }
-    assert_eq!(sqlite.shown().await, memory.shown().await);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_calls_are_answered_alike(calls in prop::collection::vec(call(), 1..120)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(play(calls));
+    let (expected, shown) = (memory.shown().await, tested.shown().await);
+    if shown == expected {
+        Ok(())
+    } else {
+        Err(format!("shown is\n{shown}\nwhere the memory store shows\n{expected}"))
     }
 }
