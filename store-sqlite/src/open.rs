@@ -6,7 +6,7 @@ use crate::{
     schema,
 };
 use deploy_core::SPEC_VERSION;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -140,20 +140,28 @@ fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// `synchronous=FULL`: under `NORMAL` a power loss takes back commits that were acknowledged, an address that was
-/// already given away for one.
+/// already given away for one. What a savepoint needs to be undone stays in memory: a batch is small.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    keep_plans(&conn)?;
     // Read before anything is set, so that a file that is no database of ours is left as it is.
     conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))?;
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
          PRAGMA journal_size_limit = 67108864;",
     )?;
     Ok(conn)
+}
+
+/// Statements are prepared once. Without the stability guarantee SQLite prepares one anew whenever a value that its plan might
+/// depend on is bound to another value, which is to say: for every machine.
+fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// Switches the file to the write-ahead log; done once it is known to be ours.
@@ -196,7 +204,7 @@ pub(crate) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    keep_plans(&conn)?;
     conn.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON;")?;
     Ok(conn)
 }

@@ -90,7 +90,7 @@ pub(crate) fn create(tx: &Tx<'_>, order: &NewRecord) -> Result<Created, Failure<
         step: record.step,
         event: LogEvent::Ordered,
     };
-    log::append(tx.conn, record.key, &line)?;
+    log::append(tx.conn, &record.key.to_string(), &line)?;
     Ok(Created::New(record))
 }
 

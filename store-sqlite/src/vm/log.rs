@@ -5,22 +5,27 @@ use crate::{
     failure::{Failure, Unreadable},
 };
 use deploy_core::{LogEntry, LogId, LogLine, StoreError, VmKey};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Writes a line; one equal to the machine's last is counted there.
 ///
 /// Events are compared as the JSON they are kept in: equal events have equal JSON, because both were written by the same
 /// code.
-pub(crate) fn append<E>(conn: &Connection, key: VmKey, line: &LogLine) -> Result<(), Failure<E>> {
-    let (key, event) = (key.to_string(), json(&line.event)?);
+pub(crate) fn append<E>(conn: &Connection, key: &str, line: &LogLine) -> Result<(), Failure<E>> {
+    let event = json(&line.event)?;
     let (operation, step) = (line.operation.as_str(), line.step.as_str());
-    let folded = conn
+    let last: Option<(i64, bool)> = conn
         .prepare_cached(
-            "UPDATE deploy_log SET times = min(times + 1, 4294967295), last_at = ?
-             WHERE id = (SELECT max(id) FROM deploy_log WHERE vm = ?) AND operation = ? AND step = ? AND event = ?",
+            "SELECT id, operation = ? AND step = ? AND event = ? FROM deploy_log WHERE vm = ? ORDER BY id DESC LIMIT 1",
         )?
-        .execute(params![micros(line.at), key, operation, step, event])?;
-    if folded == 0 {
+        .query_row(params![operation, step, event, key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((id, true)) = last {
+        conn.prepare_cached(
+            "UPDATE deploy_log SET times = min(times + 1, 4294967295), last_at = ? WHERE id = ?",
+        )?
+        .execute(params![micros(line.at), id])?;
+    } else {
         conn.prepare_cached(
             "INSERT INTO deploy_log (vm, at, operation, step, event, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?2)",
         )?
