@@ -49,9 +49,12 @@ pub async fn equal_lines_in_a_row_are_counted<F: StoreFactory>(factory: &F) {
     write(&rig, &lease, failed("connection refused")).await;
     write(&rig, &lease, failed("no route to host")).await;
     let elsewhere = LogLine { step: Step::Clone, ..rig.line(failed("no route to host")) };
-    rig.commit(&lease, Commit { log: Some(elsewhere), ..Commit::default() }).await;
+    let otherwise = LogLine { operation: Operation::Terminate, ..elsewhere.clone() };
+    for line in [elsewhere, otherwise] {
+        rig.commit(&lease, Commit { log: Some(line), ..Commit::default() }).await;
+    }
     let log = rig.log(lease.key).await;
-    assert_eq!(log.iter().map(|entry| entry.times).collect::<Vec<_>>(), [1, 3, 1, 1, 1]);
+    assert_eq!(log.iter().map(|entry| entry.times).collect::<Vec<_>>(), [1, 3, 1, 1, 1, 1]);
     assert_eq!((&log[1].line, log[1].last_at), (&first, last.at));
     assert_eq!(last.at, first.at + SignedDuration::from_secs(2));
 }
