@@ -31,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["deploy-core", "deploy-worker", "deploy-testkit", "proxmox-api", "proxmox-sim", "ip-pool"],
     ),
     ("throwaway-postgres", &[]),
+    ("benches", &["deploy-core", "deploy-testkit", "ip-pool", "store-sqlite"]),
     ("tidy", &[]),
 ];
 
@@ -171,6 +172,7 @@ fn what_is_for_tests_is_never_shipped() {
     let metadata = metadata();
     let unpublished = ["examples", "simulation"];
     let for_tests = ["deploy-testkit", "throwaway-postgres"];
+    let unpublished = ["examples", "simulation", "benches"];
     for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {
         for dependency in &member(&metadata, name).dependencies {
             let ships = dependency.kind != DependencyKind::Development

@@ -1,0 +1,134 @@
+//! On SQLite.
+
+use crate::{
+    MACHINES, ROUNDS,
+    by_hand::{self, Value},
+};
+use benches::{Compared, Fleet, measured};
+use deploy_core::{Commit, Lease};
+use deploy_testkit::{ManualClock, sample};
+use rusqlite::{
+    Connection, ToSql, params,
+    types::{Null, ToSqlOutput},
+};
+use std::{path::Path, sync::Arc};
+use store_sqlite::SqliteStore;
+
+/// Of what is written by hand, ours must be at least so fast, with at most so much CPU.
+const TARGETS: (f64, f64) = (0.5, 2.0);
+
+pub(crate) async fn run(commits: &[Commit]) {
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let path = directory.path().join("deploy.db");
+    let store = SqliteStore::open(&path, Arc::new(ManualClock::default())).await.expect("a store");
+    let mut fleet = Fleet::new(store, sample::full_spec()).await;
+    let by_hand = ByHand::new(&path, commits);
+    let commits: Arc<[Commit]> = commits.into();
+    let mut compared = Compared::default();
+    for round in 0..ROUNDS {
+        let (for_bound, for_ours) = (fleet.lease(MACHINES).await, fleet.lease(MACHINES).await);
+        let bound = async || measured(async { by_hand.commit_all(&for_bound, &commits) }).await.1;
+        let ours = async || measured(fleet.commit_all(&for_ours, &commits)).await.1;
+        let (bound, ours) = if round % 2 == 0 {
+            let bound = bound().await;
+            (bound, ours().await)
+        } else {
+            let ours = ours().await;
+            (bound().await, ours)
+        };
+        compared.add(bound, ours);
+    }
+    println!(
+        "\nSQLite, synchronous=FULL (target: at least {} of the speed, at most {} times the CPU)",
+        TARGETS.0, TARGETS.1
+    );
+    println!("{}", compared.table(["by hand", "store-sqlite"], "commit", commits.len() * MACHINES as usize));
+    let stats = fleet.store().write_stats();
+    println!(
+        "speed {:.2}; store-sqlite: {} writes in {} transactions",
+        1.0 / compared.wall(),
+        stats.writes,
+        stats.transactions
+    );
+}
+
+/// One connection, one transaction for 64 commits, a statement for each commit of the deployment.
+struct ByHand {
+    conn: Connection,
+    updates: Vec<String>,
+}
+
+impl ByHand {
+    fn new(path: &Path, commits: &[Commit]) -> Self {
+        let conn = Connection::open(path).expect("the database");
+        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").expect("settings");
+        conn.set_prepared_statement_cache_capacity(commits.len() + 8);
+        let updates = commits.iter().map(update).collect();
+        Self { conn, updates }
+    }
+
+    fn commit_all(&self, leases: &[Lease], commits: &[Commit]) {
+        for (commit, update) in commits.iter().zip(&self.updates) {
+            for group in leases.chunks(by_hand::GROUP) {
+                self.conn.execute_batch("BEGIN IMMEDIATE").expect("BEGIN");
+                for lease in group {
+                    self.commit(lease, commit, update).expect("a commit by hand");
+                }
+                self.conn.execute_batch("COMMIT").expect("COMMIT");
+            }
+        }
+    }
+
+    fn commit(&self, lease: &Lease, commit: &Commit, update: &str) -> rusqlite::Result<()> {
+        let (key, owner) = (lease.key.to_string(), lease.worker.to_string());
+        let mut statement = self.conn.prepare_cached(update)?;
+        let mut index = 0;
+        for (_, value) in by_hand::changes(commit) {
+            index += 1;
+            statement.raw_bind_parameter(index, value)?;
+        }
+        statement.raw_bind_parameter(index + 1, &key)?;
+        statement.raw_bind_parameter(index + 2, owner)?;
+        statement.raw_bind_parameter(index + 3, lease.epoch)?;
+        assert_eq!(statement.raw_execute()?, 1, "the row is there");
+        if let Some(line) = &commit.log {
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO deploy_log (vm, at, operation, step, event, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?2)",
+                )?
+                .execute(params![
+                    key,
+                    line.at.as_microsecond(),
+                    line.operation.as_str(),
+                    line.step.as_str(),
+                    by_hand::written(&line.event)
+                ])?;
+        }
+        if let Some(notice) = &commit.notice {
+            self.conn
+                .prepare_cached("INSERT INTO outbox (vm, at, notice) VALUES (?, ?, ?)")?
+                .execute(params![key, 0, by_hand::written(notice)])?;
+        }
+        Ok(())
+    }
+}
+
+/// The statement that changes what the commit does and nothing else.
+fn update(commit: &Commit) -> String {
+    let set: Vec<String> =
+        by_hand::changes(commit).iter().map(|(column, _)| format!("{column} = ?")).collect();
+    format!("UPDATE vm SET {} WHERE key = ? AND owner = ? AND epoch = ?", set.join(", "))
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Json(json) => json.to_sql(),
+            Self::Number(number) => number.to_sql(),
+            Self::Time(None) | Self::Id(None) => Ok(Null.into()),
+            Self::Time(Some(at)) => Ok(at.as_microsecond().into()),
+            Self::Id(Some(id)) => Ok(id.to_string().into()),
+        }
+    }
+}

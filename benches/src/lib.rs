@@ -1,0 +1,12 @@
+//! What the benches share: a deployment to write down, machines to write it of, and how two ways are compared.
+//!
+//! Machines that are benched on are noisy, so that nothing here is a matter of seconds: whatever is compared is run in turn,
+//! round after round, and what counts is the ratio within the same run.
+
+mod fleet;
+mod measure;
+mod series;
+
+pub use fleet::Fleet;
+pub use measure::{Compared, Sample, measured, median};
+pub use series::deployment;
