@@ -170,7 +170,6 @@ fn everything_below(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
 #[test]
 fn what_is_for_tests_is_never_shipped() {
     let metadata = metadata();
-    let unpublished = ["examples", "simulation"];
     let for_tests = ["deploy-testkit", "throwaway-postgres"];
     let unpublished = ["examples", "simulation", "benches"];
     for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {

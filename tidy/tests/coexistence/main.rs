@@ -99,7 +99,7 @@ fn one_sqlite_is_found_for_each_neighbour() {
 
 #[test]
 fn sqlx_0_8_compiles_beside_our_stores() {
-    let source = "pub use sqlx::{PgPool, SqlitePool};\npub use store_sqlite::SqliteStore;\n";
+    let source = "pub use sqlx::{PgPool, SqlitePool};\npub use store_postgres::PostgresStore;\npub use store_sqlite::SqliteStore;\n";
     let panel =
         Panel::resolve("sqlx-0.8", &SQLX_0_8.dependency(), source).unwrap_or_else(|said| panic!("{said}"));
     panel.check().unwrap_or_else(|said| panic!("{said}"));

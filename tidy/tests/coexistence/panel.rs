@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What every panel here depends on.
-pub(crate) const STORES: &[&str] = &["store-sqlite"];
+pub(crate) const STORES: &[&str] = &["store-sqlite", "store-postgres"];
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
