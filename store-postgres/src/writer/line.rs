@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// A process that stands still in the middle of a transaction holds locks that others wait for. After so long the server ends
 /// the transaction; nothing that the store does between two statements takes a thousandth of it.
-const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// A connection with its session.
 pub(super) struct Line {

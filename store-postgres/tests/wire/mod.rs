@@ -1,0 +1,136 @@
+//! The network between a store and its server, with all that networks do.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::watch,
+};
+
+/// What happens to what the store says on a connection that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// It arrives, and so does the answer.
+    Fair,
+    /// It arrives; then the connection is cut instead of the answer.
+    AnswerLost,
+    /// The connection is cut before it arrives, for good.
+    RequestLost,
+    /// The store's side is cut; what it said arrives at the server after [`Wire::let_through`].
+    RequestLate,
+}
+
+/// A relay in front of a server.
+pub(crate) struct Wire {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    server: SocketAddr,
+    /// Applied to the next request that contains the words.
+    weather: Mutex<(Weather, &'static str)>,
+    late: watch::Sender<bool>,
+    arrived: watch::Sender<u32>,
+}
+
+impl Wire {
+    /// A relay to this port of this machine.
+    pub(crate) async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shared = Arc::new(Shared {
+            server: SocketAddr::from(([127, 0, 0, 1], port)),
+            weather: Mutex::new((Weather::Fair, "")),
+            late: watch::Sender::new(false),
+            arrived: watch::Sender::new(0),
+        });
+        let wire = Self { port: listener.local_addr().unwrap().port(), shared: shared.clone() };
+        tokio::spawn(async move {
+            while let Ok((store, _)) = listener.accept().await {
+                tokio::spawn(relay(store, shared.clone()));
+            }
+        });
+        wire
+    }
+
+    /// The next request that contains `words` meets this weather; everything after it is fair.
+    pub(crate) fn forecast(&self, weather: Weather, words: &'static str) {
+        *self.shared.weather.lock().unwrap() = (weather, words);
+    }
+
+    /// Lets late requests arrive, and returns when the server has answered them.
+    pub(crate) async fn let_through(&self) {
+        let mut arrived = self.shared.arrived.subscribe();
+        self.shared.late.send_replace(true);
+        arrived.wait_for(|arrived| *arrived > 0).await.unwrap();
+    }
+}
+
+async fn relay(store: TcpStream, shared: Arc<Shared>) {
+    let server = TcpStream::connect(shared.server).await.unwrap();
+    let (from_store, to_store) = store.into_split();
+    let (from_server, to_server) = server.into_split();
+    let answers = tokio::spawn(pass(from_server, to_store));
+    requests(from_store, to_server, answers, &shared).await;
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> OwnedReadHalf {
+    let mut buffer = vec![0; 65536];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await
+        && to.write_all(&buffer[..length]).await.is_ok()
+    {}
+    from
+}
+
+async fn requests(
+    mut from_store: OwnedReadHalf,
+    mut to_server: OwnedWriteHalf,
+    answers: tokio::task::JoinHandle<OwnedReadHalf>,
+    shared: &Shared,
+) {
+    let mut buffer = vec![0; 65536];
+    while let Ok(length @ 1..) = from_store.read(&mut buffer).await {
+        let request = &buffer[..length];
+        match shared.strikes(request) {
+            Weather::Fair => {
+                if to_server.write_all(request).await.is_err() {
+                    break;
+                }
+            }
+            Weather::RequestLost => break,
+            Weather::AnswerLost => {
+                answers.abort();
+                to_server.write_all(request).await.unwrap();
+                // A flush that the server carries out: when the end of the stream is there, so is the transaction's.
+                to_server.shutdown().await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                return;
+            }
+            Weather::RequestLate => {
+                drop(from_store);
+                let mut late = shared.late.subscribe();
+                late.wait_for(|late| *late).await.unwrap();
+                to_server.write_all(request).await.unwrap();
+                to_server.shutdown().await.unwrap();
+                // The server closes when it has carried out all that it was sent.
+                let _ = answers.await;
+                shared.arrived.send_modify(|arrived| *arrived += 1);
+                return;
+            }
+        }
+    }
+    answers.abort();
+}
+
+impl Shared {
+    fn strikes(&self, request: &[u8]) -> Weather {
+        let mut weather = self.weather.lock().unwrap();
+        let (kind, words) = *weather;
+        let meant =
+            kind != Weather::Fair && request.windows(words.len()).any(|part| part == words.as_bytes());
+        if meant { std::mem::replace(&mut weather.0, Weather::Fair) } else { Weather::Fair }
+    }
+}
