@@ -59,8 +59,8 @@ where
     let (leases, sample) = measured(async {
         let mut leases = Vec::with_capacity(CLAIMS * CLAIMED);
         for _ in 0..CLAIMS {
-            let leased = fleet.store().claim(fleet.worker().id, CLAIMED).await.expect("a claim");
-            leases.extend(leased.into_iter().map(|leased| leased.lease));
+            let claimed = fleet.store().claim(fleet.worker().id, CLAIMED).await.expect("a claim");
+            leases.extend(claimed.into_iter().map(|leased| leased.lease));
         }
         leases
     })

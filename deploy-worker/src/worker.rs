@@ -90,7 +90,8 @@ impl Worker {
         self
     }
 
-    /// Looks into the store at least this often, from every 10 ms to once a day; by default every second. It is how long a command
+    /// Looks into the store at least this often, from every 10 ms to once a day; by default every second (each
+    /// pause is up to a quarter shorter, so that workers do not march in step). It is how long a command
     /// from another process may lie there; those of this process ring the [doorbell](RunningWorker::doorbell).
     pub fn with_poll(mut self, poll: Duration) -> Self {
         self.settings.poll = poll.clamp(Duration::from_millis(10), LONGEST);

@@ -110,25 +110,32 @@ impl Dispatcher {
             }
             Err(StoreError { message, outcome: StoreOutcome::NotWritten }) => {
                 warn!(error = message, "could not look for due machines");
-                self.claims.at = now + self.parts.settings.poll;
+                self.claims.at = now + self.poll();
             }
             // We may hold machines that we do not know of, and nobody else would ever get them.
             Err(StoreError { outcome: StoreOutcome::Unknown, .. }) => {
                 self.lose("it is not known what was leased: the answer was lost");
-                self.claims.at = now + self.parts.settings.poll;
+                self.claims.at = now + self.poll();
             }
         }
     }
 
     /// How long until the next claim is worth it.
     fn pause(&self, claimed: &Claimed) -> Duration {
-        let poll = self.parts.settings.poll;
+        let poll = self.poll();
         let Some(due) = claimed.next_due else { return poll };
         match Duration::try_from(due.duration_since(self.parts.clock.now())) {
             Ok(wait) if !wait.is_zero() => wait.max(SHORTEST_PAUSE).min(poll),
             // Due, but not to be had: the store's clock is behind ours, or another worker was quicker.
             _ => poll / 4,
         }
+    }
+
+    /// The pause between two looks into the store, up to a quarter shorter than was asked for: workers that were started, or
+    /// lost their store, at the same moment do not look at the same moment for ever.
+    fn poll(&self) -> Duration {
+        let [part] = self.parts.entropy.bytes();
+        self.parts.settings.poll * (768 + u32::from(part)) / 1023
     }
 
     /// Takes a machine in; `false` where that showed that our view of what we hold is wrong.

@@ -305,8 +305,9 @@ async fn an_idle_worker_is_quiet() {
     let worker = bench.start(|_, leased, _| advance(leased));
     tokio::time::sleep(Duration::from_secs(600)).await;
     let calls = bench.store.state().calls.clone();
+    // Every second, or up to a quarter earlier: seven eighths of a second in the mean.
     assert!(
-        (595..=605).contains(&calls["claim"]) && calls["heartbeat"] <= 61 && calls["sweep"] <= 61,
+        (640..=740).contains(&calls["claim"]) && calls["heartbeat"] <= 61 && calls["sweep"] <= 61,
         "{calls:?}"
     );
     worker.drain().await.unwrap();
