@@ -14,8 +14,9 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use deploy_core::{LogId, Step, VmKey, VmRecord};
+use deploy_worker::SystemClock;
 use examples::{
-    database::{self, Store},
+    database::Store,
     engine::{self, Engine},
     orders::{self, Orders},
 };
@@ -66,7 +67,8 @@ impl Prepared {
     /// Deploys, and takes away again if that is asked for.
     pub(crate) async fn run(self) -> anyhow::Result<Verdict> {
         let place = Place::of(&self.cli)?;
-        let store = database::open_sqlite(&place.database()).await.context(Input("--db"))?;
+        let store =
+            SqliteStore::open(place.database(), Arc::new(SystemClock)).await.context(Input("--db"))?;
         // One name, however its path is written: the simulated cluster lies beside it.
         let database = store.path().to_owned();
         // Asked before a new one is started in its place.
@@ -77,7 +79,7 @@ impl Prepared {
         let store: Arc<dyn Store> = Arc::new(store);
         engine::define(&store, &self.orders.cluster).await?;
         let reached = (self.orders.cluster.settings.name.clone(), client.clone());
-        let engine = Engine::start(store, [reached], |worker| match simulator {
+        let engine = Engine::start(store, Arc::new(SystemClock), [reached], |worker| match simulator {
             Some(_) => worker.with_policy(policy::of_demonstration()),
             None => worker,
         });

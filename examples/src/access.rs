@@ -1,7 +1,8 @@
-//! How a cluster is reached: addresses, token, trust.
+//! How clusters and databases are reached: addresses, secrets, trust.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use proxmox_api::{ApiToken, Client, Credentials, Fingerprint, Trust};
+use secrecy::SecretString;
 use std::{fs, path::Path};
 
 /// The token in a file: `USER@REALM!TOKENID=SECRET`.
@@ -11,6 +12,17 @@ use std::{fs, path::Path};
 pub fn token(path: &Path) -> anyhow::Result<ApiToken> {
     let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     text.parse().with_context(|| path.display().to_string())
+}
+
+/// The secret in a file: what it holds, without the end of the line.
+///
+/// # Errors
+/// That it cannot be read, or is empty.
+pub fn secret(path: &Path) -> anyhow::Result<SecretString> {
+    let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    ensure!(!secret.is_empty(), "{} is empty", path.display());
+    Ok(secret.into())
 }
 
 /// Trust in the CA of a PEM file.

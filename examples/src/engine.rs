@@ -2,8 +2,8 @@
 
 use crate::{clusters::Cluster, database::Store, orders::Order};
 use anyhow::Context as _;
-use deploy_core::{ClusterName, Command, Deployments, Doorbell, RecordStore, Step, VmKey, VmRecord};
-use deploy_worker::{RunningWorker, SystemClock, SystemEntropy, Worker};
+use deploy_core::{Clock, ClusterName, Command, Deployments, Doorbell, RecordStore, Step, VmKey, VmRecord};
+use deploy_worker::{RunningWorker, SystemEntropy, Worker};
 use ip_pool::Pools;
 use proxmox_api::{Client, Proxmox};
 use std::{sync::Arc, time::Duration};
@@ -39,9 +39,10 @@ pub async fn define(store: &Arc<dyn Store>, cluster: &Cluster) -> anyhow::Result
 }
 
 impl Engine {
-    /// Starts a worker that `tune` may have changed, on the clusters that these clients reach.
+    /// Starts a worker that `tune` may have changed, on the clusters that these clients reach. `clock` is the store's.
     pub fn start(
         store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
         clients: impl IntoIterator<Item = (ClusterName, Client)>,
         tune: impl FnOnce(Worker) -> Worker,
     ) -> Self {
@@ -49,11 +50,11 @@ impl Engine {
             .into_iter()
             .fold(Proxmox::new(), |hypervisor, (name, client)| hypervisor.with_cluster(name, client));
         let pools = Pools::new(Arc::clone(&store));
-        let worker =
-            tune(Worker::new(Arc::new(hypervisor), Arc::new(pools), Arc::clone(&store) as _)).start();
+        let worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), Arc::clone(&store) as _);
+        let worker = tune(worker.with_clock(Arc::clone(&clock))).start();
         let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
-        let deployments = Deployments::new(records, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .with_doorbell(worker.doorbell());
+        let deployments =
+            Deployments::new(records, clock, Arc::new(SystemEntropy)).with_doorbell(worker.doorbell());
         Self { store, deployments, worker }
     }
 

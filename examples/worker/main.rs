@@ -11,9 +11,9 @@ mod service;
 use clap::Parser;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-/// Brings machines on a Proxmox VE cluster from their order to `ready`, and takes others away, until it is told to stop.
+/// Brings machines on Proxmox VE clusters from their order to `ready`, and takes others away, until it is told to stop.
 ///
-/// Exit status: 0 stopped by SIGTERM or Ctrl-C, 1 broken off, 2 wrong input.
+/// Exit status: 0 stopped by SIGTERM or Ctrl-C, 1 broken off (also where the database cannot be reached), 2 wrong input.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version)]
 struct Cli {

@@ -1,18 +1,16 @@
 //! The service: what is ordered is ordered, what is to go is told to go, and the engine works until somebody stops it.
 
 use crate::{config::Job, post::Lines};
-use anyhow::Context as _;
 use deploy_core::{ClusterName, ExternalRef, VmKey};
-use deploy_worker::SystemClock;
 use examples::{
-    database::Store,
+    database::{Database, Opened, Store},
     difference,
     engine::{self, Engine},
     orders::Order,
 };
 use proxmox_api::Client;
 use std::{collections::BTreeSet, sync::Arc};
-use store_sqlite::SqliteStore;
+use store_postgres::ConnectError;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -29,24 +27,41 @@ impl std::fmt::Display for WrongInput {
 /// Works until SIGTERM or Ctrl-C.
 pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     let stopped = stopped()?;
-    let store = SqliteStore::open(&job.database, Arc::new(SystemClock)).await;
-    let store: Arc<dyn Store> = Arc::new(store.context(WrongInput("database"))?);
+    let place = job.database.to_string();
+    let database = open(job.database).await?;
+    let store = database.store();
     refuse_changes(&*store, &job.orders).await?;
     for cluster in &job.clusters {
         engine::define(&store, cluster).await?;
     }
     tell_of_others(&*store, &job.clients).await?;
     let tune = |worker| job.tuning.apply(worker).with_notifier(Arc::new(Lines));
-    let engine = Engine::start(store, job.clients.clone(), tune);
+    let engine = Engine::start(store, database.clock(), job.clients.clone(), tune);
+    let listening = database.listen(engine.doorbell());
     let ordered = engine.order(&job.orders).await?.len();
     let going = existing(&engine, &job.terminate).await?;
     engine.terminate(&going).await?;
     let clusters = names(job.clients.iter().map(|(name, _)| name));
-    let (worker, database) = (job.tuning.name(), job.database.display());
-    info!(worker, %database, clusters, ordered, going = going.len(), "working");
+    info!(worker = job.tuning.name(), database = place, clusters, ordered, going = going.len(), "working");
     stopped.await;
     info!("stopping");
-    engine.stop().await
+    drop(listening);
+    engine.stop().await?;
+    database.close().await;
+    Ok(())
+}
+
+/// Opens the database. One that cannot be had right now is no wrong input: whoever supervises this may start it again.
+async fn open(database: Database) -> anyhow::Result<Opened> {
+    database.open().await.map_err(|error| match error.downcast_ref() {
+        Some(
+            ConnectError::Refused { .. }
+            | ConnectError::ReadOnly { .. }
+            | ConnectError::Migration(_)
+            | ConnectError::Database(_),
+        ) => error.context("database"),
+        _ => error.context(WrongInput("database")),
+    })
 }
 
 /// Refuses a file of orders that says something else of a machine that exists.

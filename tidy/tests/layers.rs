@@ -24,6 +24,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proxmox-sim",
             "ip-pool",
             "store-sqlite",
+            "store-postgres",
+            "throwaway-postgres",
         ],
     ),
     (

@@ -92,6 +92,9 @@ impl Dispatcher {
         let Some(sent) = self.life.beating.take() else { return };
         match result {
             Ok(()) => {
+                if !self.life.is_alive() {
+                    info!(%worker, info = self.parts.settings.info, "taken in by the store");
+                }
                 self.life.alive_until = Some(sent + self.parts.settings.alive_for);
                 self.life.beat_at = sent + self.parts.settings.beat_every();
             }

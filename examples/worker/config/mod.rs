@@ -1,6 +1,7 @@
 //! The worker's file.
 
 mod cluster;
+mod database;
 mod delays;
 #[cfg(test)]
 mod tests;
@@ -10,10 +11,12 @@ pub(crate) use tuning::Tuning;
 
 use anyhow::Context as _;
 use cluster::Table;
+use database::Postgres;
 use delays::{Delays, Seconds};
 use deploy_core::{ClusterName, ExternalRef};
 use examples::{
     clusters::Cluster,
+    database::Database,
     input::{self, Problem, Rejected},
     orders::{self, Order},
 };
@@ -29,7 +32,7 @@ use tuning::Concurrency;
 
 /// What the worker is to do; all input was read and judged, and nothing was created yet.
 pub(crate) struct Job {
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     /// How each cluster is reached.
     pub(crate) clients: Vec<(ClusterName, Client)>,
     /// The clusters that the file defines.
@@ -45,7 +48,8 @@ pub(crate) struct Job {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    database: PathBuf,
+    database: Spanned<String>,
+    postgres: Option<Spanned<Postgres>>,
     #[serde(rename = "cluster")]
     clusters: Vec<Spanned<Table>>,
     orders: Option<PathBuf>,
@@ -68,21 +72,23 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
     let file: File = input::read(&shown, &text)?;
     let beside = |named: &Path| path.parent().unwrap_or(Path::new(".")).join(named);
     let mut problems = Vec::new();
+    let database = database::database(&file.database, file.postgres.as_ref(), &beside);
+    let database = database.map_err(|problem| problems.push(problem)).ok();
     let clusters = cluster::definitions(&file.clusters, &mut problems);
     let clients = cluster::clients(&file.clusters, &beside, &mut problems);
     if file.clusters.is_empty() {
         problems.push(Problem::new(0..0, "cluster: is empty; the worker needs at least one to work on"));
     }
-    if !problems.is_empty() {
+    let Some(database) = database.filter(|_| problems.is_empty()) else {
         return Err(Rejected::new(&shown, &text, &problems).into());
-    }
+    };
     let mut orders = match &file.orders {
         Some(path) => orders::load_machines(&beside(path), "orders", &clusters)?,
         None => Vec::new(),
     };
     orders.retain(|order| !file.terminate.contains(&order.reference));
     Ok(Job {
-        database: beside(&file.database),
+        database,
         clients,
         clusters,
         orders,

@@ -3,7 +3,7 @@
 use super::{File, Job, load};
 use deploy_core::RetryPolicy;
 use deploy_worker::Limits;
-use examples::{input, orders};
+use examples::{database::Database, input, orders};
 use std::{fs, num::NonZero};
 use tempfile::TempDir;
 
@@ -83,6 +83,44 @@ fn what_is_not_known_or_cannot_be_is_told_with_what_would_be_right() {
         &[("orders = \"machines.toml\"", "orders = \"none.toml\"")],
         &["orders: ", "none.toml cannot be read"],
     );
+}
+
+#[test]
+fn the_database_is_a_file_or_a_server() {
+    let file = "database = \"deploy.db\"";
+    let (url, table) = ("# database = \"postgres", "# [postgres]");
+    let server = [(file, ""), (url, "database = \"postgres")];
+    let with = |more: [(&'static str, &'static str); 2]| [server.as_slice(), &more].concat();
+    assert!(matches!(job(&[]).unwrap().database, Database::Sqlite(path) if path.ends_with("deploy.db")));
+    let plain = [(file, "database = \"postgres://deploy:s3cret@db1/panel\"")];
+    assert_eq!(
+        job(&plain).unwrap().database.to_string(),
+        "PostgreSQL: database panel at db1:5432, schema pve_deploy"
+    );
+    let job = job(&with([(table, "[postgres]\nschema = \"deploy\""), ("# password_file", "password_file")]))
+        .unwrap();
+    assert_eq!(job.database.to_string(), "PostgreSQL: database panel at db1.example.net:5432, schema deploy");
+
+    refused(&[(table, "[postgres]")], &["postgres: the database is a file (deploy.db), with SQLite; write"]);
+    refused(
+        &with([(table, "[postgres]"), ("# schema = \"pve_deploy\"", "schema = \"Deploy\"")]),
+        &["postgres: schema: \"Deploy\" is not valid: 1 to 63 lower-case letters"],
+    );
+    refused(
+        &with([(table, "[postgres]"), ("# sharing = \"equal\"", "sharing = \"fair\"")]),
+        &["sharing: \"fair\" is not valid: write \"equal\" or \"greedy\""],
+    );
+    refused(
+        &with([(table, "[postgres]"), ("# password_file = \"password\"", "password_file = \"none\"")]),
+        &["postgres: password_file: ", "none cannot be read"],
+    );
+    for (url, expected) in [
+        ("mysql://joe:s3cret@db1/panel", "begins with \"postgres://\""),
+        ("postgres://joe:s3cret@db1/panel?sslmode=verify-ca", "sslmode: \"verify-ca\" is not valid: "),
+        ("postgres://joe:s3cret@db1:x/panel", "postgres://user@host/database"),
+    ] {
+        refused(&[(file, &format!("database = \"{url}\""))], &["worker.toml:", expected]);
+    }
 }
 
 #[test]
