@@ -127,6 +127,11 @@ impl Cluster {
         assert_eq!(self.exit(upid).await, "OK", "{upid}");
     }
 
+    /// Waits for a task, and says whether it ended well.
+    pub(crate) async fn ended_well(&self, upid: &Value) -> bool {
+        self.exit(upid).await == "OK"
+    }
+
     /// Waits for a task, and says how it ended.
     async fn exit(&self, upid: &Value) -> Value {
         let upid = upid.as_str().expect("a task");

@@ -2,11 +2,11 @@
 
 use crate::{
     cluster::Cluster,
-    database::{Picture, Row},
+    desk::Desk,
     machine::Comparison,
     orders::Orders,
+    picture::{Picture, Row},
     strangers::Strangers,
-    worker::Desk,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +104,9 @@ impl Outside<'_> {
         }
         if self.picture.notices_left > 0 {
             wrong.push(format!("{} notices were not delivered", self.picture.notices_left));
+        }
+        if self.picture.leased > 0 {
+            wrong.push(format!("{} machines are still in hand", self.picture.leased));
         }
         self.numbers(&mut wrong);
         self.volumes(&mut wrong).await;

@@ -2,8 +2,8 @@
 
 use crate::{
     cluster::Cluster,
-    database::Row,
     orders::{Disk, Firewall, Limits, Order},
+    picture::Row,
 };
 use serde_json::Value;
 use std::{

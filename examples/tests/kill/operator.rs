@@ -3,8 +3,8 @@
 
 use crate::{
     cluster::Cluster,
-    database::{Picture, Row},
-    worker::Desk,
+    desk::Desk,
+    picture::{Picture, Row},
 };
 use proxmox_api::Params;
 use serde_json::{Value, json};

@@ -2,14 +2,18 @@
 
 use crate::{
     cluster::Cluster,
-    database::Picture,
+    crew::Crew,
+    desk::{Desk, LEASE},
     invariants::Outside,
     operator::Operator,
     orders::Orders,
     pace::{Life, Pace},
+    panel::Panel,
+    picture::Picture,
+    plan::{Count, Plan},
+    server::Server,
     settings::Settings,
     strangers::Strangers,
-    worker::{Desk, LEASE, Worker},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use serde_json::json;
@@ -27,7 +31,10 @@ pub(crate) struct Ordeal {
     folder: TempDir,
     orders: Orders,
     cluster: Cluster,
+    server: Option<Server>,
     desk: Desk,
+    panel: Panel,
+    crew: Crew,
     strangers: Strangers,
     operator: Operator,
     /// References of orders that are to be taken away.
@@ -36,51 +43,38 @@ pub(crate) struct Ordeal {
     is_over: bool,
     kills: u32,
     freezes: u32,
+    zombies: u32,
     intruders: usize,
     /// The share of the requests that meet a fault now.
     faults: f64,
     begun: Instant,
 }
 
-/// What happens beside the kills, by the number of the kill.
-struct Plan {
-    freezes: Vec<u32>,
-    killed_tasks: Vec<u32>,
-    intruders: Vec<u32>,
-}
-
-impl Plan {
-    fn draw(kills: u32, [freezes, killed_tasks, intruders]: [usize; 3], rng: &mut StdRng) -> Self {
-        let mut some = |of, count| (0..of).choose_multiple(rng, count);
-        Self {
-            freezes: some(kills, freezes),
-            killed_tasks: some(kills, killed_tasks),
-            // While some machine has not begun yet.
-            intruders: some(kills / 4, intruders),
-        }
-    }
-}
-
 impl Ordeal {
-    pub(crate) async fn begin(settings: &Settings) -> Self {
+    pub(crate) async fn begin(settings: &Settings, server: Option<Server>) -> Self {
         let mut rng = StdRng::seed_from_u64(settings.seed);
         let folder = TempDir::with_prefix("kill-").unwrap();
         let orders = Orders::new(settings.machines, &mut rng);
         let cluster = Cluster::start(folder.path(), settings.seed).await;
         let strangers = Strangers::settle(&cluster).await;
-        let desk = Desk::new(folder.path(), &cluster);
+        let desk = Desk::new(folder.path(), &cluster, &orders, server.as_ref());
+        let panel = Panel::new(server.as_ref(), &orders).await;
         Self {
             rng,
             folder,
             orders,
             cluster,
             desk,
+            panel,
+            crew: Crew::new(server.clone()),
+            server,
             strangers,
             operator: Operator::default(),
             gone: BTreeSet::new(),
             is_over: false,
             kills: 0,
             freezes: 0,
+            zombies: 0,
             intruders: 0,
             faults: 0.0,
             begun: Instant::now(),
@@ -89,27 +83,31 @@ impl Ordeal {
 
     /// Until every machine is ready, but for some that are taken away meanwhile.
     pub(crate) async fn deploy(&mut self, kills: u32) {
-        let plan = Plan::draw(kills, [3, 3, 2], &mut self.rng);
+        let outages = if self.server.is_some() { 3 } else { 0 };
+        let count = Count { freezes: 3, killed_tasks: 3, intruders: 2, outages };
+        let plan = Plan::draw(kills, &count, &mut self.rng);
         let mut pace = Pace::new(kills);
         self.set_faults(FAULTS).await;
         for kill in 0..kills {
             let ordered = self.arrived(kill, kills);
             if kill == kills / 2 {
-                self.change_minds(ordered);
+                self.change_minds(ordered).await;
             }
-            self.tell(ordered);
+            self.tell(ordered).await;
             if kill == kills * 2 / 3 {
                 self.set_faults(0.0).await;
             }
             self.round(kill, &plan, &mut pace).await;
         }
-        self.tell(self.orders.machines.len());
+        self.tell(self.orders.machines.len()).await;
         self.finish().await;
     }
 
     /// Until nothing is left of any machine.
     pub(crate) async fn take_away(&mut self, kills: u32) {
-        let plan = Plan::draw(kills, [1, 0, 0], &mut self.rng);
+        let outages = if self.server.is_some() { 2 } else { 0 };
+        let count = Count { freezes: 1, killed_tasks: 0, intruders: 0, outages };
+        let plan = Plan::draw(kills, &count, &mut self.rng);
         let mut pace = Pace::new(kills);
         self.back_up_some().await;
         self.is_over = true;
@@ -119,34 +117,29 @@ impl Ordeal {
             if kill == kills / 2 {
                 self.set_faults(0.0).await;
             }
-            self.take_away_first(self.arrived(kill, kills));
+            self.take_away_first(self.arrived(kill, kills)).await;
             self.round(kill, &plan, &mut pace).await;
         }
-        self.take_away_first(all);
+        self.take_away_first(all).await;
         self.finish().await;
     }
 
-    /// A worker from its start to its violent end, and what the world makes of that.
+    /// From the last violent end of a worker to the next, and what the world makes of that.
     async fn round(&mut self, kill: u32, plan: &Plan, pace: &mut Pace) {
-        let done = self.done(&Picture::of(&self.desk.database()));
+        let done = self.done(&self.picture().await);
         assert!(done < 1.0, "all is done after {kill} kills: there were to be more");
         let life = pace.next(kill, done, &mut self.rng);
-        let worker = self.desk.start();
-        match life {
-            Life::FromStart(time) => tokio::time::sleep(time).await,
-            Life::AtWork(time) => {
-                self.desk.wait_for(&worker).await;
-                tokio::time::sleep(time).await;
-            }
+        let freezes = plan.freezes.contains(&kill);
+        if plan.outages.contains(&kill) {
+            let server = self.server.clone().expect("a server");
+            let mut moment = |longest| Duration::from_millis(self.rng.random_range(0..longest));
+            let (after, pause) = (moment(1000), moment(2000));
+            // The worker is killed before, meanwhile or after.
+            tokio::join!(server.break_down(after, pause), self.live_and_die(life, freezes));
+        } else {
+            self.live_and_die(life, freezes).await;
         }
-        if plan.freezes.contains(&kill) {
-            self.freeze(&worker).await;
-        }
-        if let Some(status) = worker.kill() {
-            self.assert_right(&[format!("a worker ended by itself: {status}")]);
-        }
-        self.kills += 1;
-        let picture = Picture::of(&self.desk.database());
+        let picture = self.picture().await;
         self.operator.look(&self.cluster, &self.desk, &picture).await;
         let due = |planned: &[u32]| planned.iter().filter(|at| **at <= kill).count();
         if self.operator.killed.len() < due(&plan.killed_tasks) {
@@ -165,31 +158,65 @@ impl Ordeal {
         }
     }
 
-    /// A worker stands still for longer than its lease. Sometimes it goes on after that, sometimes it is killed as it stands.
-    async fn freeze(&mut self, worker: &Worker) {
-        // Before it has the database another one would be let in.
-        self.desk.wait_for(worker).await;
-        tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..500))).await;
-        worker.freeze();
-        self.freezes += 1;
-        self.desk.assert_taken();
-        tokio::time::sleep(LEASE + Duration::from_millis(self.rng.random_range(100..1000))).await;
-        if self.rng.random_ratio(2, 3) {
-            worker.thaw();
-            tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..800))).await;
+    /// One of the workers lives for so long, and is killed.
+    async fn live_and_die(&mut self, life: Life, freezes: bool) {
+        let started = self.crew.fill(&self.desk);
+        let started = self.checked(started);
+        let any = self.rng.random_range(0..self.crew.size());
+        let slot = match life {
+            Life::FromStart(time) => {
+                tokio::time::sleep(time).await;
+                started.first().copied().unwrap_or(any)
+            }
+            Life::AtWork(time) => {
+                let waited = self.crew.wait_for(any, &self.desk).await;
+                self.checked(waited);
+                tokio::time::sleep(time).await;
+                any
+            }
+        };
+        if freezes && self.freeze(slot).await {
+            return;
         }
+        let killed = self.crew.kill(slot, &self.desk);
+        self.checked(killed);
+        self.kills += 1;
     }
 
-    /// The last worker comes to the end, and stops when it is asked to.
+    /// A worker stands still for longer than its lease. Sometimes it goes on after that, sometimes it is killed as it stands.
+    /// Says whether it lives on: a zombie beside others, to which its machines have gone.
+    async fn freeze(&mut self, slot: usize) -> bool {
+        // Before it has the database another one would be let in.
+        let waited = self.crew.wait_for(slot, &self.desk).await;
+        self.checked(waited);
+        tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..500))).await;
+        self.crew.worker(slot).freeze();
+        self.freezes += 1;
+        if self.server.is_none() {
+            self.desk.assert_taken();
+        }
+        tokio::time::sleep(LEASE + Duration::from_millis(self.rng.random_range(100..1000))).await;
+        let thaws = self.rng.random_ratio(2, 3);
+        if thaws {
+            self.crew.worker(slot).thaw();
+            tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..800))).await;
+        }
+        let lives_on = thaws && self.crew.size() > 1;
+        self.zombies += u32::from(lives_on);
+        lives_on
+    }
+
+    /// The last workers come to the end, and stop when they are asked to.
     async fn finish(&mut self) {
         self.set_faults(0.0).await;
-        let worker = self.desk.start();
-        self.desk.wait_for(&worker).await;
+        for slot in 0..self.crew.size() {
+            let waited = self.crew.wait_for(slot, &self.desk).await;
+            self.checked(waited);
+        }
         let patience = Duration::from_secs(60 + 2 * self.orders.machines.len() as u64);
         let until = Instant::now() + patience;
-        let database = self.desk.database();
         loop {
-            let picture = Picture::of(&database);
+            let picture = self.picture().await;
             self.operator.look(&self.cluster, &self.desk, &picture).await;
             if self.done(&picture) >= 1.0 && picture.notices_left == 0 {
                 break;
@@ -202,16 +229,17 @@ impl Ordeal {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         // What was told last.
-        self.operator.look(&self.cluster, &self.desk, &Picture::of(&database)).await;
-        let status = worker.stop();
-        assert!(status.success(), "{status} when asked to stop:\n{}", self.desk.log_tail());
-        self.assert_right(&self.outside(&Picture::of(&database)).at_rest().await);
+        let picture = self.picture().await;
+        self.operator.look(&self.cluster, &self.desk, &picture).await;
+        let stopped = self.crew.stop();
+        self.checked(stopped);
+        self.assert_right(&self.outside(&self.picture().await).at_rest().await);
     }
 
     /// Some of the machines are to be taken away before they are ready, or just after it; half of them from the middle of their
     /// clone, where it is least clear what is there.
-    fn change_minds(&mut self, ordered: usize) {
-        let picture = Picture::of(&self.desk.database());
+    async fn change_minds(&mut self, ordered: usize) {
+        let picture = self.picture().await;
         let references = || self.orders.machines[..ordered].iter().map(|order| order.reference.clone());
         let is_cloned = |name: &String| picture.machines.get(name).is_some_and(|row| row.step == "clone");
         let cloned = references().filter(is_cloned).choose_multiple(&mut self.rng, ordered / 12);
@@ -226,9 +254,9 @@ impl Ordeal {
         (all / 2 + all.div_ceil(2) * kill as usize / last as usize).min(all)
     }
 
-    fn take_away_first(&mut self, count: usize) {
+    async fn take_away_first(&mut self, count: usize) {
         self.gone.extend(self.orders.machines[..count].iter().map(|order| order.reference.clone()));
-        self.tell(self.orders.machines.len());
+        self.tell(self.orders.machines.len()).await;
     }
 
     async fn set_faults(&mut self, rate: f64) {
@@ -236,14 +264,19 @@ impl Ordeal {
         self.cluster.faults(rate).await;
     }
 
-    /// Writes down what is ordered and what is to be taken away, for the next worker.
-    fn tell(&self, ordered: usize) {
-        self.desk.configure(&self.cluster, &self.orders, ordered, &self.gone);
+    /// Says what is ordered and what is to be taken away.
+    async fn tell(&mut self, ordered: usize) {
+        let Self { desk, cluster, orders, gone, panel, .. } = self;
+        panel.tell(desk, cluster, orders, ordered, gone).await;
+    }
+
+    async fn picture(&self) -> Picture {
+        Picture::of(&self.desk, self.server.as_ref()).await
     }
 
     /// Backups of machines of ours, which go with them.
     async fn back_up_some(&self) {
-        let picture = Picture::of(&self.desk.database());
+        let picture = self.picture().await;
         for row in picture.machines.values().filter(|row| row.step == "ready").step_by(5) {
             let backup = json!({ "vmid": row.vmid, "storage": "shared", "node": row.node, "size": 4096 });
             self.cluster.switch(json!({ "switch": "add-backup", "backup": backup })).await;
@@ -271,6 +304,14 @@ impl Ordeal {
         Outside { orders, cluster, desk, strangers, killed: &operator.killed, gone, picture }
     }
 
+    /// What a crew says, or the end.
+    fn checked<T>(&self, said: Result<T, String>) -> T {
+        said.unwrap_or_else(|wrong| {
+            self.assert_right(&[wrong]);
+            unreachable!("something is wrong")
+        })
+    }
+
     /// Fails with everything that is wrong, and leaves the files for a look.
     fn assert_right(&self, wrong: &[String]) {
         if wrong.is_empty() {
@@ -280,8 +321,11 @@ impl Ordeal {
         for file in std::fs::read_dir(self.folder.path()).unwrap().flatten() {
             std::fs::copy(file.path(), left.join(file.file_name())).unwrap();
         }
+        if let Some(server) = &self.server {
+            std::fs::write(left.join("server.log"), server.log()).unwrap();
+        }
         panic!(
-            "after {} kills:\n  {}\nthe operator typed {:#?}\nfiles: {}\nlog:\n{}",
+            "after {} kills:\n  {}\nthe operator typed {:#?}\nfiles: {}\nlogs:\n{}",
             self.kills,
             wrong.join("\n  "),
             self.operator.commands,
@@ -293,11 +337,14 @@ impl Ordeal {
     pub(crate) async fn summary(&self) -> String {
         let counters = self.cluster.counters().await;
         format!(
-            "{} machines, {} kills, {} freezes, {} tasks killed and {} commands typed for them, {} intruders, {} requests, {} \
-             faults, {} clones, {:.0} s",
+            "{} workers, {} machines, {} kills, {} freezes ({} zombies among others), {} stops of the server, {} tasks killed \
+             and {} commands typed for them, {} intruders, {} requests, {} faults, {} clones, {:.0} s",
+            self.crew.size(),
             self.orders.machines.len(),
             self.kills,
             self.freezes,
+            self.zombies,
+            self.server.as_ref().map_or(0, Server::outages),
             self.operator.killed.len(),
             self.operator.commands.len(),
             self.intruders,

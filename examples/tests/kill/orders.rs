@@ -18,12 +18,13 @@ pub(crate) struct Orders {
 
 #[derive(Serialize)]
 struct File<'a> {
+    cluster: Option<&'a Cluster>,
     machines: &'a [Order],
 }
 
 #[derive(Serialize)]
 pub(crate) struct Cluster {
-    name: &'static str,
+    pub(crate) name: &'static str,
     vmids: Vmids,
     quarantine_minutes: u32,
     pools: Vec<Pool>,
@@ -163,7 +164,12 @@ impl Orders {
 
     /// The file with the first so many machines.
     pub(crate) fn text(&self, machines: usize) -> String {
-        toml::to_string(&File { machines: &self.machines[..machines] }).unwrap()
+        toml::to_string(&File { cluster: None, machines: &self.machines[..machines] }).unwrap()
+    }
+
+    /// The file with everything.
+    pub(crate) fn whole(&self) -> String {
+        toml::to_string(&File { cluster: Some(&self.cluster), machines: &self.machines }).unwrap()
     }
 }
 

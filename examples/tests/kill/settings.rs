@@ -15,11 +15,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn from_environment() -> Self {
+    pub(crate) fn from_environment(kills: u32) -> Self {
         Self {
             seed: variable("KILL_SEED").unwrap_or_else(another),
             machines: variable("KILL_MACHINES").unwrap_or(40),
-            kills: variable("KILL_KILLS").unwrap_or(60),
+            kills: variable("KILL_KILLS").unwrap_or(kills),
         }
     }
 

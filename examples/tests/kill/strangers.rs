@@ -1,6 +1,6 @@
 //! Machines that are not ours, inside of our range of numbers and outside of it.
 
-use crate::{cluster::Cluster, database::Picture, orders::FIRST};
+use crate::{cluster::Cluster, orders::FIRST, picture::Picture};
 use proxmox_api::Params;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ impl Strangers {
 
     /// Takes the number of a machine of ours that was not asked for yet, if there is one; says so.
     pub(crate) async fn intrude(&mut self, cluster: &Cluster, picture: &Picture) -> bool {
-        // The worker is dead, and this one had sent nothing: so nothing of ours is on its way to that number.
+        // Nothing was sent for this one. Where other workers live, one may be just about to: whoever comes first has it.
         let untried = |step: &str, progress: &Value| {
             ["creation", "set_ip", "clone"].contains(&step) && progress["state"] == "untried"
         };
@@ -68,7 +68,9 @@ impl Strangers {
         };
         let machine = Self::machine(row.vmid, "was here first");
         let Ok(created) = cluster.try_post("/nodes/pve3/qemu", &machine).await else { return false };
-        cluster.done(&created).await;
+        if !cluster.ended_well(&created).await {
+            return false;
+        }
         self.0.insert(row.vmid, Self::look(cluster, row.vmid, "pve3").await);
         true
     }

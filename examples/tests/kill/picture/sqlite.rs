@@ -1,7 +1,7 @@
-//! The worker's database, looked at from outside while nobody or somebody has it: read-only, and never checkpointing.
+//! A file: read-only, and never checkpointing.
 
+use super::{Line, Picture, Pool, Row};
 use rusqlite::{Connection, OpenFlags};
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
@@ -9,94 +9,31 @@ use std::{
     time::Duration,
 };
 
-/// Everything at one moment.
-#[derive(Default)]
-pub(crate) struct Picture {
-    /// By reference.
-    pub(crate) machines: BTreeMap<String, Row>,
-    pub(crate) pools: Vec<Pool>,
-    /// Numbers that are nobody else's: of machines, and (with `true`) resting ones.
-    pub(crate) numbers: Vec<(u32, String, bool)>,
-    pub(crate) notices_left: u32,
+/// What is there; nothing before the first worker came to making its tables.
+pub(super) fn look(path: &Path) -> Picture {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(mut conn) = Connection::open_with_flags(path, flags) else { return Picture::default() };
+    conn.busy_timeout(Duration::from_secs(20)).unwrap();
+    conn.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON;").unwrap();
+    // One transaction, so that all is of one moment.
+    let read = conn.transaction().unwrap();
+    let tables: u32 = read.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
+    if tables == 0 { Picture::default() } else { picture(&read).unwrap() }
 }
 
-/// A machine.
-pub(crate) struct Row {
-    pub(crate) key: String,
-    pub(crate) vmid: u32,
-    pub(crate) node: String,
-    pub(crate) step: String,
-    pub(crate) progress: Value,
-    pub(crate) attention: Option<String>,
-    pub(crate) macs: Vec<String>,
-    pub(crate) smbios: Option<String>,
-    /// In the order in which they were taken.
-    pub(crate) addresses: Vec<(usize, IpAddr)>,
-    pub(crate) log: Vec<Line>,
-}
-
-/// A line of the deploy log.
-pub(crate) struct Line {
-    pub(crate) operation: String,
-    pub(crate) step: String,
-    pub(crate) event: Value,
-    pub(crate) times: u32,
-}
-
-/// The addresses of a pool, by what they are.
-pub(crate) struct Pool {
-    pub(crate) name: String,
-    pub(crate) usable: u128,
-    pub(crate) free: u128,
-    pub(crate) resting: u128,
-    pub(crate) held: u128,
-}
-
-impl Row {
-    /// The steps of an operation that the log says are done, as often as it says so.
-    pub(crate) fn done(&self, operation: &str) -> Vec<&str> {
-        let done = |line: &&Line| line.operation == operation && line.event["event"] == "done";
-        self.log.iter().filter(done).flat_map(|line| (0..line.times).map(|_| line.step.as_str())).collect()
-    }
-
-    /// The log, for people.
-    pub(crate) fn story(&self) -> String {
-        let lines =
-            self.log.iter().map(|line| format!("    {:<30} {}x {}", line.step, line.times, line.event));
-        lines.collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Picture {
-    /// What is there; nothing before the first worker came to making its tables.
-    pub(crate) fn of(path: &Path) -> Self {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let Ok(mut conn) = Connection::open_with_flags(path, flags) else { return Self::default() };
-        conn.busy_timeout(Duration::from_secs(20)).unwrap();
-        conn.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON;").unwrap();
-        // One transaction, so that all is of one moment.
-        let read = conn.transaction().unwrap();
-        let tables: u32 = read.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
-        if tables == 0 { Self::default() } else { Self::read(&read).unwrap() }
-    }
-
-    fn read(conn: &Connection) -> rusqlite::Result<Self> {
-        let mut machines = machines(conn)?;
-        let (mut logs, mut held) = (logs(conn)?, held(conn)?);
-        for row in machines.values_mut() {
-            row.log = logs.remove(&row.key).unwrap_or_default();
-            row.addresses = held.remove(&row.key).unwrap_or_default();
-        }
-        assert!(held.is_empty(), "addresses of nobody: {held:?}");
-        let mut numbers = conn.prepare("SELECT vmid, vm, until IS NOT NULL FROM vmid_reservation")?;
-        let numbers = numbers.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(Self {
-            machines,
-            pools: pools(conn)?,
-            numbers: numbers.collect::<rusqlite::Result<_>>()?,
-            notices_left: conn.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?,
-        })
-    }
+fn picture(conn: &Connection) -> rusqlite::Result<Picture> {
+    let mut numbers = conn.prepare("SELECT vmid, vm, until IS NOT NULL FROM vmid_reservation")?;
+    let numbers = numbers.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let count = |sql| conn.query_row(sql, [], |row| row.get(0));
+    let mut picture = Picture {
+        machines: machines(conn)?,
+        pools: pools(conn)?,
+        numbers: numbers.collect::<rusqlite::Result<_>>()?,
+        notices_left: count("SELECT count(*) FROM outbox")?,
+        leased: count("SELECT count(*) FROM vm WHERE owner IS NOT NULL")?,
+    };
+    picture.furnish(logs(conn)?, held(conn)?);
+    Ok(picture)
 }
 
 fn machines(conn: &Connection) -> rusqlite::Result<BTreeMap<String, Row>> {
