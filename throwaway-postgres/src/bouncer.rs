@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_millis(10);
 const PORTS: usize = 5;
 
-/// Debian's pgbouncer in front of a server of ours, in transaction mode, with its other settings as they come: a connection
-/// of the server is the client's for one transaction. It goes as a server goes.
+/// Debian's pgbouncer in front of a server of ours, in transaction mode: a connection of the server is the client's for one
+/// transaction. Here it takes them in turn, so that the next transaction is sure to have another one, as in production it
+/// now and then has. It goes as a server goes.
 #[derive(Debug)]
 pub struct Bouncer {
     process: Child,
@@ -48,7 +49,7 @@ impl Bouncer {
         loop {
             let port = port::free();
             let settings = format!(
-                "[databases]\n* = host={} port={}\n[pgbouncer]\npool_mode = transaction\nlisten_addr = 127.0.0.1\n\
+                "[databases]\n* = host={} port={}\n[pgbouncer]\npool_mode = transaction\nmax_client_conn = 1000\nmin_pool_size = 4\nserver_round_robin = 1\nlisten_addr = 127.0.0.1\n\
                  listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npidfile = {}\n",
                 cluster.sockets().display(),
                 cluster.port(),

@@ -7,12 +7,18 @@ pub struct Builder {
     pub(crate) durable: bool,
     pub(crate) tls: bool,
     pub(crate) largest_file: Option<u32>,
+    pub(crate) wal_segments: Option<u32>,
     pub(crate) primary: Option<Primary>,
 }
 
-/// The server that a standby follows: a URL of its replication.
+/// The server that a standby follows.
 #[derive(Debug)]
-pub(crate) struct Primary(pub(crate) String);
+pub(crate) struct Primary {
+    /// Where it is copied from.
+    pub(crate) url: String,
+    /// Its superuser's password, which is copied along.
+    pub(crate) password: String,
+}
 
 impl Builder {
     /// Sets a parameter of `postgresql.conf`. What is set here wins over everything else.
@@ -37,9 +43,16 @@ impl Builder {
 
     /// Lets no file grow over `blocks` of 512 bytes, as a full disk would: by the server's `ulimit -f`, which needs no rights
     /// and no mount. With an odd number the last page of a table is cut, which PostgreSQL reports as a full disk
-    /// (SQLSTATE 53100). The log of changes is then made of files of 1 MiB. [`Server::enlarge_disk`] ends it.
+    /// (SQLSTATE 53100). [`Server::enlarge_disk`] ends it.
     pub fn largest_file(mut self, blocks: u32) -> Self {
         self.largest_file = Some(blocks);
+        self
+    }
+
+    /// Makes the write-ahead log of files of so many MiB: a power of two; 16 without this. Where [`largest_file`](Self::largest_file)
+    /// leaves room for them, tables fill up; where it does not, the log does, and the server crashes.
+    pub fn wal_segments(mut self, mebibytes: u32) -> Self {
+        self.wal_segments = Some(mebibytes);
         self
     }
 
@@ -48,7 +61,9 @@ impl Builder {
     /// # Errors
     /// [`ServerError::Given`] where `primary` was given by its URL.
     pub fn standby_of(mut self, primary: &Server) -> Result<Self, ServerError> {
-        self.primary = Some(Primary(primary.own()?.socket_url("postgres")));
+        let primary = primary.own()?;
+        let (url, password) = (primary.socket_url("postgres"), primary.password().to_owned());
+        self.primary = Some(Primary { url, password });
         Ok(self)
     }
 

@@ -50,7 +50,8 @@ pub(crate) struct Cluster {
     port: u16,
     password: String,
     certificates: Option<Certificates>,
-    largest_file: Option<u32>,
+    /// In blocks of 512 bytes, as `ulimit` has it.
+    largest_file: Mutex<Option<u32>>,
     /// `None` while it is stopped.
     process: Mutex<Option<Child>>,
     /// The last field: the process is stopped with it.
@@ -67,16 +68,19 @@ impl Cluster {
             sockets: folder.subfolder("socket")?,
             log: folder.write("log", "")?,
             port: 0,
-            password: format!("{:016x}", random()),
-            largest_file: wanted.largest_file,
+            password: wanted
+                .primary
+                .as_ref()
+                .map_or_else(|| format!("{:016x}", random()), |it| it.password.clone()),
+            largest_file: Mutex::new(wanted.largest_file),
             process: Mutex::new(None),
             programs,
             certificates,
             folder,
         };
         match &wanted.primary {
-            None => cluster.init_data()?,
-            Some(primary) => cluster.copy_data(primary)?,
+            None => cluster.init_data(wanted.wal_segments)?,
+            Some(Primary { url, .. }) => cluster.copy_data(url)?,
         }
         cluster.append_settings(wanted)?;
         cluster.start_on_a_free_port()?;
@@ -88,14 +92,14 @@ impl Cluster {
         command(&self.programs.join(program), self.folder.path(), self.folder.account())
     }
 
-    fn init_data(&self) -> Result<(), ServerError> {
+    fn init_data(&self, wal_segments: Option<u32>) -> Result<(), ServerError> {
         let password = self.folder.write("password", &self.password)?;
         let mut initdb = self.command("initdb");
         initdb.arg("--pgdata").arg(&self.data).arg("--pwfile").arg(password);
         initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C.UTF-8", "--lc-messages", "C"]);
         initdb.args(["--auth-local", "trust", "--auth-host", "scram-sha-256", "--no-sync"]);
-        if self.largest_file.is_some() {
-            initdb.args(["--wal-segsize", "1"]);
+        if let Some(mebibytes) = wal_segments {
+            initdb.args(["--wal-segsize", &mebibytes.to_string()]);
         }
         run("initdb", &mut initdb)?;
         let Some(certificates) = &self.certificates else { return Ok(()) };
@@ -105,7 +109,7 @@ impl Cluster {
         self.append(&certificates.settings())
     }
 
-    fn copy_data(&self, Primary(url): &Primary) -> Result<(), ServerError> {
+    fn copy_data(&self, url: &str) -> Result<(), ServerError> {
         let mut copy = self.command("pg_basebackup");
         copy.arg("--pgdata").arg(&self.data).args(["--dbname", url]);
         copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--no-sync"]);
@@ -174,7 +178,8 @@ impl Cluster {
 
     fn spawn(&self, log: File) -> Result<Child, ServerError> {
         let server = self.programs.join("postgres");
-        let mut start = match self.largest_file {
+        let largest_file = *self.largest_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut start = match largest_file {
             None => self.command("postgres"),
             Some(blocks) => {
                 let mut shell = command(Path::new("/bin/sh"), self.folder.path(), self.folder.account());
@@ -218,9 +223,6 @@ impl Cluster {
     pub(crate) fn stop(&self, how: Stop) -> Result<(), ServerError> {
         let mut process = self.process();
         let Some(mut child) = process.take() else { return Ok(()) };
-        if child.try_wait().is_ok_and(|status| status.is_some()) {
-            return Ok(());
-        }
         let mode = match how {
             Stop::Fast => "fast",
             Stop::Immediate => "immediate",
@@ -235,10 +237,11 @@ impl Cluster {
         child.wait().map(drop).map_err(ServerError::io("postgres"))
     }
 
-    /// Raises the limit of its files for every process that it has.
+    /// Ends the limit of its files, also of every process that it has.
     pub(crate) fn enlarge_disk(&self) -> Result<(), ServerError> {
+        *self.largest_file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let Some(pid) = self.pid() else { return Ok(()) };
         let script = include_str!("enlarge_disk.sh");
-        let pid = self.pid().ok_or_else(|| ServerError::Unusable("the server is stopped".into()))?;
         let mut shell = command(Path::new("/bin/sh"), self.folder.path(), self.folder.account());
         run("prlimit", shell.args(["-c", script, "sh", &pid.to_string()])).map(drop)
     }
@@ -248,7 +251,12 @@ impl Cluster {
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Child>> {
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that ended by itself is stopped.
+        if process.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some())) {
+            *process = None;
+        }
+        process
     }
 
     pub(crate) fn url(&self, database: &str) -> String {

@@ -146,10 +146,10 @@ impl Server {
     }
 
     /// Ends the shortage that [`Builder::largest_file`] began, while the server runs, as somebody does who makes the disk
-    /// larger.
+    /// larger; or for its next start.
     ///
     /// # Errors
-    /// [`ServerError::Given`], or where it is stopped.
+    /// [`ServerError::Given`], or where the limit of a process cannot be raised.
     pub fn enlarge_disk(&self) -> Result<(), ServerError> {
         self.own()?.enlarge_disk()
     }

@@ -20,6 +20,7 @@ pub fn shared() -> &'static Server {
 fn start() -> Result<Server, ServerError> {
     match env::var(TEST_DATABASE_URL) {
         Ok(url) => Server::given(&url),
-        Err(_) => Server::start(),
+        // Each test has connections of its own, and a machine with many cores runs many tests at once.
+        Err(_) => Server::builder().setting("max_connections", "500").start(),
     }
 }

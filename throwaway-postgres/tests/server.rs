@@ -1,7 +1,7 @@
 //! Servers that are started, stopped, started again, and special.
 #![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 use throwaway_postgres::{Bouncer, Server, ServerError, shared};
 
 #[test]
@@ -76,7 +76,7 @@ fn a_standby_can_be_read_and_follows() {
     let primary = Server::start().unwrap();
     primary.psql("postgres", "CREATE TABLE t (n int)").unwrap();
     let standby = Server::builder().standby_of(&primary).unwrap().start().unwrap();
-    assert_eq!(standby.psql("postgres", "SELECT pg_is_in_recovery()").unwrap(), "t");
+    assert_eq!(ask(&standby.url("postgres"), "SELECT pg_is_in_recovery()").unwrap(), "t");
     let refused = standby.psql("postgres", "INSERT INTO t VALUES (1)").unwrap_err();
     assert!(refused.to_string().contains("read-only transaction"), "{refused}");
     primary.psql("postgres", "INSERT INTO t VALUES (5)").unwrap();
@@ -116,7 +116,7 @@ fn tls_is_verified_by_authority_and_name() {
 #[test]
 fn a_disk_is_full_until_it_is_enlarged() {
     // 2 MiB, and a piece of a page.
-    let server = Server::builder().largest_file(4097).start().unwrap();
+    let server = Server::builder().largest_file(4097).wal_segments(1).start().unwrap();
     server.psql("postgres", "CREATE TABLE t (text text)").unwrap();
     let insert = "INSERT INTO t SELECT repeat('x', 1500) FROM generate_series(1, 3000)";
     let told = server.psql("postgres", insert).unwrap_err().to_string();
@@ -133,26 +133,44 @@ fn a_disk_is_full_until_it_is_enlarged() {
 }
 
 #[test]
+fn a_server_whose_log_is_full_crashes_and_starts_again_where_there_is_room() {
+    let server = Server::builder().largest_file(4097).wal_segments(4).start().unwrap();
+    server.psql("postgres", "CREATE TABLE t (n int)").unwrap();
+    let insert = "INSERT INTO t SELECT generate_series(1, 1000)";
+    let crashed = (0..1000).any(|_| server.psql("postgres", insert).is_err());
+    assert!(crashed);
+    assert!(server.log().unwrap().contains("PANIC:  could not write to log file"));
+    // It goes on crashing until somebody makes room, or has given up by now.
+    server.enlarge_disk().unwrap();
+    server.stop_immediately().unwrap();
+    server.start_again().unwrap();
+    server.psql("postgres", insert).unwrap();
+}
+
+#[test]
 fn a_bouncer_gives_a_connection_for_a_transaction() {
     let server = Server::start().unwrap();
     server.create_database("behind").unwrap();
     let bouncer = Bouncer::start(&server).unwrap();
     let url = bouncer.url("behind");
     assert_eq!(ask(&url, "SELECT current_database()").unwrap(), "behind");
-    // What a session sets is left on a connection that is the next one's: so it is in transaction mode alone.
-    ask(&url, "SET statement_timeout = '77s'").unwrap();
-    assert_eq!(ask(&url, "SHOW statement_timeout").unwrap(), "77s");
+    // Two transactions of one session, as soon as the bouncer has more than one connection.
+    let differ = (0..1000).any(|_| {
+        let (pid, session) = ("SELECT pg_backend_pid()", ["-XAtq", "-d", &url]);
+        let output = Command::new("psql").args(session).args(["-c", pid, "-c", pid]).output().unwrap();
+        let pids = String::from_utf8(output.stdout).unwrap();
+        let (first, second) = pids.trim().split_once('\n').unwrap();
+        first != second
+    });
+    assert!(differ);
     drop(bouncer);
     assert!(ask(&url, "SELECT 1").unwrap_err().contains("Connection refused"));
 }
 
 /// Asks with psql, by URL. The machine's own psql does for that.
 fn ask(url: &str, sql: &str) -> Result<String, String> {
-    let output = std::process::Command::new("psql")
-        .args(["-XAtq", "-d", url, "-c", sql])
-        .env("LC_ALL", "C")
-        .output()
-        .unwrap();
+    let output =
+        Command::new("psql").args(["-XAtq", "-d", url, "-c", sql]).env("LC_ALL", "C").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
