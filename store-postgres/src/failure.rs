@@ -1,8 +1,9 @@
 //! What goes wrong with the database, and the words for it.
 
 use deploy_core::StoreError;
+use rustls::CertificateError;
 use std::{error::Error as _, io};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// Why a piece of work did not succeed: for a reason of its own, or because of the database.
 #[derive(Debug)]
@@ -64,7 +65,9 @@ pub(crate) fn is_lost(error: &tokio_postgres::Error) -> bool {
             ];
             ends.contains(answer.code())
                 || answer.code().code().starts_with("08")
-                || answer.severity() == "FATAL"
+                // Not the severity's name, which comes in the server's language. A panic, as where the log of changes finds no
+                // room, may come after the commit was written.
+                || matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
         }
         // Wrong types of parameters and columns are ours; everything else came from the wire.
         None => {
@@ -126,5 +129,33 @@ fn of_the_wire(error: &tokio_postgres::Error) -> String {
         }
         cause = error.source();
     }
-    format!("PostgreSQL cannot be reached: {text}")
+    match advice(error, &text) {
+        Some(act) => format!("PostgreSQL cannot be reached: {text}: {act}"),
+        None => format!("PostgreSQL cannot be reached: {text}"),
+    }
+}
+
+/// What to do about a connection that did not come about. The library has no codes for what it finds by itself.
+fn advice(error: &tokio_postgres::Error, text: &str) -> Option<&'static str> {
+    let by_tls =
+        source::<io::Error>(error).and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::InvalidCertificate(why)) = by_tls {
+        return Some(match why {
+            CertificateError::UnknownIssuer => {
+                "sslrootcert must name the file of the CA that signed the server's certificate"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "connect by a name that the server's certificate is for"
+            }
+            _ => {
+                "the server needs a certificate that is valid now, for its name, and from the CA in sslrootcert"
+            }
+        });
+    }
+    if text.contains("does not support TLS") {
+        return Some("turn it on at the server (ssl = on), or do without it (sslmode=prefer or disable)");
+    }
+    text.contains("password missing").then_some(
+        "the server asks for a password: give one in the URL, in PGPASSWORD, or by the program's own setting",
+    )
 }
