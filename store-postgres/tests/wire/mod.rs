@@ -1,4 +1,5 @@
 //! The network between a store and its server, with all that networks do.
+#![allow(dead_code)] // not every test needs all of it
 
 use std::{
     net::SocketAddr,
@@ -23,6 +24,15 @@ pub(crate) enum Weather {
     RequestLate,
 }
 
+/// Which request it happens to.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// The next one that contains the words.
+    With(&'static str),
+    /// The one after so many others.
+    After(u32),
+}
+
 /// A relay in front of a server.
 pub(crate) struct Wire {
     pub(crate) port: u16,
@@ -31,8 +41,8 @@ pub(crate) struct Wire {
 
 struct Shared {
     server: SocketAddr,
-    /// Applied to the next request that contains the words.
-    weather: Mutex<(Weather, &'static str)>,
+    /// What strikes next, if anything does.
+    forecast: Mutex<Option<(Weather, Which)>>,
     late: watch::Sender<bool>,
     arrived: watch::Sender<u32>,
 }
@@ -43,7 +53,7 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shared = Arc::new(Shared {
             server: SocketAddr::from(([127, 0, 0, 1], port)),
-            weather: Mutex::new((Weather::Fair, "")),
+            forecast: Mutex::default(),
             late: watch::Sender::new(false),
             arrived: watch::Sender::new(0),
         });
@@ -58,7 +68,17 @@ impl Wire {
 
     /// The next request that contains `words` meets this weather; everything after it is fair.
     pub(crate) fn forecast(&self, weather: Weather, words: &'static str) {
-        *self.shared.weather.lock().unwrap() = (weather, words);
+        *self.shared.forecast.lock().unwrap() = Some((weather, Which::With(words)));
+    }
+
+    /// The request after so many others meets this weather, on whichever connection it is; everything else is fair.
+    pub(crate) fn forecast_after(&self, weather: Weather, requests: u32) {
+        *self.shared.forecast.lock().unwrap() = Some((weather, Which::After(requests)));
+    }
+
+    /// Calls the forecast off; says whether it had come true.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.shared.forecast.lock().unwrap().take().is_none()
     }
 
     /// Lets late requests arrive, and returns when the server has answered them.
@@ -73,22 +93,26 @@ async fn relay(store: TcpStream, shared: Arc<Shared>) {
     let server = TcpStream::connect(shared.server).await.unwrap();
     let (from_store, to_store) = store.into_split();
     let (from_server, to_server) = server.into_split();
-    let answers = tokio::spawn(pass(from_server, to_store));
-    requests(from_store, to_server, answers, &shared).await;
+    let (cut, is_cut) = watch::channel(false);
+    let answers = tokio::spawn(pass(from_server, to_store, is_cut));
+    requests(from_store, to_server, answers, cut, &shared).await;
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> OwnedReadHalf {
+/// Passes on what the server says until it ends; nothing more of it once the store's side is cut.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_cut: watch::Receiver<bool>) {
     let mut buffer = vec![0; 65536];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await
-        && to.write_all(&buffer[..length]).await.is_ok()
-    {}
-    from
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if !*is_cut.borrow() && to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn requests(
     mut from_store: OwnedReadHalf,
     mut to_server: OwnedWriteHalf,
-    answers: tokio::task::JoinHandle<OwnedReadHalf>,
+    answers: tokio::task::JoinHandle<()>,
+    cut: watch::Sender<bool>,
     shared: &Shared,
 ) {
     let mut buffer = vec![0; 65536];
@@ -102,11 +126,11 @@ async fn requests(
             }
             Weather::RequestLost => break,
             Weather::AnswerLost => {
-                answers.abort();
+                cut.send_replace(true);
                 to_server.write_all(request).await.unwrap();
-                // A flush that the server carries out: when the end of the stream is there, so is the transaction's.
                 to_server.shutdown().await.unwrap();
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                // The server closes when it has carried out all that it was sent; the store's side is closed after that.
+                let _ = answers.await;
                 return;
             }
             Weather::RequestLate => {
@@ -127,10 +151,19 @@ async fn requests(
 
 impl Shared {
     fn strikes(&self, request: &[u8]) -> Weather {
-        let mut weather = self.weather.lock().unwrap();
-        let (kind, words) = *weather;
-        let meant =
-            kind != Weather::Fair && request.windows(words.len()).any(|part| part == words.as_bytes());
-        if meant { std::mem::replace(&mut weather.0, Weather::Fair) } else { Weather::Fair }
+        let mut forecast = self.forecast.lock().unwrap();
+        let strikes = match &mut *forecast {
+            Some((_, Which::With(words))) => {
+                request.windows(words.len()).any(|part| part == words.as_bytes())
+            }
+            Some((_, Which::After(0))) => true,
+            Some((_, Which::After(others))) => {
+                *others -= 1;
+                false
+            }
+            None => false,
+        };
+        let struck = if strikes { forecast.take() } else { None };
+        struck.map_or(Weather::Fair, |(weather, _)| weather)
     }
 }

@@ -1,0 +1,58 @@
+//! Processes that stand still, and come back.
+
+use crate::{
+    other::{Other, Role, listen, say},
+    rig::{ALIVE, begun, claim, connect, noted, notes, order},
+};
+use deploy_core::{AddressStore, CommitError, Family, LeaseStore, TakeError};
+use deploy_testkit::sample;
+use jiff::SignedDuration;
+use std::time::Duration;
+use throwaway_postgres::shared;
+
+/// Runs as a worker that is frozen while it has a machine, and does on waking what it was about to do.
+pub(crate) async fn live(role: &Role) {
+    let store = connect(&role.url).await;
+    let me = sample::worker(role.number);
+    store.heartbeat(&me, SignedDuration::from_secs(3)).await.unwrap();
+    let lease = store.claim(me.id, 1).await.unwrap().remove(0).lease;
+    store.commit(&lease, noted("before")).await.unwrap();
+    say("works");
+    // Frozen here; the line comes while it is.
+    listen();
+    let wants = [sample::want(Family::V4, 1, &["public"])];
+    let answers = [
+        store.commit(&lease, noted("after")).await,
+        store.heartbeat(&me, ALIVE).await,
+        store.release(&lease).await,
+        store.give_back(&lease).await.map(drop),
+    ];
+    assert!(answers.iter().all(|answer| *answer == Err(CommitError::Fenced)), "{answers:?}");
+    assert_eq!(store.take(&lease, &wants).await, Err(TakeError::Fenced));
+    assert_eq!(store.claim(me.id, 10).await.unwrap(), []);
+    say("fenced");
+}
+
+#[tokio::test]
+async fn a_process_that_wakes_after_its_lease_is_fenced_in_all_it_does() {
+    let database = shared().fresh_database().unwrap();
+    let store = begun(&database.url()).await;
+    let range = [sample::range("192.0.2.10", "192.0.2.20")];
+    store.put_pool(&sample::pool("public", 24, &range), &range).await.unwrap();
+    order(&store, 1).await;
+    let mut zombie = Other::start("frozen", &database.url(), 7);
+    assert_eq!(zombie.said(), "works");
+    zombie.signal("STOP");
+    zombie.tell("go on");
+    while store.sweep().await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let lease = claim(&store).await.remove(0).lease;
+    store.commit(&lease, noted("by the other one")).await.unwrap();
+    let taken = store.take(&lease, &[sample::want(Family::V4, 1, &["public"])]).await.unwrap();
+    zombie.signal("CONT");
+    assert_eq!(zombie.ended(), ["fenced"]);
+    assert_eq!(notes(&store, lease.key).await, ["before", "by the other one"]);
+    assert_eq!(store.held(lease.key).await.unwrap(), taken);
+    store.commit(&lease, noted("goes on")).await.unwrap();
+}

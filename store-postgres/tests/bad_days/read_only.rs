@@ -1,0 +1,88 @@
+//! Servers that take no writes.
+
+use crate::rig::{begun, claim, connect, leased, not_written, noted, notes, order, settings};
+use deploy_core::{LeaseStore, RecordStore};
+use deploy_testkit::sample;
+use store_postgres::{ConnectError, PostgresStore};
+use throwaway_postgres::{Server, shared};
+
+#[tokio::test]
+async fn a_standby_is_refused_with_the_way_to_the_primary() {
+    let primary = Server::start().unwrap();
+    let url = primary.create_database("panel").unwrap();
+    connect(&url).await.close().await;
+    let standby = Server::builder().standby_of(&primary).unwrap().start().unwrap();
+    let error = PostgresStore::connect(settings(&standby.url("panel"))).await.unwrap_err();
+    assert!(matches!(error, ConnectError::ReadOnly { .. }), "{error:?}");
+    let words = error.to_string();
+    assert!(words.contains("standby") && words.contains("connect to the primary"), "{words}");
+    // What the words advise.
+    let of_standby = standby.url("");
+    let (_, of_standby) = of_standby.split_once('@').unwrap();
+    let (start, of_primary) = url.split_once('@').unwrap();
+    let both = format!(
+        "{start}@{},{}?target_session_attrs=read-write",
+        of_standby.trim_end_matches('/'),
+        of_primary
+    );
+    order(&begun(&both).await, 1).await;
+    assert_eq!(primary.psql("panel", "SELECT count(*) FROM pve_deploy.vm").unwrap(), "1");
+}
+
+#[tokio::test]
+async fn a_user_who_is_read_only_by_default_is_refused() {
+    let database = shared().fresh_database().unwrap();
+    let role = format!("role_of_{}", database.name());
+    database
+        .psql(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE {} TO {role};
+             ALTER ROLE {role} SET default_transaction_read_only = on",
+            database.name()
+        ))
+        .unwrap();
+    let url = database.url();
+    let url = format!("postgres://{role}:secret@{}", url.split_once('@').unwrap().1);
+    let error = PostgresStore::connect(settings(&url)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::ReadOnly { .. }), "{error:?}");
+    assert!(error.to_string().contains("read-only by default"), "{error}");
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'pve_deploy'";
+    assert_eq!(database.psql(schemas).unwrap(), "0", "nothing was made");
+}
+
+#[tokio::test]
+async fn a_server_that_becomes_read_only_is_told_and_gone_on_with() {
+    let server = Server::start().unwrap();
+    let url = server.create_database("panel").unwrap();
+    let store = begun(&url).await;
+    let lease = leased(&store, 1).await.lease;
+    let turn = |on: &str| {
+        server.psql("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {on}")).unwrap();
+        server.psql("postgres", "SELECT pg_reload_conf()").unwrap();
+    };
+    turn("on");
+    // The server's processes take it in one by one.
+    let mut commits = 0;
+    let words = loop {
+        commits += 1;
+        match store.commit(&lease, noted(commits.to_string())).await {
+            Ok(()) => assert!(commits < 1000, "it takes writes on"),
+            refused => break not_written(refused),
+        }
+    };
+    assert!(words.contains("read-only transaction") && words.contains("connect to the primary"), "{words}");
+    let refused = not_written(store.create(&sample::order(2)).await);
+    assert!(refused.contains("read-only"), "{refused}");
+    assert!(not_written(store.heartbeat(&sample::worker(1), crate::rig::ALIVE).await).contains("read-only"));
+    // Whoever only looks is served.
+    assert!(store.get(lease.key).await.unwrap().is_some());
+    turn("off");
+    let written = loop {
+        match store.commit(&lease, noted("again")).await {
+            Ok(()) => break notes(&store, lease.key).await,
+            refused => assert!(not_written(refused).contains("read-only")),
+        }
+    };
+    assert_eq!(written.len(), commits, "those before, and the last one");
+    order(&store, 2).await;
+    assert_eq!(claim(&store).await.len(), 1);
+}

@@ -1,0 +1,153 @@
+//! What the tests have in common: a store with a cluster and a worker, and what the program says in its log.
+
+use deploy_core::{
+    Commit, CommitError, Created, LeaseStore, Leased, LogEntry, LogEvent, LogId, LogLine, Operation,
+    RecordStore, Step, StoreError, StoreOutcome, VmKey,
+};
+use deploy_testkit::sample;
+use jiff::SignedDuration;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+use store_postgres::{PostgresStore, Settings, Sharing};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// So long the tests' workers live: longer than any test.
+pub(crate) const ALIVE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Settings for a worker that takes all there is.
+pub(crate) fn settings(url: &str) -> Settings {
+    Settings::parse(url).unwrap().with_sharing(Sharing::Greedy)
+}
+
+pub(crate) async fn connect(url: &str) -> PostgresStore {
+    PostgresStore::connect(settings(url)).await.unwrap()
+}
+
+/// A store with the sample cluster (numbers 100 to 9999), whose first worker lives.
+pub(crate) async fn begun(url: &str) -> PostgresStore {
+    let store = connect(url).await;
+    store.put_cluster(&sample::cluster(100, 9999)).await.unwrap();
+    store.heartbeat(&sample::worker(1), ALIVE).await.unwrap();
+    store
+}
+
+/// Writes down the n-th sample order, which must be new.
+pub(crate) async fn order(store: &PostgresStore, n: u32) {
+    assert!(matches!(store.create(&sample::order(n)).await.unwrap(), Created::New(_)), "order {n}");
+}
+
+/// Leases all that is due to the first worker.
+pub(crate) async fn claim(store: &PostgresStore) -> Vec<Leased> {
+    store.claim(sample::worker(1).id, 1000).await.unwrap()
+}
+
+/// Orders the n-th machine and leases it; nothing else may be due.
+pub(crate) async fn leased(store: &PostgresStore, n: u32) -> Leased {
+    order(store, n).await;
+    let mut leased = claim(store).await;
+    assert_eq!(leased.len(), 1, "only the order {n} is due");
+    leased.remove(0)
+}
+
+/// A commit that writes one line.
+pub(crate) fn noted(what: impl Into<String>) -> Commit {
+    let event = LogEvent::Noted { what: what.into() };
+    let line = LogLine { at: sample::epoch(), operation: Operation::Create, step: Step::SetIp, event };
+    Commit { log: Some(line), ..Commit::default() }
+}
+
+/// What was noted about a machine, each line as often as it was written.
+pub(crate) async fn notes(store: &PostgresStore, key: VmKey) -> Vec<String> {
+    let log: Vec<LogEntry> = store.log(key, LogId(0), 10_000).await.unwrap();
+    let mut notes = Vec::new();
+    for entry in log {
+        if let LogEvent::Noted { what } = entry.line.event {
+            notes.extend((0..entry.times).map(|_| what.clone()));
+        }
+    }
+    notes
+}
+
+/// What was said about a write that did not happen.
+pub(crate) fn not_written<T: std::fmt::Debug, E: Refused + std::fmt::Debug>(answer: Result<T, E>) -> String {
+    match answer.map_err(Refused::store) {
+        Err(Ok(StoreError { message, outcome: StoreOutcome::NotWritten })) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An error that may be the store's.
+pub(crate) trait Refused: Sized {
+    /// The store's error, or this one again.
+    fn store(self) -> Result<StoreError, Self>;
+}
+
+impl Refused for StoreError {
+    fn store(self) -> Result<StoreError, Self> {
+        Ok(self)
+    }
+}
+
+impl Refused for CommitError {
+    fn store(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            Self::Fenced => Err(self),
+        }
+    }
+}
+
+impl Refused for deploy_core::CreateError {
+    fn store(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            other => Err(other),
+        }
+    }
+}
+
+/// What the program has logged on this thread since this was made.
+#[derive(Clone, Default)]
+pub(crate) struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    /// Begins to listen. A test whose runtime is its own thread hears the store's tasks, too.
+    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let logged = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(logged.clone()).finish();
+        (logged, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Asserts that a line of `level` has `words`.
+    pub(crate) fn must_have(&self, level: &str, words: &str) {
+        let text = self.text();
+        assert!(
+            text.lines().any(|line| line.contains(level) && line.contains(words)),
+            "{words:?} in:\n{text}"
+        );
+    }
+}
+
+impl MakeWriter<'_> for Logged {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
