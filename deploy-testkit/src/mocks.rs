@@ -62,7 +62,7 @@ mockall::mock! {
         async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError>;
         async fn check(&self, key: VmKey) -> Result<(), StoreError>;
         async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
-        async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError>;
+        async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError>;
         async fn delivered(&self, id: NoticeId) -> Result<(), StoreError>;
     }
 }

@@ -1,7 +1,6 @@
 //! Delivers notices: oldest first for each machine, tried again without limit.
 
-use deploy_core::{LeaseStore, NoticeId, Notifier, QueuedNotice, StoreError, VmKey};
-use jiff::{SignedDuration, Timestamp};
+use deploy_core::{LeaseStore, NoticeId, Notifier, QueuedNotice, StoreError, WorkerId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -20,18 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
-/// What this process knows of the notices that wait.
-///
-/// The store says only that a notice waits, not who delivers it. So that several workers do not all deliver it, one
-/// delivers at once what its own machines caused, and what others caused only when it has waited for so long that its
-/// worker is probably gone.
+/// What this process knows of the notices that wait. The store gives each to one worker that lives.
 pub(crate) struct Outbox {
     store: Arc<dyn LeaseStore>,
     notifier: Arc<dyn Notifier>,
-    /// How long the notices of others are left to them.
-    courtesy: SignedDuration,
-    /// Machines of ours, until this time.
-    ours: BTreeMap<VmKey, Instant>,
     tries: BTreeMap<NoticeId, Tries>,
 }
 
@@ -55,57 +46,41 @@ pub(crate) struct Round {
 }
 
 impl Outbox {
-    pub(crate) fn new(
-        store: Arc<dyn LeaseStore>,
-        notifier: Arc<dyn Notifier>,
-        courtesy: SignedDuration,
-    ) -> Self {
-        Self { store, notifier, courtesy, ours: BTreeMap::new(), tries: BTreeMap::new() }
+    pub(crate) fn new(store: Arc<dyn LeaseStore>, notifier: Arc<dyn Notifier>) -> Self {
+        Self { store, notifier, tries: BTreeMap::new() }
     }
 
-    /// Delivers what waits and is due, at most one notice of each machine, so that none overtakes an older one.
+    /// Delivers what waits for this worker and is due, at most one notice of each machine, so that none overtakes an older one.
     ///
     /// One round at a time: a list that was read before a delivery was noted would have it delivered again.
     ///
     /// # Errors
     /// [`StoreError`] where the list could not be read.
-    pub(crate) async fn round(
-        &mut self,
-        fresh: impl IntoIterator<Item = VmKey>,
-        now: Timestamp,
-    ) -> Result<Round, StoreError> {
-        let started = Instant::now();
-        let grace = Duration::try_from(self.courtesy).unwrap_or_default();
-        self.ours.extend(fresh.into_iter().map(|key| (key, started + grace)));
+    pub(crate) async fn round(&mut self, worker: WorkerId) -> Result<Round, StoreError> {
         let limit = WINDOW + self.tries.len();
-        let listed = self.store.notices(limit).await?;
+        let listed = self.store.notices(worker, limit).await?;
         if listed.len() < limit {
             self.forget_done(&listed);
         }
-        let due = self.due(listed, started, now);
+        let due = self.due(listed, Instant::now());
         let delivered = self.deliver(due).await;
-        self.ours.retain(|_, until| *until > started);
         let retry = self.tries.values().filter_map(|tries| tries.at).min();
         let next = if delivered > 0 { Some(Instant::now()) } else { retry };
         Ok(Round { delivered, next })
     }
 
-    /// Forgets the tries of notices that somebody else delivered.
+    /// Forgets the tries of notices that are another worker's by now, or were delivered by one.
     fn forget_done(&mut self, listed: &[QueuedNotice]) {
         let waiting: BTreeSet<NoticeId> = listed.iter().map(|notice| notice.id).collect();
         self.tries.retain(|id, _| waiting.contains(id));
     }
 
-    /// The oldest notice of each machine, if it is for us to deliver now.
-    fn due(&self, listed: Vec<QueuedNotice>, now: Instant, clock: Timestamp) -> Vec<QueuedNotice> {
+    /// The oldest notice of each machine, if it is to be tried now.
+    fn due(&self, listed: Vec<QueuedNotice>, now: Instant) -> Vec<QueuedNotice> {
         let mut seen = BTreeSet::new();
         let mut is_due = |notice: &QueuedNotice| {
-            let is_oldest = seen.insert(notice.key);
             let tried = self.tries.get(&notice.id);
-            let is_ours = tried.is_some()
-                || self.ours.contains_key(&notice.key)
-                || clock.duration_since(notice.at) >= self.courtesy;
-            is_oldest && is_ours && tried.and_then(|tries| tries.at).is_none_or(|at| at <= now)
+            seen.insert(notice.key) && tried.and_then(|tries| tries.at).is_none_or(|at| at <= now)
         };
         listed.into_iter().filter(|notice| is_due(notice)).collect()
     }

@@ -84,8 +84,8 @@ impl LeaseStore for Link {
         self.call(self.store.check(key)).await
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        self.call(self.store.notices(limit)).await
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.call(self.store.notices(worker, limit)).await
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

@@ -119,7 +119,8 @@ CREATE TABLE $schema.outbox (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     vm     uuid NOT NULL,
     at     timestamptz NOT NULL,
-    notice jsonb NOT NULL
+    notice jsonb NOT NULL,
+    worker uuid -- who delivers it, as long as it lives
 );
 
 CREATE TABLE $schema.pool (

@@ -43,6 +43,7 @@ mod failure;
 mod link;
 mod listen;
 mod order;
+mod passed_over;
 mod pool;
 mod reads;
 mod schema;

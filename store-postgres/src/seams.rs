@@ -24,7 +24,8 @@ impl LeaseStore for PostgresStore {
 
     async fn claim(&self, worker: WorkerId, limit: usize) -> Result<Vec<Leased>, StoreError> {
         let sharing = self.settings().sharing;
-        self.at_desk(async |db| vm::claim(db, worker, limit, sharing, self.unreadable()).await).await
+        self.at_desk(async |db| vm::claim(db, worker, limit, sharing, self.machines_passed_over()).await)
+            .await
     }
 
     /// Asked where the writes go, behind a write whose outcome is not known.
@@ -57,11 +58,11 @@ impl LeaseStore for PostgresStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.at_desk(async |db| vm::next_due(db, self.unreadable()).await).await
+        self.at_desk(async |db| vm::next_due(db, self.machines_passed_over()).await).await
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        self.read(limit, |db, limit| Box::pin(vm::waiting(db, *limit))).await
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.at_desk(async |db| vm::take_notices(db, worker, limit, self.notices_passed_over()).await).await
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

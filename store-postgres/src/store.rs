@@ -5,12 +5,14 @@ use crate::{
     db::Db,
     failure::{Failure, is_lost, words},
     link::{Link, answered, no_answer},
+    passed_over::PassedOver,
     reads::{self, Ask, Reads},
-    vm::{Item, Unreadables},
+    vm::Item,
     writer::{Run, Writer},
 };
 use deploy_core::{Clock, CommitError, StoreError, StoreOutcome};
 use std::{fmt, sync::Arc};
+use uuid::Uuid;
 
 /// A store in a PostgreSQL database, for any number of processes. Cheap to clone; the clones are one store.
 ///
@@ -41,7 +43,9 @@ struct Inner {
     /// Claims and heartbeats: they do not wait for writes, and nothing that takes long is asked here.
     desk: Link,
     reads: Reads,
-    unreadable: Unreadables,
+    /// Machines and notices of a newer program.
+    machines: PassedOver<Uuid>,
+    notices: PassedOver<i64>,
     clock: Arc<DatabaseClock>,
 }
 
@@ -61,7 +65,8 @@ impl PostgresStore {
             writer: Writer::start(Arc::clone(&settings)),
             desk: Link::new(Arc::clone(&settings)),
             reads: Reads::new(Arc::clone(&settings)),
-            unreadable: Unreadables::default(),
+            machines: PassedOver::default(),
+            notices: PassedOver::default(),
             clock,
             settings,
         };
@@ -100,8 +105,12 @@ impl PostgresStore {
         &self.inner.settings
     }
 
-    pub(crate) fn unreadable(&self) -> &Unreadables {
-        &self.inner.unreadable
+    pub(crate) fn machines_passed_over(&self) -> &PassedOver<Uuid> {
+        &self.inner.machines
+    }
+
+    pub(crate) fn notices_passed_over(&self) -> &PassedOver<i64> {
+        &self.inner.notices
     }
 
     pub(crate) fn database_clock(&self) -> &DatabaseClock {

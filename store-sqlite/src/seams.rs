@@ -61,8 +61,8 @@ impl LeaseStore for SqliteStore {
         self.read(vm::next_due).await
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        self.read(move |conn| vm::waiting(conn, limit)).await
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.write(move |tx| vm::take_notices(tx, worker, limit)).await
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

@@ -92,11 +92,12 @@ pub trait LeaseStore: Send + Sync {
     /// [`StoreError`].
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Notices that wait to be delivered, oldest first.
+    /// Notices that wait to be delivered, oldest first, for this worker to deliver: as long as it lives no other one gets
+    /// them, nor any later ones of their machines. Asked again, it gets the same and what came since.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError>;
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError>;
 
     /// Notes that a notice was delivered; noting it twice is fine.
     ///

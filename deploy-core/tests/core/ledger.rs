@@ -222,7 +222,7 @@ impl LeaseStore for Ledger {
         Ok(None)
     }
 
-    async fn notices(&self, _: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+    async fn notices(&self, _: WorkerId, _: usize) -> Result<Vec<QueuedNotice>, StoreError> {
         Ok(Vec::new())
     }
 

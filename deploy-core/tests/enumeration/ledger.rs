@@ -121,8 +121,8 @@ impl LeaseStore for Ledger {
         self.store.next_due().await
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        self.store.notices(limit).await
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        self.store.notices(worker, limit).await
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

@@ -111,7 +111,7 @@ fn starts(stage: &Stage<'_>) -> usize {
 }
 
 fn notices(stage: &Stage<'_>, wrong: &mut Wrong) {
-    let queued = now(stage.ledger.store.notices(1000)).unwrap();
+    let queued = now(stage.ledger.store.notices(sample::worker(9).id, 1000)).unwrap();
     let count = |is: fn(&Notice) -> bool| queued.iter().filter(|queued| is(&queued.notice)).count();
     let ready = count(|notice| *notice == Notice::Ready);
     let terminated = count(|notice| matches!(notice, Notice::Terminated { .. }));

@@ -140,7 +140,7 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
             }
             Call::Check { key } => format!("{:?}", store.check(sample::key(key)).await),
             Call::Sweep => format!("{:?}", store.sweep().await),
-            Call::Delivered => match store.notices(1).await.expect("an answer").first() {
+            Call::Delivered => match store.notices(worker(1).id, 1).await.expect("an answer").first() {
                 Some(notice) => format!("{:?}", store.delivered(notice.id).await),
                 None => "nothing waits".to_owned(),
             },
@@ -214,7 +214,7 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
             "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}\n",
             self.store.list(&all).await,
             self.store.events(LogId(0), 1000).await,
-            self.store.notices(1000).await,
+            self.store.notices(worker(2).id, 1000).await,
             self.store.pools().await,
             self.store.resting(None, 1000).await,
             self.store.next_due().await

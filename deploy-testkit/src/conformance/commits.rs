@@ -95,14 +95,14 @@ pub async fn a_commit_is_all_or_nothing<F: StoreFactory>(factory: &F) {
     assert!(matches!(refused, Err(CommitError::Store(_))), "{refused:?}");
     assert_eq!(rig.record(leased.lease.key).await, before);
     assert_eq!(rig.log(leased.lease.key).await.len(), 1);
-    assert_eq!(rig.store.notices(10).await.expect("notices"), []);
+    assert_eq!(rig.store.notices(rig.worker.id, 10).await.expect("notices"), []);
 
     commit.numbered = None;
     rig.commit(&leased.lease, commit).await;
     let after = rig.record(leased.lease.key).await;
     assert_eq!((after.step, after.pending), (Step::Stopping, vec![]));
     assert_eq!(rig.log(leased.lease.key).await.len(), 2);
-    assert_eq!(rig.store.notices(10).await.expect("notices").len(), 1);
+    assert_eq!(rig.store.notices(rig.worker.id, 10).await.expect("notices").len(), 1);
 }
 
 /// "Cleared" and "not named" are two things.

@@ -22,7 +22,7 @@ async fn shown<S: LeaseStore + RecordStore + AddressStore>(store: &S, lease: &Le
     Shown {
         record: store.get(lease.key).await.expect("get"),
         log: store.log(lease.key, LogId(0), 100).await.expect("log"),
-        notices: store.notices(100).await.expect("notices"),
+        notices: store.notices(sample::worker(1).id, 100).await.expect("notices"),
         pools: store.pools().await.expect("pools"),
         held: store.held(lease.key).await.expect("held"),
     }

@@ -137,6 +137,7 @@ macro_rules! store_conformance {
             }
             outbox {
                 notices_wait_in_order_until_delivered,
+                a_notice_is_given_to_one_worker,
                 a_notice_names_whom_it_is_for,
                 numbers_of_notices_are_not_used_again,
             }

@@ -82,7 +82,7 @@ pub async fn logs_notices_and_pools_outlive_a_restart<F: StoreFactory>(factory: 
     rig.commit(&lease, commit).await;
     let before = (
         rig.store.events(LogId(0), 10).await,
-        rig.store.notices(10).await,
+        rig.store.notices(rig.worker.id, 10).await,
         rig.store.pools().await,
         rig.store.held(lease.key).await,
         rig.store.clusters().await,
@@ -91,7 +91,7 @@ pub async fn logs_notices_and_pools_outlive_a_restart<F: StoreFactory>(factory: 
     let rig = rig.reopened(factory).await;
     let after = (
         rig.store.events(LogId(0), 10).await,
-        rig.store.notices(10).await,
+        rig.store.notices(rig.worker.id, 10).await,
         rig.store.pools().await,
         rig.store.held(lease.key).await,
         rig.store.clusters().await,

@@ -119,8 +119,11 @@ impl LeaseStore for MemoryStore {
         Ok(self.with(|state, _| state.machines.next_due()))
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        Ok(self.with(|state, _| state.outbox.waiting(&state.machines, limit)))
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        Ok(self.with(|state, now| {
+            let State { machines, workers, outbox, .. } = state;
+            outbox.take(machines, worker, |other| workers.is_alive(other, now), limit)
+        }))
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

@@ -66,7 +66,7 @@ impl Dispatcher {
         let Some(leased) = held.leased.as_deref() else { return };
         let attention = leased.record.attention.is_some();
         if matches!(turned, Turned::Rest) || (attention && !held.attention) {
-            self.post.hint(key);
+            self.post.hint();
         }
         held.attention = attention;
         if let Some(seen) = self.pass.as_mut().and_then(|pass| pass.machines.get_mut(&key)) {

@@ -5,8 +5,7 @@ use super::{
     jobs::{Done, Job},
 };
 use crate::outbox::{Outbox, Round};
-use deploy_core::{StoreError, VmKey};
-use jiff::SignedDuration;
+use deploy_core::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
@@ -17,8 +16,6 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The outbox, at home or on its round.
 pub(super) struct Post {
     outbox: Place,
-    /// Machines that caused a notice since the last round began.
-    fresh: Vec<VmKey>,
     at: Instant,
 }
 
@@ -31,7 +28,7 @@ enum Place {
 
 impl Post {
     pub(super) fn new(parts: &Parts, now: Instant) -> Self {
-        Self { outbox: Place::of(parts), fresh: Vec::new(), at: now }
+        Self { outbox: Place::of(parts), at: now }
     }
 
     pub(super) fn is_away(&self) -> bool {
@@ -43,20 +40,15 @@ impl Post {
     }
 
     /// A machine caused a notice.
-    pub(super) fn hint(&mut self, key: VmKey) {
-        if !matches!(self.outbox, Place::Nowhere) {
-            self.fresh.push(key);
-            self.at = Instant::now();
-        }
+    pub(super) fn hint(&mut self) {
+        self.at = Instant::now();
     }
 }
 
 impl Place {
     fn of(parts: &Parts) -> Self {
         let Some(notifier) = &parts.notifier else { return Self::Nowhere };
-        // As long as a dead worker's machines are left to it, its notices are too.
-        let courtesy = SignedDuration::try_from(parts.settings.alive_for).unwrap_or(SignedDuration::MAX);
-        Self::Home(Box::new(Outbox::new(Arc::clone(&parts.store), Arc::clone(notifier), courtesy)))
+        Self::Home(Box::new(Outbox::new(Arc::clone(&parts.store), Arc::clone(notifier))))
     }
 }
 
@@ -66,11 +58,10 @@ impl Dispatcher {
             return;
         }
         let Place::Home(mut outbox) = std::mem::replace(&mut self.post.outbox, Place::Away) else { return };
-        let fresh = std::mem::take(&mut self.post.fresh);
-        let clock = self.parts.clock.now();
+        let worker = self.life.worker;
         self.post.at = now + PAUSE;
         self.jobs.start(Job::Post, async move {
-            let result = outbox.round(fresh, clock).await;
+            let result = outbox.round(worker).await;
             Done::Post(Some(*outbox), result)
         });
     }

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) workers: HashMap<WorkerId, Timestamp>,
     pub(crate) notices: Vec<QueuedNotice>,
     pub(crate) delivered: Vec<NoticeId>,
+    /// Who delivers each notice.
+    pub(crate) posted: HashMap<NoticeId, WorkerId>,
     pub(crate) log: Vec<LogEntry>,
     /// The next calls of this name fail so.
     pub(crate) faults: HashMap<&'static str, VecDeque<CommitError>>,
@@ -220,10 +222,14 @@ impl LeaseStore for FakeStore {
         Ok(state.rows.values().filter(|row| row.owner.is_none()).filter_map(Row::due).min())
     }
 
-    async fn notices(&self, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
-        let state = self.read("notices").await?;
-        let waiting = state.notices.iter().filter(|notice| !state.delivered.contains(&notice.id));
-        Ok(waiting.take(limit).cloned().collect())
+    /// No worker of this fake is known to be dead: what one has, it keeps.
+    async fn notices(&self, worker: WorkerId, limit: usize) -> Result<Vec<QueuedNotice>, StoreError> {
+        let mut state = self.read("notices").await?;
+        let State { notices, delivered, posted, .. } = &mut *state;
+        let is_ours = |notice: &&QueuedNotice| {
+            !delivered.contains(&notice.id) && *posted.entry(notice.id).or_insert(worker) == worker
+        };
+        Ok(notices.iter().filter(is_ours).take(limit).cloned().collect())
     }
 
     async fn delivered(&self, id: NoticeId) -> Result<(), StoreError> {

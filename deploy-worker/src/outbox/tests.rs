@@ -1,7 +1,7 @@
 use super::*;
-use crate::fake::{FakeStore, TokioClock, key, start_time};
+use crate::fake::FakeStore;
 use async_trait::async_trait;
-use deploy_core::{Clock, CommitError, NotifyError};
+use deploy_core::{CommitError, NotifyError};
 use std::sync::Mutex;
 
 /// Refuses notices by their number until told otherwise, and remembers what it was told.
@@ -36,20 +36,17 @@ struct Desk {
     store: Arc<FakeStore>,
     receiver: Arc<Receiver>,
     outbox: Outbox,
-    clock: TokioClock,
 }
 
 impl Desk {
     fn new(receiver: Receiver) -> Self {
         let (store, receiver) = (FakeStore::with([]), Arc::new(receiver));
-        let outbox =
-            Outbox::new(Arc::clone(&store) as _, Arc::clone(&receiver) as _, SignedDuration::from_secs(30));
-        Self { store, receiver, outbox, clock: TokioClock::new() }
+        let outbox = Outbox::new(Arc::clone(&store) as _, Arc::clone(&receiver) as _);
+        Self { store, receiver, outbox }
     }
 
-    /// A round in which these machines are ours.
-    async fn round(&mut self, ours: &[u32]) -> Round {
-        self.outbox.round(ours.iter().map(|number| key(*number)), self.clock.now()).await.unwrap()
+    async fn round(&mut self) -> Round {
+        self.outbox.round(WorkerId(uuid::Uuid::from_u128(1))).await.unwrap()
     }
 
     fn told(&self) -> Vec<i64> {
@@ -63,7 +60,7 @@ async fn each_machine_hears_its_notices_in_order() {
     for (id, number) in [(1, 1), (2, 1), (3, 2), (4, 1)] {
         desk.store.notice(id, number);
     }
-    while desk.round(&[1, 2]).await.delivered > 0 {}
+    while desk.round().await.delivered > 0 {}
     let told = desk.told();
     let of_one: Vec<i64> = told.iter().copied().filter(|id| *id != 3).collect();
     assert_eq!((of_one, told.len()), (vec![1, 2, 4], 4));
@@ -77,19 +74,19 @@ async fn one_that_cannot_be_told_holds_up_only_its_own() {
     for (id, number) in [(1, 1), (2, 1), (3, 2)] {
         desk.store.notice(id, number);
     }
-    assert_eq!(desk.round(&[1, 2]).await.delivered, 1);
+    assert_eq!(desk.round().await.delivered, 1);
     assert_eq!(desk.told(), [3]);
     let mut pauses = Vec::new();
     for _ in 0..12 {
         let before = Instant::now();
-        let next = desk.round(&[]).await.next.unwrap();
+        let next = desk.round().await.next.unwrap();
         tokio::time::sleep_until(next).await;
         pauses.push((next - before).as_secs());
     }
     assert_eq!(pauses[..5], [0, 2, 4, 8, 16], "it is tried again, less and less often");
     assert_eq!(pauses[9..], [300, 300, 300], "without limit");
     desk.receiver.refuses.lock().unwrap().clear();
-    while desk.round(&[]).await.delivered > 0 {}
+    while desk.round().await.delivered > 0 {}
     assert_eq!(desk.told(), [3, 1, 2]);
 }
 
@@ -101,7 +98,7 @@ async fn what_was_told_and_not_noted_is_not_told_again() {
         desk.store.fail("delivered", CommitError::Store(StoreError::not_written("gone")));
     }
     while desk.store.state().delivered.is_empty() {
-        let next = desk.round(&[1]).await.next.unwrap();
+        let next = desk.round().await.next.unwrap();
         tokio::time::sleep_until(next).await;
     }
     assert_eq!(desk.told(), [1]);
@@ -111,18 +108,9 @@ async fn what_was_told_and_not_noted_is_not_told_again() {
 async fn a_notifier_that_panics_is_tried_again() {
     let mut desk = Desk::new(Receiver { panics: true, ..Receiver::default() });
     desk.store.notice(1, 1);
-    let round = desk.round(&[1]).await;
+    let round = desk.round().await;
     assert_eq!(round.delivered, 0);
     assert!(round.next.unwrap() > Instant::now());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_notices_of_others_are_left_to_them_for_a_while() {
-    let mut desk = Desk::new(Receiver::default());
-    desk.store.notice(1, 1);
-    assert_eq!(desk.round(&[]).await, Round { delivered: 0, next: None });
-    let later = start_time() + SignedDuration::from_secs(30);
-    assert_eq!(desk.outbox.round([], later).await.unwrap().delivered, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,9 +121,8 @@ async fn a_thousand_that_cannot_be_told_do_not_hide_the_others() {
         desk.store.notice(number.into(), number);
     }
     desk.store.notice(5000, 5000);
-    let ours: Vec<u32> = (0..=5000).collect();
     for _ in 0..100 {
-        let Some(next) = desk.round(&ours).await.next else { break };
+        let Some(next) = desk.round().await.next else { break };
         tokio::time::sleep_until(next).await;
         if !desk.told().is_empty() {
             break;

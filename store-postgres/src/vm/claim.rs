@@ -6,29 +6,12 @@ use crate::{
     column::limit,
     db::{Db, Param},
     failure::{Failure, Unreadable},
+    passed_over::PassedOver,
 };
 use deploy_core::{Lease, Leased, Operation, Step, StoreError, WorkerId};
 use jiff::Timestamp;
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
-
-/// Machines that this process could not understand when it leased them: left to others from then on.
-#[derive(Debug, Default)]
-pub(crate) struct Unreadables(Mutex<BTreeSet<Uuid>>);
-
-impl Unreadables {
-    fn keys(&self) -> Vec<Uuid> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
-    }
-
-    fn add(&self, key: Uuid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-    }
-}
 
 /// What is due and can be understood, as a text for `concat!`. Orders and steps of a newer program are passed over, so that
 /// they never stand in the way of the others. Uses `$1` to `$5`.
@@ -43,15 +26,15 @@ macro_rules! due {
 struct Known {
     operations: Vec<&'static str>,
     steps: Vec<&'static str>,
-    unreadable: Vec<Uuid>,
+    passed: Vec<Uuid>,
 }
 
 impl Known {
-    fn new(unreadable: &Unreadables) -> Self {
+    fn new(passed: &PassedOver<Uuid>) -> Self {
         Self {
             operations: Operation::ALL.iter().map(|operation| operation.as_str()).collect(),
             steps: Step::ALL.iter().map(|step| step.as_str()).collect(),
-            unreadable: unreadable.keys(),
+            passed: passed.all(),
         }
     }
 
@@ -61,7 +44,7 @@ impl Known {
             (&row::FORM, Type::INT4),
             (&self.operations, Type::TEXT_ARRAY),
             (&self.steps, Type::TEXT_ARRAY),
-            (&self.unreadable, Type::UUID_ARRAY),
+            (&self.passed, Type::UUID_ARRAY),
         ]
     }
 }
@@ -107,9 +90,9 @@ pub(crate) async fn claim(
     worker: WorkerId,
     at_most: usize,
     sharing: Sharing,
-    unreadable: &Unreadables,
+    passed: &PassedOver<Uuid>,
 ) -> Result<Vec<Leased>, Failure<StoreError>> {
-    let known = Known::new(unreadable);
+    let known = Known::new(passed);
     let (at_most, shared) = (limit(at_most), sharing == Sharing::Equal);
     let mut params = known.params(db).to_vec();
     params.extend([(&worker.0 as _, Type::UUID), (&at_most as _, Type::INT8), (&shared as _, Type::BOOL)]);
@@ -124,7 +107,7 @@ pub(crate) async fn claim(
             Err(Unreadable(why)) => {
                 tracing::error!("passed over: {why}");
                 let key: Uuid = row.get("key");
-                unreadable.add(key);
+                passed.add(key);
                 let back = "UPDATE $schema.vm_state SET owner = NULL WHERE key = $1 AND owner = $2";
                 db.execute(back, &[(&key, Type::UUID), (&worker.0, Type::UUID)]).await?;
             }
@@ -136,13 +119,13 @@ pub(crate) async fn claim(
 /// When the next record that nobody holds is due; only of those that [`claim`] would lease.
 pub(crate) async fn next_due(
     db: &Db<'_>,
-    unreadable: &Unreadables,
+    passed: &PassedOver<Uuid>,
 ) -> Result<Option<Timestamp>, Failure<StoreError>> {
     let text = "SELECT due_at FROM $schema.vm_state
          WHERE due_at IS NOT NULL AND owner IS NULL
              AND spec_version <= $2 AND operation = ANY ($3) AND step = ANY ($4) AND key <> ALL ($5)
          ORDER BY due_at, key LIMIT 1";
-    let known = Known::new(unreadable);
+    let known = Known::new(passed);
     let row = db.optional(text, &known.params(db)).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }

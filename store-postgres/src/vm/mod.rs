@@ -12,14 +12,14 @@ mod rest;
 mod row;
 mod worker;
 
-pub(crate) use claim::{Unreadables, claim, next_due};
+pub(crate) use claim::{claim, next_due};
 pub(crate) use command::command;
 pub(crate) use commit::{Item, Written, commit_one, commit_together, still_leased};
 pub(crate) use create::{clusters, create, describe, put_cluster};
 pub(crate) use fence::{fence, reload};
 pub(crate) use log::{entries, entries_of};
 pub(crate) use number::renumber;
-pub(crate) use outbox::{delivered, waiting};
+pub(crate) use outbox::{delivered, take as take_notices};
 pub(crate) use rest::{check, resting};
 pub(crate) use row::{by_key, by_reference, count_newer, list};
 pub(crate) use worker::{heartbeat, retire, sweep};

@@ -19,7 +19,7 @@ pub(crate) use create::{clusters, create, put_cluster};
 pub(crate) use fence::{fence, release, reload};
 pub(crate) use log::{entries, entries_of};
 pub(crate) use number::renumber;
-pub(crate) use outbox::{delivered, waiting};
+pub(crate) use outbox::{delivered, take as take_notices};
 pub(crate) use rest::{check, resting};
 pub(crate) use row::{by_key, by_reference, list};
 pub(crate) use worker::{heartbeat, retire, sweep};

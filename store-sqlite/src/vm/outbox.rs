@@ -5,8 +5,8 @@ use crate::{
     failure::{Failure, Unreadable},
     writer::Tx,
 };
-use deploy_core::{EmailAddress, Notice, NoticeId, QueuedNotice, StoreError, VmKey};
-use rusqlite::{Connection, Row, params};
+use deploy_core::{EmailAddress, Notice, NoticeId, QueuedNotice, StoreError, VmKey, WorkerId};
+use rusqlite::{Row, params};
 
 /// Queues a notice.
 pub(crate) fn queue<E>(tx: &Tx<'_>, key: VmKey, notice: &Notice) -> Result<(), Failure<E>> {
@@ -18,21 +18,39 @@ pub(crate) fn queue<E>(tx: &Tx<'_>, key: VmKey, notice: &Notice) -> Result<(), F
     Ok(())
 }
 
-/// What waits, oldest first. A notice that this program does not understand is left out with a warning, for a newer one to
-/// deliver.
-pub(crate) fn waiting(conn: &Connection, at_most: usize) -> Result<Vec<QueuedNotice>, Failure<StoreError>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT outbox.id, outbox.vm, outbox.at, outbox.notice, vm.external_ref,
-             json_extract(vm.spec, '$.contact') AS contact
-         FROM outbox JOIN vm ON vm.key = outbox.vm ORDER BY outbox.id",
+/// Gives what waits into the hands of a worker, oldest first. What another worker that lives has, and what follows it for the
+/// same machine, is left to that one.
+///
+/// A notice that this program does not understand is left with a warning, for a newer one to deliver.
+pub(crate) fn take(
+    tx: &Tx<'_>,
+    worker: WorkerId,
+    at_most: usize,
+) -> Result<Vec<QueuedNotice>, Failure<StoreError>> {
+    let mut statement = tx.conn.prepare_cached(
+        "SELECT mine.id, mine.vm, mine.at, mine.notice, vm.external_ref, json_extract(vm.spec, '$.contact') AS contact,
+             mine.worker IS NOT ?1 AS is_new
+         FROM outbox AS mine JOIN vm ON vm.key = mine.vm WHERE NOT EXISTS (
+             SELECT 1 FROM outbox AS other JOIN worker ON worker.id = other.worker
+             WHERE other.vm = mine.vm AND other.id <= mine.id AND worker.id <> ?1 AND worker.lease_until > ?2
+         )
+         ORDER BY mine.id",
     )?;
-    let mut rows = statement.query([])?;
+    let worker = worker.to_string();
+    let mut rows = statement.query(params![worker, micros(tx.now)])?;
+    let mut take = tx.conn.prepare_cached("UPDATE outbox SET worker = ? WHERE id = ?")?;
     let mut notices = Vec::new();
     while notices.len() < at_most
         && let Some(row) = rows.next()?
     {
         match decode(row) {
-            Ok(notice) => notices.push(notice),
+            Ok(notice) => {
+                // An idle outbox costs no write.
+                if row.get("is_new")? {
+                    take.execute(params![worker, notice.id.0])?;
+                }
+                notices.push(notice);
+            }
             Err(Unreadable(why)) => tracing::warn!("left in the outbox: {why}"),
         }
     }
