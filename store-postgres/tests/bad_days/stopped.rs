@@ -99,7 +99,7 @@ async fn two_hundred_machines_go_on_after_every_stop_and_nothing_is_lost_or_doub
     for machine in &machines {
         assert_eq!(notes(&panel, machine.lease.key).await, rounds);
     }
-    let ready = panel.notices(10_000).await.unwrap();
+    let ready = panel.notices(sample::worker(999).id, 10_000).await.unwrap();
     let told: BTreeSet<_> = ready.iter().map(|notice| notice.key).collect();
     assert_eq!((ready.len(), told.len()), (MACHINES as usize, MACHINES as usize), "each told once");
     let count = |what: &str| {
