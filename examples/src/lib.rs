@@ -9,3 +9,4 @@ pub mod difference;
 pub mod engine;
 pub mod input;
 pub mod orders;
+pub mod trial;
