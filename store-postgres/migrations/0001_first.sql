@@ -67,7 +67,13 @@ CREATE TABLE $schema.vm_state (
     pending      jsonb NOT NULL DEFAULT '[]', -- commands, in the order in which they came
     owner        uuid,
     epoch        bigint NOT NULL DEFAULT 0
-) WITH (fillfactor = 70);
+) WITH (
+    fillfactor = 70,
+    -- By default a million machines at rest would have 200,000 dead rows pile up, and as many dead entries in the index of
+    -- what is due.
+    autovacuum_vacuum_scale_factor = 0.01,
+    autovacuum_analyze_scale_factor = 0.02
+);
 
 -- What claiming looks at: its cost does not depend on how many machines rest or are leased.
 CREATE INDEX vm_due ON $schema.vm_state (due_at, key) WHERE due_at IS NOT NULL AND owner IS NULL;
