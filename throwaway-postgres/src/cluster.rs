@@ -237,6 +237,13 @@ impl Cluster {
         child.wait().map(drop).map_err(ServerError::io("postgres"))
     }
 
+    /// Makes a standby a primary.
+    pub(crate) fn promote(&self) -> Result<(), ServerError> {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "--silent", "--wait", "--pgdata"]).arg(&self.data);
+        run("pg_ctl", &mut promote).map(drop)
+    }
+
     /// Ends the limit of its files, also of every process that it has.
     pub(crate) fn enlarge_disk(&self) -> Result<(), ServerError> {
         *self.largest_file.lock().unwrap_or_else(PoisonError::into_inner) = None;

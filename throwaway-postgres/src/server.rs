@@ -145,6 +145,14 @@ impl Server {
         self.start_again()
     }
 
+    /// Makes a [standby](Builder::standby_of) a primary, as somebody does whose primary is lost.
+    ///
+    /// # Errors
+    /// [`ServerError::Given`], or where it is none.
+    pub fn promote(&self) -> Result<(), ServerError> {
+        self.own()?.promote()
+    }
+
     /// Ends the shortage that [`Builder::largest_file`] began, while the server runs, as somebody does who makes the disk
     /// larger; or for its next start.
     ///

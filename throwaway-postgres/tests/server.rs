@@ -85,6 +85,10 @@ fn a_standby_can_be_read_and_follows() {
         standby.psql("postgres", "SELECT n FROM t").unwrap() == "5"
     });
     assert!(followed);
+    assert!(primary.promote().unwrap_err().to_string().contains("not in standby mode"));
+    primary.stop_immediately().unwrap();
+    standby.promote().unwrap();
+    standby.psql("postgres", "INSERT INTO t VALUES (6)").unwrap();
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use crate::{
     other::{Other, Role, listen, say},
-    rig::{connect, order, settings},
+    rig::{begun, connect, leased, not_written, noted, order, settings},
 };
-use deploy_core::RecordStore;
+use deploy_core::{LeaseStore, RecordStore};
 use deploy_testkit::sample;
 use store_postgres::PostgresStore;
-use throwaway_postgres::Server;
+use throwaway_postgres::{Server, shared};
 
 const PROCESSES: u32 = 10;
 
@@ -38,6 +38,21 @@ async fn of_ten_processes_that_start_at_once_one_makes_the_schema() {
     assert_eq!(log.matches("CREATE TABLE pve_deploy.cluster").count(), 1, "{log}");
     assert_eq!(server.psql("panel", "SELECT count(*) FROM pve_deploy.version").unwrap(), "1");
     assert_eq!(server.psql("panel", "SELECT count(*) FROM pve_deploy.vm").unwrap(), PROCESSES.to_string());
+}
+
+#[tokio::test]
+async fn a_schema_that_is_dropped_while_the_program_runs_is_told() {
+    let database = shared().fresh_database().unwrap();
+    let store = begun(&database.url()).await;
+    let lease = leased(&store, 1).await.lease;
+    database.psql("DROP SCHEMA pve_deploy CASCADE").unwrap();
+    let words = [
+        not_written(store.commit(&lease, noted("lost")).await),
+        not_written(store.create(&sample::order(2)).await),
+        not_written(store.claim(sample::worker(1).id, 1).await),
+        not_written(store.get(lease.key).await),
+    ];
+    assert!(words.iter().all(|words| words.contains("was dropped")), "{words:?}");
 }
 
 #[tokio::test]

@@ -6,27 +6,49 @@ use deploy_testkit::sample;
 use store_postgres::{ConnectError, PostgresStore};
 use throwaway_postgres::{Server, shared};
 
+/// The URL of both servers' databases: whichever takes writes is used.
+fn whichever(standby: &Server, primary: &Server) -> String {
+    let (standby, primary) = (standby.url(""), primary.url("panel"));
+    let (_, standby) = standby.split_once('@').unwrap();
+    let (start, primary) = primary.split_once('@').unwrap();
+    format!("{start}@{},{primary}?target_session_attrs=read-write", standby.trim_end_matches('/'))
+}
+
 #[tokio::test]
 async fn a_standby_is_refused_with_the_way_to_the_primary() {
     let primary = Server::start().unwrap();
-    let url = primary.create_database("panel").unwrap();
-    connect(&url).await.close().await;
+    connect(&primary.create_database("panel").unwrap()).await.close().await;
     let standby = Server::builder().standby_of(&primary).unwrap().start().unwrap();
     let error = PostgresStore::connect(settings(&standby.url("panel"))).await.unwrap_err();
     assert!(matches!(error, ConnectError::ReadOnly { .. }), "{error:?}");
     let words = error.to_string();
     assert!(words.contains("standby") && words.contains("connect to the primary"), "{words}");
     // What the words advise.
-    let of_standby = standby.url("");
-    let (_, of_standby) = of_standby.split_once('@').unwrap();
-    let (start, of_primary) = url.split_once('@').unwrap();
-    let both = format!(
-        "{start}@{},{}?target_session_attrs=read-write",
-        of_standby.trim_end_matches('/'),
-        of_primary
-    );
-    order(&begun(&both).await, 1).await;
+    order(&begun(&whichever(&standby, &primary)).await, 1).await;
     assert_eq!(primary.psql("panel", "SELECT count(*) FROM pve_deploy.vm").unwrap(), "1");
+}
+
+#[tokio::test]
+async fn a_standby_that_takes_over_is_gone_on_with() {
+    let primary = Server::start().unwrap();
+    primary.create_database("panel").unwrap();
+    let standby = Server::builder().standby_of(&primary).unwrap().start().unwrap();
+    let store = begun(&whichever(&standby, &primary)).await;
+    let lease = leased(&store, 1).await.lease;
+    store.commit(&lease, noted("before")).await.unwrap();
+    // It follows in its own time; what it has not got is lost with its primary.
+    let got = "SELECT count(*) FROM pve_deploy.deploy_log WHERE event::text LIKE '%before%'";
+    while standby.psql("panel", got).map_or(true, |count| count != "1") {
+        tokio::task::yield_now().await;
+    }
+    primary.stop_immediately().unwrap();
+    standby.promote().unwrap();
+    while let refused @ Err(_) = store.commit(&lease, noted("after")).await {
+        not_written(refused);
+    }
+    assert_eq!(notes(&store, lease.key).await, ["before", "after"]);
+    order(&store, 2).await;
+    assert_eq!(standby.psql("panel", "SELECT count(*) FROM pve_deploy.vm").unwrap(), "2");
 }
 
 #[tokio::test]
