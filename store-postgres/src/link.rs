@@ -59,6 +59,18 @@ impl Link {
             .filter(|client| !client.is_closed())
     }
 
+    /// The answer to what is asked on this connection; `None` where none came. Without an answer the connection is given up,
+    /// also where whoever asked has stopped waiting: a heartbeat is not waited for as long as the connection would be, and the
+    /// next one shall not go the same way.
+    pub(crate) async fn answered<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let mut unanswered = Unanswered { link: Some(self) };
+        let answer = answered(call).await;
+        if answer.is_some() {
+            unanswered.link = None;
+        }
+        answer
+    }
+
     /// Gives the connection up, because it does not answer.
     pub(crate) fn drop_client(&self) {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -68,6 +80,19 @@ impl Link {
     pub(crate) fn close(&self) {
         self.making.close();
         self.drop_client();
+    }
+}
+
+/// A question on a link; dropped without an answer, it gives the connection up.
+struct Unanswered<'a> {
+    link: Option<&'a Link>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.link {
+            link.drop_client();
+        }
     }
 }
 

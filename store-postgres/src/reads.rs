@@ -4,7 +4,7 @@ use crate::{
     Settings,
     db::Db,
     failure::{Failure, is_lost, words},
-    link::{Link, answered, no_answer},
+    link::{Link, no_answer},
 };
 use deploy_core::StoreError;
 use futures_util::future::BoxFuture;
@@ -27,7 +27,7 @@ pub(crate) async fn on<A, T, E: From<StoreError>>(
     loop {
         let client = link.client().await?;
         let db = Db { client: &client, schema: &settings.schema, now: now(settings) };
-        let why = match answered(ask(&db, args)).await {
+        let why = match link.answered(ask(&db, args)).await {
             Some(Ok(value)) => return Ok(value),
             Some(Err(Failure::Sql(error))) if is_lost(&error) => words(&error),
             Some(Err(failure)) => return Err(failure.into_error()),
@@ -65,7 +65,7 @@ impl Reads {
                 |error: deadpool_postgres::PoolError| StoreError::not_written(format!("read pool: {error}"));
             let client = pool.get().await.map_err(unreachable)?;
             let db = Db { client: &client, schema: &self.settings.schema, now: now(&self.settings) };
-            return match answered(ask(&db, &args)).await {
+            return match crate::link::answered(ask(&db, &args)).await {
                 Some(answer) => answer.map_err(Failure::into_error),
                 None => Err(StoreError::not_written(no_answer()).into()),
             };

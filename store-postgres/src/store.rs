@@ -4,7 +4,7 @@ use crate::{
     connect,
     db::Db,
     failure::{Failure, is_lost, words},
-    link::{Link, answered, no_answer},
+    link::{Link, no_answer},
     passed_over::PassedOver,
     reads::{self, Ask, Reads},
     vm::Item,
@@ -142,7 +142,7 @@ impl PostgresStore {
         let Inner { desk, settings, .. } = &*self.inner;
         let client = desk.client().await?;
         let db = Db { client: &client, schema: &settings.schema, now: reads::now(settings) };
-        let message = match answered(ask(&db)).await {
+        let message = match desk.answered(ask(&db)).await {
             Some(Err(Failure::Sql(error))) if is_lost(&error) => words(&error),
             Some(answer) => return answer.map_err(Failure::into_error),
             None => no_answer(),

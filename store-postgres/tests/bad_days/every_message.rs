@@ -1,7 +1,7 @@
 //! Every message of a write gets lost once, the request and the answer: whatever the store answers is what happened.
 
 use crate::{
-    rig::{ALIVE, begun, claim, leased, noted, notes, order},
+    rig::{ALIVE, begun, claim, leased, noted, notes, order, wired},
     wire::{Weather, Wire},
 };
 use deploy_core::{
@@ -31,10 +31,8 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         let database = shared().fresh_database().unwrap();
-        let url = database.url();
-        let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
-        let wire = Wire::to(port.parse().unwrap()).await;
-        let store = begun(&url.replace(&format!(":{port}/"), &format!(":{}/", wire.port))).await;
+        let (wire, url) = wired(&database.url()).await;
+        let store = begun(&url).await;
         let addresses = [sample::range("192.0.2.10", "192.0.2.250")];
         store.put_pool(&sample::pool("public", 24, &addresses), &addresses).await.unwrap();
         Self { database, wire, store, next: AtomicU32::new(1) }

@@ -2,13 +2,15 @@
 
 use crate::{
     other::{Other, Role, listen, say},
-    rig::{ALIVE, begun, claim, connect, noted, notes, order},
+    rig::{ALIVE, begun, claim, connect, noted, notes, order, wired},
+    wire::Weather,
 };
-use deploy_core::{AddressStore, CommitError, Family, LeaseStore, TakeError};
+use deploy_core::{AddressStore, CommitError, Family, LeaseStore, RecordStore, TakeError};
 use deploy_testkit::sample;
 use jiff::SignedDuration;
 use std::time::Duration;
 use throwaway_postgres::shared;
+use tokio::time::timeout;
 
 /// Runs as a worker that is frozen while it has a machine, and does on waking what it was about to do.
 pub(crate) async fn live(role: &Role) {
@@ -31,6 +33,29 @@ pub(crate) async fn live(role: &Role) {
     assert_eq!(store.take(&lease, &wants).await, Err(TakeError::Fenced));
     assert_eq!(store.claim(me.id, 10).await.unwrap(), []);
     say("fenced");
+}
+
+/// A server's process that is frozen, a pooler that hangs: the connection stays, and says nothing.
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_given_up_by_whoever_stops_waiting() {
+    let database = shared().fresh_database().unwrap();
+    let (wire, url) = wired(&database.url()).await;
+    let store = begun(&url).await;
+    let me = sample::worker(1);
+    let reference = sample::order(1).external_ref;
+    assert_eq!(store.by_reference(&reference).await.unwrap(), None);
+    for _ in 0..2 {
+        wire.forecast(Weather::Silence, "INSERT INTO pve_deploy.worker");
+        let beat = timeout(Duration::from_millis(200), store.heartbeat(&me, ALIVE)).await;
+        assert!(beat.is_err() && wire.has_struck(), "{beat:?}");
+        timeout(Duration::from_secs(10), store.heartbeat(&me, ALIVE)).await.unwrap().unwrap();
+
+        wire.forecast(Weather::Silence, "vm.external_ref = $1");
+        let read = timeout(Duration::from_millis(200), store.by_reference(&reference)).await;
+        assert!(read.is_err() && wire.has_struck(), "{read:?}");
+        let read = timeout(Duration::from_secs(10), store.by_reference(&reference)).await.unwrap();
+        assert_eq!(read.unwrap(), None);
+    }
 }
 
 #[tokio::test]

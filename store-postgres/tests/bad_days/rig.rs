@@ -1,5 +1,6 @@
 //! What the tests have in common: a store with a cluster and a worker, and what the program says in its log.
 
+use crate::wire::Wire;
 use deploy_core::{
     Commit, CommitError, Created, LeaseStore, Leased, LogEntry, LogEvent, LogId, LogLine, Operation,
     RecordStore, Step, StoreError, StoreOutcome, VmKey,
@@ -31,6 +32,14 @@ pub(crate) async fn begun(url: &str) -> PostgresStore {
     store.put_cluster(&sample::cluster(100, 9999)).await.unwrap();
     store.heartbeat(&sample::worker(1), ALIVE).await.unwrap();
     store
+}
+
+/// A wire to the server of `url`, and the URL by it.
+pub(crate) async fn wired(url: &str) -> (Wire, String) {
+    let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
+    let wire = Wire::to(port.parse().unwrap()).await;
+    let url = url.replace(&format!(":{port}/"), &format!(":{}/", wire.port));
+    (wire, url)
 }
 
 /// Writes down the n-th sample order, which must be new.

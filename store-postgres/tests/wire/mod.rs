@@ -20,6 +20,8 @@ pub(crate) enum Weather {
     AnswerLost,
     /// The connection is cut before it arrives, for good.
     RequestLost,
+    /// It does not arrive, nor does anything after it, and nobody notices: the connection stays.
+    Silence,
     /// The store's side is cut; what it said arrives at the server after [`Wire::let_through`].
     RequestLate,
 }
@@ -125,6 +127,7 @@ async fn requests(
                 }
             }
             Weather::RequestLost => break,
+            Weather::Silence => while let Ok(1..) = from_store.read(&mut buffer).await {},
             Weather::AnswerLost => {
                 cut.send_replace(true);
                 to_server.write_all(request).await.unwrap();
