@@ -46,9 +46,11 @@ impl Engine {
         clients: impl IntoIterator<Item = (ClusterName, Client)>,
         tune: impl FnOnce(Worker) -> Worker,
     ) -> Self {
+        // One clock for all: a request is held back by the time that the worker gave it.
+        let hypervisor = Proxmox::new().with_clock(Arc::clone(&clock));
         let hypervisor = clients
             .into_iter()
-            .fold(Proxmox::new(), |hypervisor, (name, client)| hypervisor.with_cluster(name, client));
+            .fold(hypervisor, |hypervisor, (name, client)| hypervisor.with_cluster(name, client));
         let pools = Pools::new(Arc::clone(&store));
         let worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), Arc::clone(&store) as _);
         let worker = tune(worker.with_clock(Arc::clone(&clock))).start();

@@ -74,7 +74,8 @@ impl PostgresStore {
     }
 
     /// The database's clock, as a clock for workers and front doors: machines whose own clocks differ then agree on what is
-    /// due. It is set at each heartbeat.
+    /// due. It is set at each heartbeat. Whatever else goes by the worker's clock (a hypervisor that holds requests back) takes it
+    /// too.
     pub fn clock(&self) -> Arc<dyn Clock> {
         match &self.inner.settings.clock {
             Some(clock) => Arc::clone(clock),
