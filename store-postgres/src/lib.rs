@@ -5,13 +5,28 @@
 //! whatever else the database holds, and [`Order`] orders a machine inside a transaction of the embedder's.
 //!
 //! ```no_run
+//! # async fn f(
+//! #     doorbell: std::sync::Arc<dyn deploy_core::Doorbell>,
+//! #     entropy: std::sync::Arc<dyn deploy_core::Entropy>,
+//! #     spec: deploy_core::VmSpec,
+//! #     mut client: sqlx::PgConnection,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use deploy_core::Deployments;
+//! use serde_json::json;
+//! use sqlx::Connection;
 //! use std::sync::Arc;
-//! use store_postgres::{PostgresStore, Settings};
+//! use store_postgres::{Order, PostgresStore, Settings};
 //!
-//! # async fn f(doorbell: Arc<dyn deploy_core::Doorbell>) -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = Settings::parse("postgres://deploy@db1.example.net/panel?sslmode=verify-full")?;
-//! let store = PostgresStore::connect(settings).await?;
+//! let store = Arc::new(PostgresStore::connect(settings.clone()).await?);
 //! let listening = store.listen(doorbell); // orders of other processes ring this worker's bell
+//!
+//! // A panel may order inside a transaction of its own, with whichever client.
+//! let panel = Deployments::new(store.clone(), store.clock(), entropy);
+//! let order = Order::new(&settings, &panel.prepare("order-4711".parse()?, spec, json!({ "customer": 12 }))?)?;
+//! let mut transaction = client.begin().await?;
+//! let row = sqlx::query(order.sql()).bind(order.parameter()).fetch_one(&mut *transaction).await?;
+//! transaction.commit().await?;
 //! # Ok(())
 //! # }
 //! ```
