@@ -2,12 +2,12 @@
 
 use crate::{
     other::{Other, Role, say},
-    rig::{ALIVE, begun, connect, leased, noted, order, settings},
+    rig::{ALIVE, begun, connect, leased, noted, order, settings, until},
 };
 use deploy_core::{Commit, CommitError, Due, LeaseStore, NewRecord, RecordStore};
 use deploy_testkit::sample;
 use jiff::{SignedDuration, Timestamp};
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command};
 use store_postgres::PostgresStore;
 use throwaway_postgres::shared;
 
@@ -76,9 +76,7 @@ async fn does_as_all_others(wrong: i64) {
         database.psql(&format!("SELECT {what} FROM pve_deploy.worker WHERE id = '{id}'")).unwrap()
     };
     assert_eq!(of_worker("lease_until - started_at = interval '3 seconds'"), "t");
-    while store.sweep().await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("its lease is over", async || (store.sweep().await.unwrap() == 1).then_some(())).await;
     assert_eq!(of_worker("now() BETWEEN lease_until AND lease_until + interval '30 seconds'"), "t");
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     other::{Other, Role, listen, say},
-    rig::{ALIVE, begun, claim, connect, noted, notes, order, wired},
+    rig::{ALIVE, begun, claim, connect, noted, notes, order, until, wired},
     wire::Weather,
 };
 use deploy_core::{AddressStore, CommitError, Family, LeaseStore, RecordStore, TakeError};
@@ -67,15 +67,13 @@ async fn a_process_that_wakes_after_its_lease_is_fenced_in_all_it_does() {
     order(&store, 1).await;
     let mut zombie = Other::start("frozen", &database.url(), 7);
     assert_eq!(zombie.said(), "works");
-    zombie.signal("STOP");
+    zombie.freeze();
     zombie.tell("go on");
-    while store.sweep().await.unwrap() == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("its lease is over", async || (store.sweep().await.unwrap() == 1).then_some(())).await;
     let lease = claim(&store).await.remove(0).lease;
     store.commit(&lease, noted("by the other one")).await.unwrap();
     let taken = store.take(&lease, &[sample::want(Family::V4, 1, &["public"])]).await.unwrap();
-    zombie.signal("CONT");
+    zombie.wake();
     assert_eq!(zombie.ended(), ["fenced"]);
     assert_eq!(notes(&store, lease.key).await, ["before", "by the other one"]);
     assert_eq!(store.held(lease.key).await.unwrap(), taken);

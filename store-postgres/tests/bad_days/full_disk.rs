@@ -59,9 +59,11 @@ async fn a_server_whose_write_ahead_log_has_no_room_is_gone_on_with() {
     let store = begun(&server.url("postgres")).await; // another database would not fit
     let operator = Arc::clone(&server);
     let makes_room = tokio::task::spawn_blocking(move || {
-        while !operator.log().unwrap().contains("PANIC:  could not write to log file") {
+        let panicked = (0..6000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
-        }
+            operator.log().unwrap().contains("PANIC:  could not write to log file")
+        });
+        assert!(panicked);
         operator.enlarge_disk().unwrap();
         operator.stop_immediately().unwrap();
         operator.start_again().unwrap();

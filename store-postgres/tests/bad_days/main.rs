@@ -8,13 +8,15 @@ mod every_message;
 mod frozen;
 mod full_disk;
 mod input;
+mod lost;
 mod many;
 mod migrate;
 mod other;
+#[path = "../place/mod.rs"]
+mod place;
 mod pooler;
 mod read_only;
 mod rig;
 mod stopped;
 mod tls;
-#[path = "../wire/mod.rs"]
 mod wire;

@@ -2,7 +2,7 @@
 
 use crate::{
     other::{Other, Role, listen, say},
-    rig::{begun, connect, leased, not_written, noted, order, settings},
+    rig::{begun, connect, leased, not_written, noted, order, settings, until},
 };
 use deploy_core::{LeaseStore, RecordStore};
 use deploy_testkit::sample;
@@ -67,9 +67,7 @@ async fn a_server_that_stops_while_the_schema_is_made_has_nothing_of_it() {
     held.batch_execute(lock).await.unwrap();
     let first = tokio::spawn(PostgresStore::connect(settings(&url)));
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while server.psql("panel", waits).unwrap() == "0" {
-        tokio::task::yield_now().await;
-    }
+    until("it waits", async || (server.psql("panel", waits).unwrap() == "1").then_some(())).await;
     server.stop_immediately().unwrap();
     assert!(first.await.unwrap().is_err());
     server.start_again().unwrap();

@@ -1,12 +1,12 @@
 //! Processes of this binary that are something else than its tests: workers that are killed, frozen, or many.
 
+use crate::rig::PATIENCE;
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
 };
 
 const ROLE: &str = "STORE_POSTGRES_TEST_ROLE";
@@ -15,9 +15,6 @@ const NUMBER: &str = "STORE_POSTGRES_TEST_NUMBER";
 
 /// What comes before everything that such a process says: the test harness writes its own words, also on the same line.
 const MARK: &str = "says: ";
-
-/// Longer than anything here takes, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whose process this is.
 pub(crate) struct Role {
@@ -63,7 +60,7 @@ async fn the_other_process() {
 /// Such a process, seen from the test.
 pub(crate) struct Other {
     child: Child,
-    to: ChildStdin,
+    to: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
@@ -78,7 +75,7 @@ impl Other {
         command.args(["--exact", "other::the_other_process", "--nocapture"]).envs(more.iter().copied());
         command.env(ROLE, role).env(URL, url).env(NUMBER, number.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let to = child.stdin.take().unwrap();
+        let to = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
         thread::spawn(move || {
@@ -96,11 +93,28 @@ impl Other {
     }
 
     pub(crate) fn tell(&mut self, words: &str) {
-        writeln!(self.to, "{words}").unwrap();
+        writeln!(self.to.as_mut().unwrap(), "{words}").unwrap();
     }
 
-    /// Sends it a signal by name.
-    pub(crate) fn signal(&self, name: &str) {
+    /// Has it stand still, all of it: the signal alone says nothing yet about its other threads.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stands_still = |task: fs::DirEntry| {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            status.contains("State:\tT")
+        };
+        while !fs::read_dir(&tasks).unwrap().flatten().all(stands_still) {
+            thread::yield_now();
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) fn wake(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let kill = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid]).status();
         assert!(kill.unwrap().success());
@@ -108,9 +122,17 @@ impl Other {
 
     /// Waits until it has ended well, and gives what else it said.
     pub(crate) fn ended(mut self) -> Vec<String> {
-        drop(self.to);
+        self.to.take();
         let said = self.lines.iter().collect();
         assert!(self.child.wait().unwrap().success(), "{said:?}");
         said
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // It has ended by itself, where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -1,6 +1,6 @@
 //! Behind pgbouncer in transaction mode, where the next transaction may have another connection of the server's.
 
-use crate::rig::{Logged, begun, claim, connect, order, settings};
+use crate::rig::{Logged, begun, claim, connect, order, settings, until};
 use async_trait::async_trait;
 use deploy_core::{Doorbell, LeaseStore, RecordStore, VmKey};
 use deploy_testkit::{
@@ -118,9 +118,7 @@ async fn a_listener_behind_a_bouncer_says_that_it_hears_nothing_and_past_it_hear
     let behind = connect(&bouncer.url("panel")).await;
     let deaf = Arc::new(Bell::default());
     let listening = behind.listen(Arc::clone(&deaf) as _);
-    while !logged.text().contains("notifications do not arrive") {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until("it says so", async || logged.text().contains("notifications do not arrive").then_some(())).await;
     logged.must_have("WARN", "a URL of its own");
     drop(listening);
 
@@ -146,15 +144,8 @@ async fn a_server_that_is_stopped_behind_a_bouncer_is_gone_on_with() {
     server.stop_immediately().unwrap();
     server.start_again().unwrap();
     // A heartbeat or a claim may meet the dead connection; nothing of it is lost.
-    let machines = loop {
-        if let Ok(machines) = store.claim(sample::worker(1).id, 10).await {
-            break machines;
-        }
-    };
-    let lease = match machines.first() {
-        Some(machine) => machine.lease,
-        None => panic!("the machine was leased unheard"),
-    };
+    let machines = until("it claims", async || store.claim(sample::worker(1).id, 10).await.ok()).await;
+    let lease = machines.first().expect("nothing was leased unheard").lease;
     store.commit(&lease, crate::rig::noted("after")).await.unwrap();
     order(&store, 2).await;
     assert_eq!(claim(&store).await.len(), 1);

@@ -1,6 +1,8 @@
 //! Servers that take no writes.
 
-use crate::rig::{begun, claim, connect, leased, not_written, noted, notes, order, settings};
+use crate::rig::{
+    begun, claim, connect, leased, not_written, note_at_last, noted, notes, order, settings, until,
+};
 use deploy_core::{LeaseStore, RecordStore};
 use deploy_testkit::sample;
 use store_postgres::{ConnectError, PostgresStore};
@@ -38,14 +40,10 @@ async fn a_standby_that_takes_over_is_gone_on_with() {
     store.commit(&lease, noted("before")).await.unwrap();
     // It follows in its own time; what it has not got is lost with its primary.
     let got = "SELECT count(*) FROM pve_deploy.deploy_log WHERE event::text LIKE '%before%'";
-    while standby.psql("panel", got).map_or(true, |count| count != "1") {
-        tokio::task::yield_now().await;
-    }
+    until("it has got it", async || standby.psql("panel", got).ok().filter(|count| count == "1")).await;
     primary.stop_immediately().unwrap();
     standby.promote().unwrap();
-    while let refused @ Err(_) = store.commit(&lease, noted("after")).await {
-        not_written(refused);
-    }
+    note_at_last(&store, &lease, "after", "PostgreSQL").await;
     assert_eq!(notes(&store, lease.key).await, ["before", "after"]);
     order(&store, 2).await;
     assert_eq!(standby.psql("panel", "SELECT count(*) FROM pve_deploy.vm").unwrap(), "2");
@@ -84,13 +82,12 @@ async fn a_server_that_becomes_read_only_is_told_and_gone_on_with() {
     turn("on");
     // The server's processes take it in one by one.
     let mut commits = 0;
-    let words = loop {
+    let words = until("it is read-only", async || {
         commits += 1;
-        match store.commit(&lease, noted(commits.to_string())).await {
-            Ok(()) => assert!(commits < 1000, "it takes writes on"),
-            refused => break not_written(refused),
-        }
-    };
+        let answer = store.commit(&lease, noted(commits.to_string())).await;
+        answer.is_err().then(|| not_written(answer))
+    })
+    .await;
     assert!(words.contains("read-only transaction") && words.contains("connect to the primary"), "{words}");
     let refused = not_written(store.create(&sample::order(2)).await);
     assert!(refused.contains("read-only"), "{refused}");
@@ -98,13 +95,8 @@ async fn a_server_that_becomes_read_only_is_told_and_gone_on_with() {
     // Whoever only looks is served.
     assert!(store.get(lease.key).await.unwrap().is_some());
     turn("off");
-    let written = loop {
-        match store.commit(&lease, noted("again")).await {
-            Ok(()) => break notes(&store, lease.key).await,
-            refused => assert!(not_written(refused).contains("read-only")),
-        }
-    };
-    assert_eq!(written.len(), commits, "those before, and the last one");
+    note_at_last(&store, &lease, "again", "read-only").await;
+    assert_eq!(notes(&store, lease.key).await.len(), commits, "those before, and the last one");
     order(&store, 2).await;
     assert_eq!(claim(&store).await.len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use crate::wire::Wire;
 use deploy_core::{
-    Commit, CommitError, Created, LeaseStore, Leased, LogEntry, LogEvent, LogId, LogLine, Operation,
+    Commit, CommitError, Created, Lease, LeaseStore, Leased, LogEntry, LogEvent, LogId, LogLine, Operation,
     RecordStore, Step, StoreError, StoreOutcome, VmKey,
 };
 use deploy_testkit::sample;
@@ -10,12 +10,16 @@ use jiff::SignedDuration;
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use store_postgres::{PostgresStore, Settings, Sharing};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// So long the tests' workers live: longer than any test.
 pub(crate) const ALIVE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Longer than anything here takes, on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings for a worker that takes all there is.
 pub(crate) fn settings(url: &str) -> Settings {
@@ -77,6 +81,33 @@ pub(crate) async fn notes(store: &PostgresStore, key: VmKey) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Asks again and again until there is an answer, for what other processes do in their own time.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, asking).await;
+    waited.unwrap_or_else(|_| panic!("not within {} s: {what}", PATIENCE.as_secs()))
+}
+
+/// Writes a line as soon as it can be written; up to then every refusal has these words.
+pub(crate) async fn note_at_last(store: &PostgresStore, lease: &Lease, what: &str, words: &str) {
+    until("it is written", async || match store.commit(lease, noted(what)).await {
+        Ok(()) => Some(()),
+        refused => {
+            let said = not_written(refused);
+            assert!(said.contains(words), "{words:?} in: {said}");
+            None
+        }
+    })
+    .await;
 }
 
 /// What was said about a write that did not happen.

@@ -1,6 +1,6 @@
 //! The server is stopped as a crash stops it, in the middle of everything.
 
-use crate::rig::{Logged, begun, claim, connect, leased, not_written, noted, notes, order};
+use crate::rig::{Logged, begun, claim, connect, leased, not_written, note_at_last, noted, notes, order};
 use deploy_core::{
     Commit, CommitError, CreateError, Created, Lease, LeaseStore, Notice, RecordStore, StoreError,
     StoreOutcome,
@@ -146,9 +146,7 @@ async fn a_server_that_stays_away_is_told_at_once_and_asked_again() {
     assert!(not_written(store.create(&sample::order(2)).await).contains("cannot be reached"));
     logged.must_have("ERROR", "cannot be reached");
     server.start_again().unwrap();
-    while let refused @ Err(_) = store.commit(&lease, noted("after")).await {
-        assert!(not_written(refused).contains("cannot be reached"));
-    }
+    note_at_last(&store, &lease, "after", "cannot be reached").await;
     assert_eq!(notes(&store, lease.key).await, ["before", "after"]);
     order(&store, 2).await;
 }

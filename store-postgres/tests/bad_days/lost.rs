@@ -1,17 +1,16 @@
 //! A connection that is lost in the middle of a write: the write has one outcome, and it is known.
-#![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
-mod place;
-mod wire;
-
+use crate::{
+    place::{Place, leased, set_up},
+    rig::wired,
+    wire::{Weather, Wire},
+};
 use deploy_core::{
     AddressStore, Commit, Created, Family, Lease, LeaseStore, LogEvent, LogId, LogLine, Operation,
     RecordStore, Step,
 };
 use deploy_testkit::sample;
-use place::{Place, leased, set_up};
 use store_postgres::{PostgresStore, Settings, Sharing};
-use wire::{Weather, Wire};
 
 /// A store behind a wire, and one that looks from elsewhere.
 struct Bench {
@@ -25,10 +24,7 @@ impl Bench {
     async fn new() -> Self {
         let place = Place::new();
         let elsewhere = place.open().await;
-        let url = place.database.url();
-        let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
-        let wire = Wire::to(port.parse().unwrap()).await;
-        let url = url.replace(&format!(":{port}/"), &format!(":{}/", wire.port));
+        let (wire, url) = wired(&place.database.url()).await;
         let settings =
             Settings::parse(&url).unwrap().with_clock(place.clock.clone()).with_sharing(Sharing::Greedy);
         let store = PostgresStore::connect(settings).await.unwrap();

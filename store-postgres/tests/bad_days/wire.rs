@@ -1,5 +1,4 @@
 //! The network between a store and its server, with all that networks do.
-#![allow(dead_code)] // not every test needs all of it
 
 use std::{
     net::SocketAddr,
