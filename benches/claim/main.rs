@@ -24,7 +24,7 @@ const TARGET: f64 = 1.5;
 
 #[tokio::main]
 async fn main() {
-    let deployment = benches::deployment(&sample::spec()).await.into();
+    let deployment = benches::deployment(&sample::spec()).await;
     println!(
         "Claiming {CLAIMED} of {DUE} due machines, {CLAIMS} times in a row, {ROUNDS} rounds each beside none and beside {SETTLED} \
          that are settled"

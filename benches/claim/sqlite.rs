@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use std::{path::Path, sync::Arc};
 use store_sqlite::SqliteStore;
 
-pub(crate) async fn run(deployment: &Arc<[Commit]>) {
+pub(crate) async fn run(deployment: &[Commit]) {
     let directory = tempfile::tempdir().expect("a temporary folder");
     let none = fleet(&directory.path().join("none.db"), deployment, 0).await;
     let many = fleet(&directory.path().join("many.db"), deployment, SETTLED).await;
@@ -16,17 +16,17 @@ pub(crate) async fn run(deployment: &Arc<[Commit]>) {
 }
 
 /// A store with one machine that was deployed, so many copies of it, and those that are due.
-async fn fleet(path: &Path, deployment: &Arc<[Commit]>, settled: u32) -> Fleet<SqliteStore> {
+async fn fleet(path: &Path, deployment: &[Commit], settled: u32) -> Fleet<SqliteStore> {
     let open = async || SqliteStore::open(path, Arc::new(ManualClock::default())).await.expect("a store");
     let mut fleet = Fleet::new(open().await, sample::spec()).await;
     let first = fleet.lease(1).await;
-    fleet.commit_all(&first, deployment).await;
+    fleet.commit_all(vec![(first[0], deployment.to_vec())]).await;
     fleet.release(&first).await;
     fleet.store().close().await;
     copy(path, settled).expect("copies");
-    let mut fleet = fleet.reopened(open().await).await;
-    fleet.order(DUE).await;
-    fleet
+    let mut reopened = fleet.reopened(open().await).await;
+    reopened.order(DUE).await;
+    reopened
 }
 
 /// Copies the one machine. Nobody else is there, and if it fails the file is thrown away.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 pub(crate) const GROUP: usize = 64;
 
 /// A value of a column.
+#[derive(Debug)]
 pub(crate) enum Value<'a> {
     Text(&'a str),
     Json(Option<String>),

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "the table is what the bench is run for")]
 
 mod by_hand;
+mod postgres;
 mod sqlite;
 
 use deploy_testkit::sample;
@@ -24,4 +25,5 @@ async fn main() {
         commits.len()
     );
     sqlite::run(&commits).await;
+    postgres::run(&commits).await;
 }

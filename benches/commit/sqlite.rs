@@ -23,20 +23,20 @@ pub(crate) async fn run(commits: &[Commit]) {
     let store = SqliteStore::open(&path, Arc::new(ManualClock::default())).await.expect("a store");
     let mut fleet = Fleet::new(store, sample::full_spec()).await;
     let by_hand = ByHand::new(&path, commits);
-    let commits: Arc<[Commit]> = commits.into();
     let mut compared = Compared::default();
     for round in 0..ROUNDS {
-        let (for_bound, for_ours) = (fleet.lease(MACHINES).await, fleet.lease(MACHINES).await);
-        let bound = async || measured(async { by_hand.commit_all(&for_bound, &commits) }).await.1;
-        let ours = async || measured(fleet.commit_all(&for_ours, &commits)).await.1;
-        let (bound, ours) = if round % 2 == 0 {
-            let bound = bound().await;
-            (bound, ours().await)
+        let (for_hand, for_ours) = (fleet.lease(MACHINES).await, fleet.lease(MACHINES).await);
+        let hand = async || measured(async { by_hand.commit_all(&for_hand, commits) }).await.1;
+        let machines = for_ours.iter().map(|lease| (*lease, commits.to_vec())).collect();
+        let ours = async || measured(fleet.commit_all(machines)).await.1;
+        let (hand, ours) = if round % 2 == 0 {
+            let hand = hand().await;
+            (hand, ours().await)
         } else {
             let ours = ours().await;
-            (bound().await, ours)
+            (hand().await, ours)
         };
-        compared.add(bound, ours);
+        compared.add(hand, ours);
     }
     println!(
         "\nSQLite, synchronous=FULL (target: at least {} of the speed, at most {} times the CPU)",

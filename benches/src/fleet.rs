@@ -1,7 +1,6 @@
 use deploy_core::{Commit, CommitError, Lease, LeaseStore, RecordStore, VmSpec, WorkerInfo};
 use deploy_testkit::sample;
 use jiff::SignedDuration;
-use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Longer than any bench runs.
@@ -93,18 +92,18 @@ impl<S: LeaseStore + RecordStore + Clone + 'static> Fleet<S> {
     ///
     /// # Panics
     /// Where the store fails.
-    pub async fn commit_all(&self, leases: &[Lease], commits: &Arc<[Commit]>) {
-        let mut machines = JoinSet::new();
-        for lease in leases {
-            let (store, lease, commits) = (self.store.clone(), *lease, commits.clone());
-            machines.spawn(async move {
-                for commit in &*commits {
-                    store.commit(&lease, commit.clone()).await?;
+    pub async fn commit_all(&self, machines: Vec<(Lease, Vec<Commit>)>) {
+        let mut writing = JoinSet::new();
+        for (lease, commits) in machines {
+            let store = self.store.clone();
+            writing.spawn(async move {
+                for commit in commits {
+                    store.commit(&lease, commit).await?;
                 }
                 Ok::<(), CommitError>(())
             });
         }
-        for written in machines.join_all().await {
+        for written in writing.join_all().await {
             written.expect("commits");
         }
     }
