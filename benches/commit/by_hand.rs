@@ -1,6 +1,7 @@
 //! What is the same for every database: which columns a commit changes, and to what.
 
-use deploy_core::{Commit, Due, Operation, Step};
+use crate::Work;
+use deploy_core::{Commit, Due, Lease, Operation, Step};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -44,6 +45,18 @@ pub(crate) fn changes(commit: &Commit) -> Vec<(&'static str, Value<'_>)> {
         commit.remembered.as_ref().map(|remembered| json("remembered", written(remembered))),
     ];
     changes.into_iter().flatten().collect()
+}
+
+/// The transactions: each with the place of its commits in the deployment.
+pub(crate) fn groups(mut work: Work) -> impl Iterator<Item = (usize, Vec<(Lease, Commit)>)> {
+    let places = work.first().map_or(0, |(_, commits)| commits.len());
+    let starts = (0..work.len()).step_by(GROUP).collect::<Vec<_>>();
+    let transactions =
+        (0..places).flat_map(move |place| starts.clone().into_iter().map(move |start| (place, start)));
+    transactions.map(move |(place, start)| {
+        let group = work.iter_mut().skip(start).take(GROUP);
+        (place, group.map(|(lease, commits)| (*lease, std::mem::take(&mut commits[place]))).collect())
+    })
 }
 
 /// As JSON.

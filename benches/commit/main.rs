@@ -10,12 +10,17 @@ mod by_hand;
 mod postgres;
 mod sqlite;
 
+use benches::{Compared, Fleet, measured};
+use deploy_core::{Commit, Lease, LeaseStore, RecordStore};
 use deploy_testkit::sample;
 
 /// Machines in a round: so many that writes wait for one another, as they do where it matters how fast it is.
 const MACHINES: u32 = 256;
 /// Rounds of each way.
 const ROUNDS: usize = 11;
+
+/// What is to be written of each machine, one after the other.
+type Work = Vec<(Lease, Vec<Commit>)>;
 
 #[tokio::main]
 async fn main() {
@@ -26,4 +31,45 @@ async fn main() {
     );
     sqlite::run(&commits).await;
     postgres::run(&commits).await;
+}
+
+/// Of what is written by hand, ours must be at least so fast, with at most so much CPU.
+struct Targets {
+    speed: f64,
+    cpu: f64,
+}
+
+/// Writes in turn through the store of `fleet` and by hand; each is given commits of its own, made beforehand.
+async fn compare<S>(
+    name: &str,
+    targets: &Targets,
+    fleet: &mut Fleet<S>,
+    by_hand: impl AsyncFn(Work),
+    commits: &[Commit],
+) where
+    S: LeaseStore + RecordStore + Clone + 'static,
+{
+    let mut compared = Compared::default();
+    for round in 0..ROUNDS {
+        let mut works = Vec::new();
+        for _ in 0..2 {
+            let leases = fleet.lease(MACHINES).await;
+            works.push(leases.into_iter().map(|lease| (lease, commits.to_vec())).collect::<Work>());
+        }
+        let (for_hand, for_ours) = (works.remove(0), works.remove(0));
+        let hand = async || measured(by_hand(for_hand)).await.1;
+        let ours = async || measured(fleet.commit_all(for_ours)).await.1;
+        let (hand, ours) = if round % 2 == 0 {
+            let hand = hand().await;
+            (hand, ours().await)
+        } else {
+            let ours = ours().await;
+            (hand().await, ours)
+        };
+        compared.add(hand, ours);
+    }
+    let Targets { speed, cpu } = targets;
+    println!("\n{name} (target: at least {speed} of the speed, at most {cpu} times the CPU)");
+    println!("{}", compared.table(["by hand", "store"], "commit", commits.len() * MACHINES as usize));
+    println!("{:.2} of the speed, {:.2} times the CPU", 1.0 / compared.wall(), compared.cpu());
 }

@@ -1,10 +1,10 @@
 //! On PostgreSQL.
 
 use crate::{
-    MACHINES, ROUNDS,
+    Targets, Work,
     by_hand::{self, Value},
 };
-use benches::{Compared, Fleet, measured};
+use benches::Fleet;
 use deploy_core::{Commit, Lease};
 use deploy_testkit::sample;
 use std::error::Error;
@@ -15,8 +15,7 @@ use tokio_postgres::{
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
-/// Of what is written by hand, ours must be at least so fast, with at most so much CPU.
-const TARGETS: (f64, f64) = (0.6, 2.0);
+const TARGETS: Targets = Targets { speed: 0.6, cpu: 2.0 };
 
 pub(crate) async fn run(commits: &[Commit]) {
     let server = Server::builder().durable().start().expect("a server");
@@ -25,36 +24,8 @@ pub(crate) async fn run(commits: &[Commit]) {
     let store = PostgresStore::connect(settings).await.expect("a store");
     let mut fleet = Fleet::new(store, sample::full_spec()).await;
     let by_hand = ByHand::new(&database.url(), commits).await;
-    let mut compared = Compared::default();
-    for round in 0..ROUNDS {
-        let (for_hand, for_ours) = (fleet.lease(MACHINES).await, fleet.lease(MACHINES).await);
-        let hand = async || measured(by_hand.commit_all(&for_hand, commits)).await.1;
-        let machines = for_ours.iter().map(|lease| (*lease, commits.to_vec())).collect();
-        let ours = async || measured(fleet.commit_all(machines)).await.1;
-        let (hand, ours) = if round % 2 == 0 {
-            let hand = hand().await;
-            (hand, ours().await)
-        } else {
-            let ours = ours().await;
-            (hand().await, ours)
-        };
-        compared.add(hand, ours);
-    }
-    println!(
-        "\nPostgreSQL, fsync on (target: at least {} of the speed, at most {} times the CPU)",
-        TARGETS.0, TARGETS.1
-    );
-    println!(
-        "{}",
-        compared.table(["by hand", "store-postgres"], "commit", commits.len() * MACHINES as usize)
-    );
-    let stats = fleet.store().write_stats();
-    println!(
-        "speed {:.2}; store-postgres: {} writes in {} transactions",
-        1.0 / compared.wall(),
-        stats.writes,
-        stats.transactions
-    );
+    let write = async |work| by_hand.commit_all(work).await;
+    crate::compare("PostgreSQL, fsync on", &TARGETS, &mut fleet, write, commits).await;
     fleet.store().close().await;
 }
 
@@ -76,14 +47,13 @@ impl ByHand {
         Self { client, statements }
     }
 
-    async fn commit_all(&self, leases: &[Lease], commits: &[Commit]) {
-        for (commit, statement) in commits.iter().zip(&self.statements) {
-            for group in leases.chunks(by_hand::GROUP) {
-                let columns = columns(group, commit);
-                let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column).collect();
-                let written = self.client.execute(statement, &params).await.expect("commits by hand");
-                assert_eq!(written, group.len() as u64, "the rows are there");
-            }
+    async fn commit_all(&self, work: Work) {
+        for (place, group) in by_hand::groups(work) {
+            let columns = columns(&group);
+            let params: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| &**column).collect();
+            let written =
+                self.client.execute(&self.statements[place], &params).await.expect("commits by hand");
+            assert_eq!(written, group.len() as u64, "the rows are there");
         }
     }
 }
@@ -126,12 +96,12 @@ fn statement(commit: &Commit) -> String {
         text +=
             ", told AS (INSERT INTO pve_deploy.outbox (vm, at, notice) SELECT key, now(), notice FROM item)";
     }
-    text += &format!(
+    let update = format!(
         " UPDATE pve_deploy.vm_state AS state SET {} FROM item
           WHERE state.key = item.key AND state.owner = item.owner AND state.epoch = item.epoch",
         set.join(", ")
     );
-    text
+    text + &update
 }
 
 fn type_name(value: &Value<'_>) -> &'static str {
@@ -144,16 +114,15 @@ fn type_name(value: &Value<'_>) -> &'static str {
     }
 }
 
-/// The parameters: an array for each column. What they are made of is computed for every machine, as if its commit were
-/// another one.
-fn columns<'a>(group: &[Lease], commit: &'a Commit) -> Vec<Box<dyn ToSql + Sync + 'a>> {
-    let mut columns: Vec<Box<dyn ToSql + Sync + 'a>> = vec![
-        Box::new(group.iter().map(|lease| lease.key.0).collect::<Vec<_>>()),
-        Box::new(group.iter().map(|lease| lease.worker.0).collect::<Vec<_>>()),
-        Box::new(group.iter().map(|lease| lease.epoch).collect::<Vec<_>>()),
+/// The parameters: an array for each column.
+fn columns(group: &[(Lease, Commit)]) -> Vec<Box<dyn ToSql + Sync + '_>> {
+    let mut columns: Vec<Box<dyn ToSql + Sync + '_>> = vec![
+        Box::new(group.iter().map(|(lease, _)| lease.key.0).collect::<Vec<_>>()),
+        Box::new(group.iter().map(|(lease, _)| lease.worker.0).collect::<Vec<_>>()),
+        Box::new(group.iter().map(|(lease, _)| lease.epoch).collect::<Vec<_>>()),
     ];
-    let mut values: Vec<Vec<Value<'a>>> = Vec::new();
-    for _ in group {
+    let mut values: Vec<Vec<Value<'_>>> = Vec::new();
+    for (_, commit) in group {
         let changes = by_hand::changes(commit).into_iter().map(|(_, value)| value);
         let line = commit.log.iter().flat_map(|line| {
             [

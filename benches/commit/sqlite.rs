@@ -1,10 +1,10 @@
 //! On SQLite.
 
 use crate::{
-    MACHINES, ROUNDS,
+    Targets, Work,
     by_hand::{self, Value},
 };
-use benches::{Compared, Fleet, measured};
+use benches::Fleet;
 use deploy_core::{Commit, Lease};
 use deploy_testkit::{ManualClock, sample};
 use rusqlite::{
@@ -14,8 +14,7 @@ use rusqlite::{
 use std::{path::Path, sync::Arc};
 use store_sqlite::SqliteStore;
 
-/// Of what is written by hand, ours must be at least so fast, with at most so much CPU.
-const TARGETS: (f64, f64) = (0.5, 2.0);
+const TARGETS: Targets = Targets { speed: 0.5, cpu: 2.0 };
 
 pub(crate) async fn run(commits: &[Commit]) {
     let directory = tempfile::tempdir().expect("a temporary folder");
@@ -23,33 +22,8 @@ pub(crate) async fn run(commits: &[Commit]) {
     let store = SqliteStore::open(&path, Arc::new(ManualClock::default())).await.expect("a store");
     let mut fleet = Fleet::new(store, sample::full_spec()).await;
     let by_hand = ByHand::new(&path, commits);
-    let mut compared = Compared::default();
-    for round in 0..ROUNDS {
-        let (for_hand, for_ours) = (fleet.lease(MACHINES).await, fleet.lease(MACHINES).await);
-        let hand = async || measured(async { by_hand.commit_all(&for_hand, commits) }).await.1;
-        let machines = for_ours.iter().map(|lease| (*lease, commits.to_vec())).collect();
-        let ours = async || measured(fleet.commit_all(machines)).await.1;
-        let (hand, ours) = if round % 2 == 0 {
-            let hand = hand().await;
-            (hand, ours().await)
-        } else {
-            let ours = ours().await;
-            (hand().await, ours)
-        };
-        compared.add(hand, ours);
-    }
-    println!(
-        "\nSQLite, synchronous=FULL (target: at least {} of the speed, at most {} times the CPU)",
-        TARGETS.0, TARGETS.1
-    );
-    println!("{}", compared.table(["by hand", "store-sqlite"], "commit", commits.len() * MACHINES as usize));
-    let stats = fleet.store().write_stats();
-    println!(
-        "speed {:.2}; store-sqlite: {} writes in {} transactions",
-        1.0 / compared.wall(),
-        stats.writes,
-        stats.transactions
-    );
+    let write = async |work| by_hand.commit_all(work);
+    crate::compare("SQLite, synchronous=FULL", &TARGETS, &mut fleet, write, commits).await;
 }
 
 /// One connection, one transaction for 64 commits, a statement for each commit of the deployment.
@@ -67,15 +41,13 @@ impl ByHand {
         Self { conn, updates }
     }
 
-    fn commit_all(&self, leases: &[Lease], commits: &[Commit]) {
-        for (commit, update) in commits.iter().zip(&self.updates) {
-            for group in leases.chunks(by_hand::GROUP) {
-                self.conn.execute_batch("BEGIN IMMEDIATE").expect("BEGIN");
-                for lease in group {
-                    self.commit(lease, commit, update).expect("a commit by hand");
-                }
-                self.conn.execute_batch("COMMIT").expect("COMMIT");
+    fn commit_all(&self, work: Work) {
+        for (place, group) in by_hand::groups(work) {
+            self.conn.execute_batch("BEGIN IMMEDIATE").expect("BEGIN");
+            for (lease, commit) in group {
+                self.commit(&lease, &commit, &self.updates[place]).expect("a commit by hand");
             }
+            self.conn.execute_batch("COMMIT").expect("COMMIT");
         }
     }
 

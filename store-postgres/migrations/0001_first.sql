@@ -169,6 +169,99 @@ CREATE INDEX address_held ON $schema.address (vm) WHERE until IS NULL;
 CREATE INDEX address_resting ON $schema.address (pool, until) WHERE until IS NOT NULL;
 CREATE INDEX address_pool ON $schema.address (pool, address);
 
+-- Writes down commits of different machines, each under its lease, as transaction `of_batch` of the session of a connection, and
+-- says by their places (from one) which were written; null where there is no such session. Nulls leave a column as it is, or a
+-- flag says that it becomes null; where an array is shorter, the rest of it is null.
+--
+-- It is a function so that its statements are planned once for each process of the server, also behind a pooler. Their plan
+-- must not depend on how few machines there were then: rows are found by their keys.
+--
+-- Log lines, notices and commands depend on the row that was changed: a lease that is not the caller's any more changes nothing
+-- at all. The commands are in the row, and what is computed from them is computed from the row: where another transaction has
+-- just queued one, the statement waits for it and then computes from the new row. From a table of commands it would read what
+-- was there when it began.
+CREATE FUNCTION $schema.write_commits(
+    of_session uuid, of_batch bigint, clock timestamptz,
+    keys uuid[], owners uuid[], epochs bigint[], releases boolean[], operations text[], steps text[], progresses jsonb[],
+    failure_counts bigint[], dues boolean[], due_times timestamptz[], attends boolean[], attentions jsonb[], waits boolean[],
+    waitings jsonb[], nodes text[], knows boolean[], identities uuid[], slot_lists jsonb[], address_lists jsonb[],
+    remembered_sets jsonb[], consumes text[], log_times timestamptz[], log_operations text[], log_steps text[],
+    log_events jsonb[], notices jsonb[]
+) RETURNS bigint[] LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $body$
+DECLARE
+    written bigint[];
+BEGIN
+    UPDATE $schema.session SET batch = of_batch, at = now() WHERE id = of_session;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    WITH done AS (
+        UPDATE $schema.vm_state AS state SET
+            operation  = coalesce(item.operation, state.operation),
+            step       = coalesce(item.step, state.step),
+            progress   = coalesce(item.progress, state.progress),
+            failures   = coalesce(item.failures, state.failures),
+            attention  = CASE WHEN item.attends THEN item.attention ELSE state.attention END,
+            waiting    = CASE WHEN item.waits THEN item.waiting ELSE state.waiting END,
+            node       = coalesce(item.node, state.node),
+            smbios     = CASE WHEN item.knows THEN item.smbios ELSE state.smbios END,
+            slots      = coalesce(item.slots, state.slots),
+            addresses  = coalesce(item.addresses, state.addresses),
+            remembered = coalesce(item.remembered, state.remembered),
+            owner      = CASE WHEN item.release THEN NULL ELSE state.owner END,
+            pending    = CASE
+                WHEN state.pending = '[]' OR item.consumed IS NULL THEN state.pending
+                ELSE jsonb_path_query_array(
+                    state.pending, '$[*] ? (@.id != $consumed)', jsonb_build_object('consumed', item.consumed)
+                )
+            END,
+            due_at     = CASE
+                WHEN item.due IS NOT TRUE THEN state.due_at
+                WHEN state.pending <> '[]' AND (item.consumed IS NULL OR jsonb_path_exists(
+                    state.pending, '$[*] ? (@.id != $consumed)', jsonb_build_object('consumed', item.consumed)
+                )) THEN least(item.due_at, coalesce(clock, now()))
+                ELSE item.due_at
+            END
+        FROM unnest(
+            keys, owners, epochs, releases, operations, steps, progresses, failure_counts, dues, due_times, attends, attentions,
+            waits, waitings, nodes, knows, identities, slot_lists, address_lists, remembered_sets, consumes
+        ) WITH ORDINALITY AS item (
+            key, owner, epoch, release, operation, step, progress, failures, due, due_at, attends, attention,
+            waits, waiting, node, knows, smbios, slots, addresses, remembered, consumed, n
+        )
+        WHERE state.key = item.key AND state.owner = item.owner AND state.epoch = item.epoch
+        RETURNING item.n
+    )
+    SELECT coalesce(array_agg(done.n), '{}') INTO written FROM done;
+    IF cardinality(log_events) > 0 THEN
+        WITH line AS MATERIALIZED (
+            SELECT line.*, last.id AS repeats
+            FROM unnest(keys, log_times, log_operations, log_steps, log_events)
+                WITH ORDINALITY AS line (vm, at, operation, step, event, n)
+            LEFT JOIN LATERAL (
+                SELECT * FROM $schema.deploy_log AS last WHERE last.vm = line.vm ORDER BY last.vm DESC, last.id DESC LIMIT 1
+            ) AS last ON (last.operation, last.step, last.event) = (line.operation, line.step, line.event)
+            WHERE line.event IS NOT NULL AND line.n = ANY (written)
+        ), counted AS (
+            UPDATE $schema.deploy_log AS counted SET times = least(counted.times + 1, 4294967295), last_at = line.at
+            FROM line WHERE counted.id = line.repeats
+        )
+        INSERT INTO $schema.deploy_log (vm, at, operation, step, event, last_at)
+        SELECT line.vm, line.at, line.operation, line.step, line.event, line.at FROM line
+        WHERE line.repeats IS NULL ORDER BY line.n;
+    END IF;
+    IF cardinality(notices) > 0 THEN
+        INSERT INTO $schema.outbox (vm, at, notice)
+        SELECT told.vm, coalesce(clock, now()), told.notice
+        FROM unnest(keys, notices) WITH ORDINALITY AS told (vm, notice, n)
+        WHERE told.notice IS NOT NULL AND told.n = ANY (written) ORDER BY told.n;
+    END IF;
+    RETURN written;
+END
+$body$;
+
 -- Draws the next number of a cluster that nobody has, from where the last search ended, around the range once; null where
 -- all are taken. The cluster's row is locked until the end of the transaction, so that two never draw the same.
 CREATE FUNCTION $schema.take_vmid(of_cluster text, clock timestamptz) RETURNS integer LANGUAGE plpgsql AS $body$

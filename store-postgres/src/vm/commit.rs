@@ -36,75 +36,11 @@ pub(crate) enum Written {
     NoSession,
 }
 
-/// A null leaves a column as it is; columns that may become null have a flag beside their value. Log lines, notices and
-/// commands depend on the row that was changed: a lease that is not ours any more changes nothing at all.
-///
-/// The commands are in the row, and what is computed from them is computed from the row: where another transaction has just
-/// queued one, this statement waits for it and then computes from the new row. From a table of commands it would read what
-/// was there when it began.
-const COMMIT: &str = "
-    WITH session AS (
-        UPDATE $schema.session SET batch = $2, at = now() WHERE id = $1 RETURNING id
-    ), item AS (
-        SELECT * FROM unnest(
-            $4::uuid[], $5::uuid[], $6::bigint[], $7::boolean[], $8::text[], $9::text[], $10::jsonb[], $11::bigint[],
-            $12::boolean[], $13::timestamptz[], $14::boolean[], $15::jsonb[], $16::boolean[], $17::jsonb[], $18::text[],
-            $19::boolean[], $20::uuid[], $21::jsonb[], $22::jsonb[], $23::jsonb[], $24::text[], $25::timestamptz[],
-            $26::text[], $27::text[], $28::jsonb[], $29::jsonb[]
-        ) WITH ORDINALITY AS item (
-            key, owner, epoch, release, operation, step, progress, failures,
-            dues, due_at, attends, attention, waits, waiting, node,
-            knows, smbios, slots, addresses, remembered, consumed, log_at,
-            log_operation, log_step, log_event, notice, n
-        )
-    ), written AS (
-        UPDATE $schema.vm_state AS state SET
-            operation  = coalesce(item.operation, state.operation),
-            step       = coalesce(item.step, state.step),
-            progress   = coalesce(item.progress, state.progress),
-            failures   = coalesce(item.failures, state.failures),
-            attention  = CASE WHEN item.attends THEN item.attention ELSE state.attention END,
-            waiting    = CASE WHEN item.waits THEN item.waiting ELSE state.waiting END,
-            node       = coalesce(item.node, state.node),
-            smbios     = CASE WHEN item.knows THEN item.smbios ELSE state.smbios END,
-            slots      = coalesce(item.slots, state.slots),
-            addresses  = coalesce(item.addresses, state.addresses),
-            remembered = coalesce(item.remembered, state.remembered),
-            owner      = CASE WHEN item.release THEN NULL ELSE state.owner END,
-            pending    = CASE
-                WHEN state.pending = '[]' OR item.consumed IS NULL THEN state.pending
-                ELSE jsonb_path_query_array(
-                    state.pending, '$[*] ? (@.id != $consumed)', jsonb_build_object('consumed', item.consumed)
-                )
-            END,
-            due_at     = CASE
-                WHEN NOT item.dues THEN state.due_at
-                WHEN state.pending <> '[]' AND (item.consumed IS NULL OR jsonb_path_exists(
-                    state.pending, '$[*] ? (@.id != $consumed)', jsonb_build_object('consumed', item.consumed)
-                )) THEN least(item.due_at, coalesce($3, now()))
-                ELSE item.due_at
-            END
-        FROM item, session
-        WHERE state.key = item.key AND state.owner = item.owner AND state.epoch = item.epoch
-        RETURNING item.n, item.key, item.log_at, item.log_operation, item.log_step, item.log_event, item.notice
-    ), repeated AS (
-        SELECT written.n, last.id, written.log_at FROM written CROSS JOIN LATERAL (
-            SELECT * FROM $schema.deploy_log WHERE vm = written.key ORDER BY vm DESC, id DESC LIMIT 1
-        ) AS last
-        WHERE (last.operation, last.step, last.event) = (written.log_operation, written.log_step, written.log_event)
-    ), counted AS (
-        UPDATE $schema.deploy_log AS line SET times = least(line.times + 1, 4294967295), last_at = repeated.log_at
-        FROM repeated WHERE line.id = repeated.id
-    ), logged AS (
-        INSERT INTO $schema.deploy_log (vm, at, operation, step, event, last_at)
-        SELECT key, log_at, log_operation, log_step, log_event, log_at FROM written
-        WHERE log_event IS NOT NULL AND n NOT IN (SELECT n FROM repeated)
-        ORDER BY n
-    ), told AS (
-        INSERT INTO $schema.outbox (vm, at, notice)
-        SELECT key, coalesce($3, now()), notice FROM written WHERE notice IS NOT NULL ORDER BY n
-    )
-    SELECT (SELECT count(*) FROM session) AS sessions, array(SELECT n FROM written) AS written";
+/// The statement is in the schema (`write_commits`), where it is planned once for each process of the server.
+const COMMIT: &str = "SELECT $schema.write_commits(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+    $28, $29
+)";
 
 /// Writes plain commits of different machines, each under its own fence, as transaction `batch` of `session`.
 pub(crate) async fn commit_together(
@@ -150,10 +86,7 @@ pub(crate) async fn commit_together(
             ],
         )
         .await?;
-    if row.try_get::<_, i64>("sessions")? == 0 {
-        return Ok(Written::NoSession);
-    }
-    let numbers: Vec<i64> = row.try_get("written")?;
+    let Some(numbers) = row.try_get::<_, Option<Vec<i64>>>(0)? else { return Ok(Written::NoSession) };
     // Ordinality counts from one.
     Ok(Written::Items(numbers.into_iter().filter_map(|n| usize::try_from(n - 1).ok()).collect()))
 }
@@ -248,7 +181,34 @@ impl<'a> Arrays<'a> {
     fn of(items: &[&'a Item]) -> Result<Self, Unreadable> {
         let mut arrays = Self::default();
         items.iter().try_for_each(|item| arrays.push(item))?;
+        arrays.trim();
         Ok(arrays)
+    }
+
+    /// Leaves out what is null or false from somewhere to the end: most columns are in most groups.
+    fn trim(&mut self) {
+        for flags in [&mut self.releases, &mut self.dues, &mut self.attends, &mut self.waits, &mut self.knows]
+        {
+            flags.truncate(flags.iter().rposition(|flag| *flag).map_or(0, |last| last + 1));
+        }
+        trim(&mut self.operations);
+        trim(&mut self.steps);
+        trim(&mut self.progresses);
+        trim(&mut self.failures);
+        trim(&mut self.due_at);
+        trim(&mut self.attentions);
+        trim(&mut self.waitings);
+        trim(&mut self.nodes);
+        trim(&mut self.smbios);
+        trim(&mut self.slots);
+        trim(&mut self.addresses);
+        trim(&mut self.remembered);
+        trim(&mut self.consumed);
+        trim(&mut self.log_at);
+        trim(&mut self.log_operations);
+        trim(&mut self.log_steps);
+        trim(&mut self.log_events);
+        trim(&mut self.notices);
     }
 
     fn push(&mut self, Item { lease, commit, release }: &'a Item) -> Result<(), Unreadable> {
@@ -288,4 +248,9 @@ impl<'a> Arrays<'a> {
         self.notices.push(json(commit.notice.as_ref())?);
         Ok(())
     }
+}
+
+fn trim<T>(column: &mut Vec<Option<T>>) {
+    let length = column.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    column.truncate(length);
 }

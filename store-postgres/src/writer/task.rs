@@ -43,6 +43,7 @@ pub(super) struct Task {
     lost: Vec<Uuid>,
     /// Why there was no connection to be had, and when.
     unreachable: Option<(Instant, String)>,
+    answers: Answers,
 }
 
 /// What became of a transaction whose answer was lost.
@@ -80,6 +81,7 @@ impl Task {
                 let group = next_group(&mut commits);
                 self.commit(group).await;
             }
+            self.answers.send();
             for work in works.drain(..) {
                 self.work(work).await;
             }
@@ -111,9 +113,8 @@ impl Task {
                 Ok(written) => {
                     self.counters.count(written.len());
                     for (n, (_, reply)) in group.into_iter().enumerate() {
-                        // Whoever does not wait any more will reload.
-                        let _ =
-                            reply.send(if written.contains(&n) { Ok(()) } else { Err(CommitError::Fenced) });
+                        let answer = if written.contains(&n) { Ok(()) } else { Err(CommitError::Fenced) };
+                        self.answers.hold(reply, answer);
                     }
                 }
                 Err(error) if error.is_of_one && group.len() > 1 => {
@@ -124,7 +125,7 @@ impl Task {
                 Err(error) => {
                     tracing::error!(error = error.message, writes = group.len(), "commits were not written");
                     for (_, reply) in group {
-                        let _ = reply.send(Err(StoreError::from(error.clone()).into()));
+                        self.answers.hold(reply, Err(StoreError::from(error.clone()).into()));
                     }
                 }
             }
@@ -134,8 +135,13 @@ impl Task {
     async fn commit_together(&mut self, group: &[Committing]) -> Result<BTreeSet<usize>, Trouble> {
         let items: Vec<&Item> = group.iter().map(|(item, _)| &**item).collect();
         for _ in 0..TRIES {
-            let (line, batch) = self.begin().await?;
-            let written = answered(vm::commit_together(&line.db(), line.session, batch, &items)).await;
+            let batch = self.begin().await?;
+            let mut answers = std::mem::take(&mut self.answers);
+            let line = self.line()?;
+            let db = line.db();
+            let writing = answered(vm::commit_together(&db, line.session, batch, &items));
+            // The first of the two is polled first.
+            let (written, ()) = join(writing, async { answers.send() }).await;
             let why = match written {
                 Some(Ok(Written::Items(written))) => return Ok(written),
                 Some(Ok(Written::NoSession)) => {

@@ -48,7 +48,7 @@ fn commit(failures: u32) -> Commit {
 }
 
 /// A word of the statement that writes commits.
-const COMMITS: &str = "WITH ORDINALITY AS item";
+const COMMITS: &str = "write_commits(";
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found_to_be_written() {
