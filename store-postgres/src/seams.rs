@@ -34,11 +34,11 @@ impl LeaseStore for PostgresStore {
     }
 
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
-        self.commit(Item { lease: *lease, commit, release: false }).await
+        self.commit(Box::new(Item { lease: *lease, commit, release: false })).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CommitError> {
-        self.commit(Item { lease: *lease, commit: Commit::default(), release: true }).await
+        self.commit(Box::new(Item { lease: *lease, commit: Commit::default(), release: true })).await
     }
 
     async fn renumber(&self, lease: &Lease, taken: Vmid) -> Result<Vmid, RenumberError> {

@@ -118,7 +118,7 @@ impl PostgresStore {
         &self.inner.clock
     }
 
-    pub(crate) async fn commit(&self, item: Item) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&self, item: Box<Item>) -> Result<(), CommitError> {
         self.inner.writer.commit(item).await
     }
 

@@ -33,7 +33,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["deploy-core", "deploy-worker", "deploy-testkit", "proxmox-api", "proxmox-sim", "ip-pool"],
     ),
     ("throwaway-postgres", &[]),
-    ("benches", &["deploy-core", "deploy-testkit", "ip-pool", "store-sqlite", "store-postgres", "throwaway-postgres"]),
+    (
+        "benches",
+        &["deploy-core", "deploy-testkit", "ip-pool", "store-sqlite", "store-postgres", "throwaway-postgres"],
+    ),
     ("tidy", &[]),
 ];
 

@@ -8,6 +8,7 @@ use crate::{
 };
 use deploy_core::{Commit, CommitError, Due, Lease, NodeName, Operation, Step};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -152,19 +153,19 @@ struct Arrays<'a> {
     keys: Vec<Uuid>,
     owners: Vec<Uuid>,
     epochs: Vec<i64>,
-    releases: Vec<bool>,
+    releases: Vec<Option<bool>>,
     operations: Vec<Option<&'static str>>,
     steps: Vec<Option<&'static str>>,
     progresses: Vec<Option<JsonText>>,
     failures: Vec<Option<i64>>,
-    dues: Vec<bool>,
+    dues: Vec<Option<bool>>,
     due_at: Vec<Option<Timestamp>>,
-    attends: Vec<bool>,
+    attends: Vec<Option<bool>>,
     attentions: Vec<Option<JsonText>>,
-    waits: Vec<bool>,
+    waits: Vec<Option<bool>>,
     waitings: Vec<Option<JsonText>>,
     nodes: Vec<Option<&'a str>>,
-    knows: Vec<bool>,
+    knows: Vec<Option<bool>>,
     smbios: Vec<Option<Uuid>>,
     slots: Vec<Option<JsonText>>,
     addresses: Vec<Option<JsonText>>,
@@ -179,42 +180,18 @@ struct Arrays<'a> {
 
 impl<'a> Arrays<'a> {
     fn of(items: &[&'a Item]) -> Result<Self, Unreadable> {
-        let mut arrays = Self::default();
-        items.iter().try_for_each(|item| arrays.push(item))?;
-        arrays.trim();
+        let every = items.len();
+        let mut arrays = Self {
+            keys: Vec::with_capacity(every),
+            owners: Vec::with_capacity(every),
+            epochs: Vec::with_capacity(every),
+            ..Self::default()
+        };
+        items.iter().enumerate().try_for_each(|(n, item)| arrays.put(n, item))?;
         Ok(arrays)
     }
 
-    /// Leaves out what is null or false from somewhere to the end: most columns are in most groups.
-    fn trim(&mut self) {
-        for flags in [&mut self.releases, &mut self.dues, &mut self.attends, &mut self.waits, &mut self.knows]
-        {
-            flags.truncate(flags.iter().rposition(|flag| *flag).map_or(0, |last| last + 1));
-        }
-        trim(&mut self.operations);
-        trim(&mut self.steps);
-        trim(&mut self.progresses);
-        trim(&mut self.failures);
-        trim(&mut self.due_at);
-        trim(&mut self.attentions);
-        trim(&mut self.waitings);
-        trim(&mut self.nodes);
-        trim(&mut self.smbios);
-        trim(&mut self.slots);
-        trim(&mut self.addresses);
-        trim(&mut self.remembered);
-        trim(&mut self.consumed);
-        trim(&mut self.log_at);
-        trim(&mut self.log_operations);
-        trim(&mut self.log_steps);
-        trim(&mut self.log_events);
-        trim(&mut self.notices);
-    }
-
-    fn push(&mut self, Item { lease, commit, release }: &'a Item) -> Result<(), Unreadable> {
-        fn json<T: serde::Serialize>(value: Option<&T>) -> Result<Option<JsonText>, Unreadable> {
-            value.map(JsonText::of).transpose()
-        }
+    fn put(&mut self, n: usize, Item { lease, commit, release }: &'a Item) -> Result<(), Unreadable> {
         let due_at = |due| match due {
             Due::At(at) => Some(kept(at)),
             Due::OnCommand => None,
@@ -222,35 +199,48 @@ impl<'a> Arrays<'a> {
         self.keys.push(lease.key.0);
         self.owners.push(lease.worker.0);
         self.epochs.push(lease.epoch);
-        self.releases.push(*release);
-        self.operations.push(commit.operation.map(Operation::as_str));
-        self.steps.push(commit.step.map(Step::as_str));
-        self.progresses.push(json(commit.progress.as_ref())?);
-        self.failures.push(commit.failures.map(i64::from));
-        self.dues.push(commit.due.is_some());
-        self.due_at.push(commit.due.and_then(due_at));
-        self.attends.push(commit.attention.is_some());
-        self.attentions.push(json(commit.attention.as_ref().and_then(Option::as_ref))?);
-        self.waits.push(commit.waiting.is_some());
-        self.waitings.push(json(commit.waiting.as_ref().and_then(Option::as_ref))?);
-        self.nodes.push(commit.node.as_ref().map(NodeName::as_str));
-        self.knows.push(commit.smbios.is_some());
-        self.smbios.push(commit.smbios.flatten().map(|uuid| uuid.0));
-        self.slots.push(json(commit.slots.as_ref())?);
-        self.addresses.push(json(commit.addresses.as_ref())?);
-        self.remembered.push(json(commit.remembered.as_ref())?);
-        self.consumed.push(commit.consume.map(|id| id.0.to_string()));
-        let line = commit.log.as_ref();
-        self.log_at.push(line.map(|line| kept(line.at)));
-        self.log_operations.push(line.map(|line| line.operation.as_str()));
-        self.log_steps.push(line.map(|line| line.step.as_str()));
-        self.log_events.push(json(line.map(|line| &line.event))?);
-        self.notices.push(json(commit.notice.as_ref())?);
-        Ok(())
+        put(&mut self.releases, n, release.then_some(true));
+        put(&mut self.operations, n, commit.operation.map(Operation::as_str));
+        put(&mut self.steps, n, commit.step.map(Step::as_str));
+        put_json(&mut self.progresses, n, commit.progress.as_ref())?;
+        put(&mut self.failures, n, commit.failures.map(i64::from));
+        put(&mut self.dues, n, commit.due.map(|_| true));
+        put(&mut self.due_at, n, commit.due.and_then(due_at));
+        put(&mut self.attends, n, commit.attention.as_ref().map(|_| true));
+        put_json(&mut self.attentions, n, commit.attention.as_ref().and_then(Option::as_ref))?;
+        put(&mut self.waits, n, commit.waiting.as_ref().map(|_| true));
+        put_json(&mut self.waitings, n, commit.waiting.as_ref().and_then(Option::as_ref))?;
+        put(&mut self.nodes, n, commit.node.as_ref().map(NodeName::as_str));
+        put(&mut self.knows, n, commit.smbios.map(|_| true));
+        put(&mut self.smbios, n, commit.smbios.flatten().map(|uuid| uuid.0));
+        put_json(&mut self.slots, n, commit.slots.as_ref())?;
+        put_json(&mut self.addresses, n, commit.addresses.as_ref())?;
+        put_json(&mut self.remembered, n, commit.remembered.as_ref())?;
+        put(&mut self.consumed, n, commit.consume.map(|id| id.0.to_string()));
+        if let Some(line) = &commit.log {
+            put(&mut self.log_at, n, Some(kept(line.at)));
+            put(&mut self.log_operations, n, Some(line.operation.as_str()));
+            put(&mut self.log_steps, n, Some(line.step.as_str()));
+            put_json(&mut self.log_events, n, Some(&line.event))?;
+        }
+        put_json(&mut self.notices, n, commit.notice.as_ref())
     }
 }
 
-fn trim<T>(column: &mut Vec<Option<T>>) {
-    let length = column.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-    column.truncate(length);
+/// Sets the n-th value of a column, if there is one; what is missing before it is null, and what is missing after the last one
+/// is null to the statement. Most columns are empty in most groups.
+fn put<T>(column: &mut Vec<Option<T>>, n: usize, value: Option<T>) {
+    if value.is_some() {
+        column.resize_with(n, || None);
+        column.push(value);
+    }
+}
+
+fn put_json<T: Serialize>(
+    column: &mut Vec<Option<JsonText>>,
+    n: usize,
+    value: Option<&T>,
+) -> Result<(), Unreadable> {
+    put(column, n, value.map(JsonText::of).transpose()?);
+    Ok(())
 }

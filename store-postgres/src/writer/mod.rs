@@ -1,5 +1,6 @@
 //! The one connection that writes: a task that takes everything that waits at the moment and groups what can be grouped.
 
+mod answers;
 mod line;
 mod task;
 mod trouble;
@@ -76,9 +77,9 @@ impl Writer {
     }
 
     /// Writes under a lease, together with whatever else waits.
-    pub(crate) async fn commit(&self, item: Item) -> Result<(), CommitError> {
+    pub(crate) async fn commit(&self, item: Box<Item>) -> Result<(), CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.messages.send(Message::Commit(Box::new(item), reply)).await.map_err(|_| closed())?;
+        self.messages.send(Message::Commit(item, reply)).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(gone().into()))
     }
 

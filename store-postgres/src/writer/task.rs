@@ -2,6 +2,7 @@
 
 use super::{
     Counters,
+    answers::Answers,
     line::{Ended, Line},
     trouble::Trouble,
     work::{Message, Reply, Single, Work},
@@ -13,6 +14,7 @@ use crate::{
     vm::{self, Item, Written},
 };
 use deploy_core::{CommitError, StoreError};
+use futures_util::future::join;
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -43,6 +45,7 @@ pub(super) struct Task {
     lost: Vec<Uuid>,
     /// Why there was no connection to be had, and when.
     unreachable: Option<(Instant, String)>,
+    /// Of commits that are written.
     answers: Answers,
 }
 
@@ -62,7 +65,15 @@ impl Task {
         messages: mpsc::Receiver<Message>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { settings, messages, counters, line: None, lost: Vec::new(), unreachable: None }
+        Self {
+            settings,
+            messages,
+            counters,
+            line: None,
+            lost: Vec::new(),
+            unreachable: None,
+            answers: Answers::default(),
+        }
     }
 
     /// Works until the channel is closed and empty.
@@ -135,9 +146,9 @@ impl Task {
     async fn commit_together(&mut self, group: &[Committing]) -> Result<BTreeSet<usize>, Trouble> {
         let items: Vec<&Item> = group.iter().map(|(item, _)| &**item).collect();
         for _ in 0..TRIES {
-            let batch = self.begin().await?;
+            let (_, batch) = self.begin().await?;
+            let Some(line) = &self.line else { continue };
             let mut answers = std::mem::take(&mut self.answers);
-            let line = self.line()?;
             let db = line.db();
             let writing = answered(vm::commit_together(&db, line.session, batch, &items));
             // The first of the two is polled first.
@@ -213,6 +224,8 @@ impl Task {
     /// The connection, and the number for a transaction.
     async fn begin(&mut self) -> Result<(&mut Line, i64), Trouble> {
         if self.line.as_ref().is_none_or(|line| line.client.is_closed()) {
+            // Connecting may take long.
+            self.answers.send();
             if let Some(line) = self.line.take() {
                 self.lost.push(line.session);
             }
