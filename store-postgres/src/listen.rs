@@ -3,7 +3,7 @@
 use crate::{
     PostgresStore, Settings,
     failure::words,
-    link::{Wire, dial},
+    link::{Wire, connect, dial},
 };
 use deploy_core::{Doorbell, VmKey};
 use futures_util::{StreamExt, stream};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A notification to oneself comes back well within this.
+/// A notification arrives well within this.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// A listener at work; dropping it ends it.
@@ -76,24 +76,25 @@ async fn hear(settings: &Settings, client: &Client, wire: Wire, doorbell: &dyn D
     };
     let probe = format!("probe {}", Uuid::new_v4());
     let introduction = async {
-        client.batch_execute(&settings.schema.fill("LISTEN $schema")).await?;
-        client.batch_execute(&settings.schema.fill(&format!("SELECT pg_notify($channel, '{probe}')"))).await
+        let listen = settings.schema.fill("LISTEN $schema");
+        client.batch_execute(&listen).await.map_err(|error| words(&error))?;
+        // From elsewhere, as orders come: what a connection says to itself it hears while its own statement runs, also behind a
+        // pooler that throws away what comes after that.
+        let other = connect(settings).await?;
+        let notify = settings.schema.fill(&format!("SELECT pg_notify($channel, '{probe}')"));
+        other.batch_execute(&notify).await.map_err(|error| words(&error))
     };
     tokio::pin!(introduction);
-    let mut introduced = false;
+    let (mut introduced, mut heard_it) = (false, false);
     // Until when the probe must be back.
     let mut proof: Option<Instant> = None;
     loop {
         tokio::select! {
-            answer = &mut introduction, if !introduced => match answer {
-                Ok(()) => {
-                    introduced = true;
-                    proof = Some(Instant::now() + COMES_BACK_WITHIN);
-                }
-                Err(error) => return words(&error),
-            },
+            // What is there already is heard before anything is said to be missing.
+            biased;
             message = heard.next() => match message {
                 Some(Ok(AsyncMessage::Notification(told))) if told.payload() == probe => {
+                    heard_it = true;
                     proof = None;
                     doorbell.wake();
                 }
@@ -101,6 +102,14 @@ async fn hear(settings: &Settings, client: &Client, wire: Wire, doorbell: &dyn D
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return words(&error),
                 None => return "it was closed".to_owned(),
+            },
+            answer = &mut introduction, if !introduced => match answer {
+                Ok(()) => {
+                    introduced = true;
+                    // It may be back before whoever sent it is told.
+                    proof = (!heard_it).then(|| Instant::now() + COMES_BACK_WITHIN);
+                }
+                Err(error) => return error,
             },
             () = sleep_until(proof.unwrap_or_else(Instant::now)), if proof.is_some() => {
                 proof = None;

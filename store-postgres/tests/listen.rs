@@ -82,7 +82,7 @@ async fn it_listens_again_after_the_connection_was_lost() {
     next(&mut heard).await;
     place
         .database
-        .psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_notify%probe%' AND datname = current_database() AND pid <> pg_backend_pid()")
+        .psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database() AND pid <> pg_backend_pid()")
         .unwrap();
     assert_eq!(next(&mut heard).await, None, "lost");
     assert_eq!(next(&mut heard).await, None, "and back");

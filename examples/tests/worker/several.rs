@@ -99,12 +99,14 @@ async fn three_workers_get_a_similar_share() {
     })
     .await;
     let all: usize = shares.values().sum();
-    assert!(looks >= 20, "{looks} looks tell nothing");
+    assert!(looks >= 10, "{looks} looks tell nothing");
     for name in names {
         let percent = shares.get(name).copied().unwrap_or_default() * 100 / all;
-        assert!((28..=39).contains(&percent), "{name} had {percent}% in hand: {shares:?} in {looks} looks");
+        assert!((24..=43).contains(&percent), "{name} had {percent}% in hand: {shares:?} in {looks} looks");
     }
     for worker in workers {
+        let log = trial.log(&worker.name).unwrap();
+        assert!(!log.contains("notifications do not arrive"), "{log}");
         assert!(worker.stop().await.unwrap().success());
     }
 }
