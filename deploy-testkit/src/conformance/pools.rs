@@ -69,6 +69,7 @@ pub async fn what_is_held_outside_of_a_smaller_pool_stays_its<F: StoreFactory>(f
     let pool = sample::pool("public", 24, &[sample::range("192.0.2.10", "192.0.2.19")]);
     put(&rig.store, &pool).await;
     let lease = rig.leased(1).await.lease;
+    let second = rig.leased(2).await.lease;
     let held = rig.store.take(&lease, &[sample::want(Family::V4, 2, &["public"])]).await.expect("take");
     let smaller = Pool { ranges: vec![sample::range("192.0.2.11", "192.0.2.12")], ..pool.clone() };
     put(&rig.store, &smaller).await;
@@ -88,6 +89,9 @@ pub async fn what_is_held_outside_of_a_smaller_pool_stays_its<F: StoreFactory>(f
     rig.clock.advance(SignedDuration::from_mins(10));
     assert_eq!(usage(&rig.store, "public").await.free, 2);
     put(&rig.store, &other).await;
+    let all = [sample::want(Family::V4, 10, &["other"])];
+    let held = rig.store.take(&second, &all).await.expect("take all, also what had been the first one's");
+    assert_eq!(held.last().map(|held| held.address), Some(address));
 }
 
 /// The error says how many; what rests is no obstacle.

@@ -20,6 +20,7 @@ pub(crate) async fn put(db: &Db<'_>, pool: &Pool, usable: &[AddressRange]) -> Re
         must_not_move(db, &before, pool).await?;
     }
     must_not_overlap(db, pool, &spans).await?;
+    free::forget_rested(db, pool).await?;
     let text = "INSERT INTO $schema.pool (name, cluster, definition) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET cluster = $2, definition = $3";
     let definition = JsonText::of(pool)?;
@@ -30,7 +31,7 @@ pub(crate) async fn put(db: &Db<'_>, pool: &Pool, usable: &[AddressRange]) -> Re
     ];
     db.execute(text, &params).await?;
     set_usable(db, &pool.name, &spans).await?;
-    free::replace(db, &pool.name, &Span::without(&spans, &taken(db, &pool.name).await?)).await
+    free::replace(db, &pool.name, &Span::without(&spans, &free::taken(db, &pool.name).await?)).await
 }
 
 /// The pool of this name, whose addresses nobody else takes until the end of the transaction.
@@ -97,13 +98,6 @@ async fn set_usable(db: &Db<'_>, pool: &PoolName, spans: &[Span]) -> Result<(), 
     ];
     db.execute(text, &params).await?;
     Ok(())
-}
-
-/// What machines hold of a pool and what rests, ascending.
-async fn taken(db: &Db<'_>, pool: &PoolName) -> Result<Vec<u128>, Failure<PoolError>> {
-    let text = "SELECT address FROM $schema.address WHERE pool = $1 ORDER BY address";
-    let rows = db.query(text, &[(&pool.as_str(), Type::TEXT)]).await?;
-    Ok(rows.iter().map(|row| row.try_get(0).map(Span::number)).collect::<Result<_, _>>()?)
 }
 
 /// Deletes a pool of which machines hold nothing; what rests is forgotten.

@@ -5,9 +5,12 @@ use crate::{
     db::Db,
     failure::{Failure, Unreadable},
 };
-use deploy_core::{PoolName, Span};
+use deploy_core::{Pool, PoolName, Span};
 use std::net::IpAddr;
 use tokio_postgres::{Row, types::Type};
+
+/// So many addresses are put back each for itself, which costs some statements and touches little; more are put back together.
+const ONE_BY_ONE: usize = 16;
 
 /// Takes the lowest free addresses of a pool, at most so many: as many steps down an index as intervals are touched, however
 /// large the pool is.
@@ -47,12 +50,46 @@ pub(crate) async fn reclaim<E>(db: &Db<'_>, pool: &PoolName) -> Result<(), Failu
              WHERE usable.pool = $1 AND usable.first <= address.address AND usable.last >= address.address
          )";
     let rows = db.query(text, &[(&pool.as_str(), Type::TEXT), db.clock()]).await?;
+    if rows.len() > ONE_BY_ONE {
+        return rebuild(db, pool).await;
+    }
     for row in &rows {
         let usable: bool = row.try_get(1)?;
         if usable {
             put_back(db, pool, Span::number(row.try_get(0)?)).await?;
         }
     }
+    Ok(())
+}
+
+/// Makes the free intervals anew from what the pool may give and what is held or rests: as many statements however many addresses
+/// come back at once, where machines by the thousand were removed at the same time.
+async fn rebuild<E>(db: &Db<'_>, pool: &PoolName) -> Result<(), Failure<E>> {
+    let text = "SELECT first, last FROM $schema.usable_range WHERE pool = $1 ORDER BY first";
+    let rows = db.query(text, &[(&pool.as_str(), Type::TEXT)]).await?;
+    let usable = rows.iter().map(span).collect::<Result<Vec<_>, _>>()?;
+    replace(db, pool, &Span::without(&usable, &taken(db, pool).await?)).await
+}
+
+/// What machines hold of a pool and what rests, ascending.
+pub(crate) async fn taken<E>(db: &Db<'_>, pool: &PoolName) -> Result<Vec<u128>, Failure<E>> {
+    let text = "SELECT address FROM $schema.address WHERE pool = $1 ORDER BY address";
+    let rows = db.query(text, &[(&pool.as_str(), Type::TEXT)]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0).map(Span::number)).collect::<Result<_, _>>()?)
+}
+
+/// Forgets addresses of other pools of the cluster whose rest is over and that their pool may not give any more: from now on
+/// this pool may be the one that gives them.
+pub(crate) async fn forget_rested<E>(db: &Db<'_>, pool: &Pool) -> Result<(), Failure<E>> {
+    let text =
+        "DELETE FROM $schema.address WHERE cluster = $1 AND pool <> $2 AND until <= coalesce($3, now())
+         AND NOT EXISTS (
+             SELECT 1 FROM $schema.usable_range AS usable WHERE usable.pool = address.pool
+                 AND usable.first <= address.address AND usable.last >= address.address
+         )";
+    let params =
+        [(&pool.cluster.as_str() as _, Type::TEXT), (&pool.name.as_str() as _, Type::TEXT), db.clock()];
+    db.execute(text, &params).await?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn put(tx: &Tx<'_>, pool: &Pool, usable: &[AddressRange]) -> Result<(
         must_not_move(tx, &before, pool)?;
     }
     must_not_overlap(tx, pool, &spans)?;
+    free::forget_rested(tx, pool)?;
     tx.conn
         .prepare_cached(
             "INSERT INTO pool (name, cluster, definition) VALUES (?1, ?2, ?3)

@@ -1,7 +1,7 @@
 //! The free intervals of a pool, in the database.
 
 use crate::{column::micros, failure::Failure, writer::Tx};
-use deploy_core::{PoolName, Span};
+use deploy_core::{Pool, PoolName, Span};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Takes the lowest free address of a pool: one step down an index, however large the pool is.
@@ -46,6 +46,20 @@ fn is_usable<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<bool, Fail
         .query_row(params![pool.as_str(), number.to_be_bytes()], |row| key(row, 0))
         .optional()?;
     Ok(last.is_some_and(|last| number <= last))
+}
+
+/// Forgets addresses of other pools of the cluster whose rest is over and that their pool may not give any more: from now on
+/// this pool may be the one that gives them.
+pub(crate) fn forget_rested<E>(tx: &Tx<'_>, pool: &Pool) -> Result<(), Failure<E>> {
+    tx.conn
+        .prepare_cached(
+            "DELETE FROM address WHERE cluster = ?1 AND pool <> ?2 AND until <= ?3 AND NOT EXISTS (
+                 SELECT 1 FROM usable_range AS usable WHERE usable.pool = address.pool
+                     AND usable.first <= address.address AND usable.last >= address.address
+             )",
+        )?
+        .execute(params![pool.cluster.as_str(), pool.name.as_str(), micros(tx.now)])?;
+    Ok(())
 }
 
 /// Puts one address among the free ones, joining the intervals it touches, so that their number does not grow with time.
