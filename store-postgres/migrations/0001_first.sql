@@ -17,12 +17,15 @@ CREATE TABLE $schema.worker (
 );
 
 -- One row for each connection that writes. Every transaction of it changes the row: so deleting it ends the session, waits
--- for what is under way, and says which transaction was the last.
+-- for what is under way, and says which transaction was the last. Where the network delivers late that one was to begin, there may be
+-- two of an id: the other one has written nothing.
 CREATE TABLE $schema.session (
-    id    uuid PRIMARY KEY,
+    id    uuid NOT NULL,
     batch bigint NOT NULL,
     at    timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+
+CREATE INDEX session_id ON $schema.session (id);
 
 -- What was ordered: written once, and again only where the number changes.
 CREATE TABLE $schema.vm (
@@ -107,9 +110,15 @@ CREATE INDEX deploy_log_vm ON $schema.deploy_log (vm, id);
 
 -- Lines are committed in another order than they are numbered. Whoever reads on from a number must not pass one that is
 -- still to come: so every transaction that writes lines holds, from before it draws its first number to its end, a lock that
--- says above which number its lines are. The lock is shared; it is only looked at (pg_locks), never waited for.
+-- says above which number its lines are. The lock is shared; it is only looked at (pg_locks), never waited for. One is enough
+-- for a transaction, and more, for one that orders thousands of machines, would fill the server's table of locks. The setting
+-- that remembers it lasts as long as the lock: where a savepoint is rolled back to, both are gone.
 CREATE FUNCTION $schema.note_log_writer() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
+    IF current_setting('$schema.writes_log', true) = 'yes' THEN
+        RETURN NULL;
+    END IF;
+    PERFORM set_config('$schema.writes_log', 'yes', true);
     PERFORM pg_advisory_xact_lock_shared(
         (TG_RELID::bigint & 2147483647)::integer,
         (SELECT (CASE WHEN is_called THEN last_value ELSE 0 END & 2147483647)::integer FROM $schema.deploy_log_id_seq)
@@ -180,6 +189,9 @@ CREATE INDEX address_pool ON $schema.address (pool, address);
 -- at all. The commands are in the row, and what is computed from them is computed from the row: where another transaction has
 -- just queued one, the statement waits for it and then computes from the new row. From a table of commands it would read what
 -- was there when it began.
+--
+-- A row that somebody else has locked (a person in a session of their own) is not waited for for long: the commits of the other
+-- machines are then written without it.
 CREATE FUNCTION $schema.write_commits(
     of_session uuid, of_batch bigint, clock timestamptz,
     keys uuid[], owners uuid[], epochs bigint[], releases boolean[], operations text[], steps text[], progresses jsonb[],
@@ -189,6 +201,7 @@ CREATE FUNCTION $schema.write_commits(
     log_events jsonb[], notices jsonb[]
 ) RETURNS bigint[] LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET lock_timeout = '3s'
 AS $body$
 DECLARE
     written bigint[];

@@ -1,6 +1,14 @@
 //! The first connection: whether this is a database to work with, and its schema.
 
-use crate::{Settings, clock::DatabaseClock, db::Db, failure::words, link::connect, schema::migrate, vm};
+use crate::{
+    Settings,
+    clock::DatabaseClock,
+    db::Db,
+    failure::words,
+    link::{answered, connect, no_answer},
+    schema::migrate,
+    vm,
+};
 use deploy_core::SPEC_VERSION;
 use tokio_postgres::Client;
 
@@ -68,10 +76,14 @@ pub(crate) async fn prepare(settings: &Settings, clock: &DatabaseClock) -> Resul
     let place = || settings.place();
     let client =
         connect(settings).await.map_err(|message| ConnectError::Refused { place: place(), message })?;
-    must_take_writes(&client, settings, clock).await?;
+    let silent = || ConnectError::Database(no_answer());
+    answered(must_take_writes(&client, settings, clock)).await.ok_or_else(silent)??;
     migrate(&client, &settings.schema).await?;
     let db = Db { client: &client, schema: &settings.schema, now: None };
-    let newer = vm::count_newer(&db).await.map_err(|error| ConnectError::Database(words(&error)))?;
+    let newer = answered(vm::count_newer(&db))
+        .await
+        .ok_or_else(silent)?
+        .map_err(|error| ConnectError::Database(words(&error)))?;
     if newer > 0 {
         // What is passed over by every claim must be said somewhere.
         tracing::warn!(

@@ -47,8 +47,7 @@ pub(crate) struct Unreadable(pub(crate) String);
 
 /// Whether the same would succeed a moment later: others were in the way, and PostgreSQL undid all of it.
 pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
-    let passing =
-        [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE];
+    let passing = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
     error.code().is_some_and(|code| passing.contains(code))
 }
 
@@ -105,6 +104,9 @@ pub(crate) fn words(error: &tokio_postgres::Error) -> String {
             "the server or this user is read-only (a standby, or default_transaction_read_only); connect to the primary"
         }
         SqlState::CANNOT_CONNECT_NOW => "the server is starting, stopping or recovering; it is tried again",
+        SqlState::LOCK_NOT_AVAILABLE => {
+            "a transaction of somebody else holds what this one needs; see pg_stat_activity for who has not committed"
+        }
         SqlState::DISK_FULL => "the server's disk is full; make room, then it goes on by itself",
         SqlState::INSUFFICIENT_PRIVILEGE => {
             "the user needs CREATE on the database, or all rights on the store's schema"

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_postgres::{
     Client, Config, Connection, NoTls, Socket,
     tls::{MakeTlsConnect, NoTlsStream, TlsConnect},
@@ -26,11 +26,13 @@ pub(crate) struct Link {
     client: Mutex<Option<Arc<Client>>>,
     /// One at a time makes it.
     making: Semaphore,
+    /// Why none was to be had, and when that was known.
+    unreachable: Mutex<Option<(Instant, String)>>,
 }
 
 impl Link {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, client: Mutex::new(None), making: Semaphore::new(1) }
+        Self { settings, client: Mutex::new(None), making: Semaphore::new(1), unreachable: Mutex::default() }
     }
 
     /// The connection.
@@ -42,11 +44,21 @@ impl Link {
             return Ok(client);
         }
         let closed = |_| StoreError::not_written("the store is closed");
+        let asked = Instant::now();
         let _making = self.making.acquire().await.map_err(closed)?;
         if let Some(client) = self.living() {
             return Ok(client);
         }
-        let client = Arc::new(connect(&self.settings).await.map_err(StoreError::not_written)?);
+        // Many may wait; each of them trying anew would make the last ones wait for minutes.
+        if let Some((at, why)) = &*self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
+            && *at > asked
+        {
+            return Err(StoreError::not_written(why.clone()));
+        }
+        let connected = connect(&self.settings).await;
+        *self.unreachable.lock().unwrap_or_else(PoisonError::into_inner) =
+            connected.as_ref().err().map(|why| (Instant::now(), why.clone()));
+        let client = Arc::new(connected.map_err(StoreError::not_written)?);
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&client));
         Ok(client)
     }
@@ -167,4 +179,29 @@ pub(crate) async fn answered<T>(call: impl Future<Output = T>) -> Option<T> {
 /// What it is called when an answer did not come.
 pub(crate) fn no_answer() -> String {
     format!("PostgreSQL did not answer within {} s", ANSWERS_WITHIN.as_secs())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // these are tests
+mod tests {
+    use super::*;
+    use tokio::{net::TcpListener, task::JoinSet};
+
+    /// A server that is frozen: connections come about, and nobody answers.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_attempts_of_the_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://joe@{}/panel?sslmode=disable", listener.local_addr().unwrap());
+        let link = Arc::new(Link::new(Arc::new(Settings::parse(&url).unwrap())));
+        let began = Instant::now();
+        let mut callers = JoinSet::new();
+        for _ in 0..20 {
+            let link = Arc::clone(&link);
+            callers.spawn(async move { link.client().await.map(drop) });
+        }
+        for answer in callers.join_all().await {
+            assert!(answer.unwrap_err().message.contains("cannot be reached"));
+        }
+        assert!(began.elapsed() < 2 * CONNECTS_WITHIN, "{:?}", began.elapsed());
+    }
 }

@@ -114,7 +114,14 @@ async fn bring_up(client: &Client, schema: &Schema) -> Result<(), ConnectError> 
     client.batch_execute(&lock).await.map_err(failed)?;
     let version = found_version(client, schema).await?;
     if version.is_none() {
-        client.batch_execute(&schema.fill("CREATE SCHEMA IF NOT EXISTS $schema;")).await.map_err(failed)?;
+        // Asked first: `IF NOT EXISTS` wants the right to make one also where it is there.
+        let there =
+            schema.fill("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $channel)");
+        let there: bool =
+            client.query_typed_one(&there, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+        if !there {
+            client.batch_execute(&schema.fill("CREATE SCHEMA $schema")).await.map_err(failed)?;
+        }
         client.batch_execute(&schema.fill(VERSION_TABLE)).await.map_err(failed)?;
         client.batch_execute(&schema.fill("INSERT INTO $schema.version VALUES (0)")).await.map_err(failed)?;
     }

@@ -24,6 +24,11 @@ pub(crate) enum Tls {
 impl Tls {
     /// What libpq's `sslmode` and `sslrootcert` ask for.
     pub(crate) fn of(mode: Option<&str>, ca: Option<&Path>) -> Result<Self, SettingsError> {
+        if let Some(path) = ca.filter(|_| mode != Some("verify-full")) {
+            // libpq would check the CA with "require"; to leave it unchecked would be a surprise of the bad kind.
+            let expected = "given together with sslmode=verify-full, which alone looks at certificates";
+            return Err(SettingsError::new("sslrootcert", path.display(), expected));
+        }
         match mode {
             Some("disable") => Ok(Self::Off),
             None | Some("prefer") => Ok(Self::Preferred(Arc::new(unverified()?))),

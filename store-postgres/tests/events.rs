@@ -109,3 +109,35 @@ async fn nothing_is_missed_while_many_write() {
     }
     assert_eq!(seen.len(), 240);
 }
+
+/// Thousands of orders in one transaction do not fill the server's table of locks; what a savepoint takes back does not
+/// loosen the one that is held.
+#[tokio::test]
+async fn a_transaction_holds_one_lock_however_much_it_writes() {
+    let place = Place::new();
+    let store = place.with_cluster().await;
+    put_cluster(&store, "one").await;
+    put_cluster(&store, "other").await;
+    let mut panel = client(&place).await;
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    let mut open = panel.transaction().await.unwrap();
+    let taken_back = open.transaction().await.unwrap();
+    let first = order(&place, 1, "one");
+    taken_back.query_one(first.sql(), &[&first.parameter()]).await.unwrap();
+    taken_back.rollback().await.unwrap();
+    assert_eq!(open.query_one(locks, &[]).await.unwrap().get::<_, i64>(0), 0);
+    for n in 2..=5 {
+        let order = order(&place, n, "one");
+        open.query_one(order.sql(), &[&order.parameter()]).await.unwrap();
+    }
+    assert_eq!(open.query_one(locks, &[]).await.unwrap().get::<_, i64>(0), 1);
+    store.create(&order_of(6, "other")).await.unwrap();
+    assert_eq!(store.events(LogId(0), 99).await.unwrap(), [], "later than those that may still come");
+    open.commit().await.unwrap();
+    assert_eq!(store.events(LogId(0), 99).await.unwrap().len(), 5);
+    // The connection's next transaction holds its own.
+    let open = panel.transaction().await.unwrap();
+    let order = order(&place, 7, "one");
+    open.query_one(order.sql(), &[&order.parameter()]).await.unwrap();
+    assert_eq!(open.query_one(locks, &[]).await.unwrap().get::<_, i64>(0), 1);
+}

@@ -74,3 +74,13 @@ async fn the_greedy_take_all() {
     let store = with(&place, Sharing::Greedy, 31).await;
     assert_eq!(claims(&store, 1, 64).await, 31);
 }
+
+/// However many somebody asks for.
+#[tokio::test]
+async fn there_is_no_limit_that_is_too_high() {
+    let place = Place::new();
+    let store = with(&place, Sharing::Equal, 6).await;
+    assert_eq!(claims(&store, 1, usize::MAX).await, 2);
+    let greedy = PostgresStore::connect(place.settings().with_sharing(Sharing::Greedy)).await.unwrap();
+    assert_eq!(claims(&greedy, 2, usize::MAX).await, 4);
+}

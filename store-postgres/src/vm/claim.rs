@@ -5,7 +5,7 @@ use crate::{
     Sharing,
     column::limit,
     db::{Db, Param},
-    failure::{Failure, Unreadable},
+    failure::{Failure, Unreadable, words},
     passed_over::PassedOver,
 };
 use deploy_core::{Lease, Leased, Operation, Step, StoreError, WorkerId};
@@ -84,6 +84,9 @@ const CLAIM: &str = concat!(
      SELECT ", columns!(), " FROM state JOIN $schema.vm USING (key) ORDER BY state.due_at, vm.key"
 );
 
+/// More are not leased at once; the statement multiplies it.
+const MOST: i64 = 1_000_000;
+
 /// See [`CLAIM`].
 pub(crate) async fn claim(
     db: &Db<'_>,
@@ -93,7 +96,7 @@ pub(crate) async fn claim(
     passed: &PassedOver<Uuid>,
 ) -> Result<Vec<Leased>, Failure<StoreError>> {
     let known = Known::new(passed);
-    let (at_most, shared) = (limit(at_most), sharing == Sharing::Equal);
+    let (at_most, shared) = (limit(at_most).min(MOST), sharing == Sharing::Equal);
     let mut params = known.params(db).to_vec();
     params.extend([(&worker.0 as _, Type::UUID), (&at_most as _, Type::INT8), (&shared as _, Type::BOOL)]);
     let rows = db.query(CLAIM, &params).await?;
@@ -109,7 +112,10 @@ pub(crate) async fn claim(
                 let key: Uuid = row.get("key");
                 passed.add(key);
                 let back = "UPDATE $schema.vm_state SET owner = NULL WHERE key = $1 AND owner = $2";
-                db.execute(back, &[(&key, Type::UUID), (&worker.0, Type::UUID)]).await?;
+                // Where that fails it stays ours as long as we live; the others that were leased must be told all the same.
+                if let Err(error) = db.execute(back, &[(&key, Type::UUID), (&worker.0, Type::UUID)]).await {
+                    tracing::warn!(vm = %key, error = words(&error), "could not be given back");
+                }
             }
         }
     }

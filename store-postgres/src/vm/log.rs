@@ -50,13 +50,17 @@ async fn complete(db: &Db<'_>) -> Result<i64, Failure<StoreError>> {
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
              AND classid::bigint = '$schema.deploy_log'::regclass::oid::bigint & 2147483647";
     let writers = db.query(text, &[]).await?;
-    // A lock has room for the lower 31 bits of a number; no transaction lasts for two thousand million lines.
-    let began = |low: i64| tip - ((tip - low) & 0x7fff_ffff);
-    let lows = writers
-        .iter()
-        .map(|row| Ok(began(row.try_get(0)?)))
-        .collect::<Result<Vec<i64>, tokio_postgres::Error>>()?;
-    Ok(lows.into_iter().fold(tip, i64::min))
+    let lows =
+        writers.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, tokio_postgres::Error>>()?;
+    Ok(lows.into_iter().map(|low| began(tip, low)).fold(tip, i64::min))
+}
+
+/// Above which number the lines of a writer are, not above `tip`. Its lock has room for the lower 31 bits, `low`, of what was the
+/// last number drawn when it began. That is below `tip`, or above it where it began after `tip` was read; no transaction
+/// lasts for a thousand million lines, so that the nearer of the two is meant.
+fn began(tip: i64, low: i64) -> i64 {
+    let behind = (tip - low) & 0x7fff_ffff;
+    if behind < 1 << 30 { tip - behind } else { tip }
 }
 
 fn decode(row: &Row) -> Result<LogEntry, Unreadable> {
@@ -75,4 +79,34 @@ fn decode(row: &Row) -> Result<LogEntry, Unreadable> {
         times: columns.number::<i64, u32>("times")?,
         last_at: columns.raw("last_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::began;
+
+    /// The lower 31 bits, as the database's function takes them.
+    fn low(number: i64) -> i64 {
+        number & 0x7fff_ffff
+    }
+
+    #[test]
+    fn a_writer_that_began_before_the_tip_holds_back_what_follows_it() {
+        for tip in [10, (1 << 31) - 1, 1 << 31, (1 << 31) + 3, (1 << 40) + 5] {
+            for began_at in [tip, tip - 1, tip - 10] {
+                assert_eq!(began(tip, low(began_at)), began_at, "at {tip}");
+            }
+        }
+        assert_eq!(began((1 << 31) + 1_000, low((1 << 31) - 1_000)), (1 << 31) - 1_000);
+    }
+
+    /// Its lines are above the tip: what is up to there is complete.
+    #[test]
+    fn a_writer_that_began_after_the_tip_holds_back_nothing() {
+        for tip in [0, 10, (1 << 31) - 1, 1 << 31, (1 << 40) + 5] {
+            for after in [1, 64, 1_000_000] {
+                assert_eq!(began(tip, low(tip + after)), tip, "{after} after {tip}");
+            }
+        }
+    }
 }

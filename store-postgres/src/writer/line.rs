@@ -19,8 +19,12 @@ use tokio_postgres::{Client, Error, types::Type};
 use uuid::Uuid;
 
 /// A process that stands still in the middle of a transaction holds locks that others wait for. After so long the server ends
-/// the transaction; nothing that the store does between two statements takes a thousandth of it.
-const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+/// the transaction; nothing that the store does between two statements takes a thousandth of it. The other way round, somebody
+/// who holds for long what a piece of work needs (a panel that has ordered and does not commit) holds up whatever waits behind it:
+/// after so long it is taken back. Statements count on seeing what was committed before each of them, whatever a database has
+/// for its default.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '3s'; \
+     SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 /// A connection with its session.
 pub(super) struct Line {
@@ -40,8 +44,8 @@ pub(super) enum Ended {
 }
 
 impl Line {
-    /// Connects, and takes over what was left of these sessions, of which at most one is still there. Also says the number of
-    /// its last transaction that was committed; `None` where there is none.
+    /// Connects, and takes over what was left of these sessions: the one that wrote, and any that a lost connection was to begin
+    /// and that arrived late. Also says the number of the last transaction that was committed; `None` where there is none.
     pub(super) async fn open(
         settings: &Arc<Settings>,
         before: &[Uuid],
@@ -54,7 +58,7 @@ impl Line {
              ), begun AS (
                  INSERT INTO $schema.session (id, batch, at) SELECT $1, 0, now() WHERE NOT EXISTS (SELECT 1 FROM taken_over)
              )
-             SELECT (SELECT batch FROM taken_over)",
+             SELECT (SELECT max(batch) FROM taken_over)",
         );
         let params = [(&session as _, Type::UUID), (&before as _, Type::UUID_ARRAY)];
         let asked = answered(client.query_typed_one(&text, &params)).await;

@@ -15,6 +15,7 @@ use std::sync::{
 };
 use task::Task;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use work::{Message, Waiting};
 
 /// So many writes may wait; then callers are held up.
@@ -50,6 +51,8 @@ impl Counters {
 pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
     counters: Arc<Counters>,
+    /// Cancelled where the task has ended.
+    ended: CancellationToken,
 }
 
 impl Writer {
@@ -57,8 +60,14 @@ impl Writer {
     pub(crate) fn start(settings: Arc<Settings>) -> Self {
         let (messages, waiting) = mpsc::channel(WAITING);
         let counters = Arc::new(Counters::default());
-        tokio::spawn(Task::new(settings, waiting, Arc::clone(&counters)).run());
-        Self { messages, counters }
+        let ended = CancellationToken::new();
+        let (task, at_its_end) =
+            (Task::new(settings, waiting, Arc::clone(&counters)), ended.clone().drop_guard());
+        tokio::spawn(async move {
+            let _at_its_end = at_its_end;
+            task.run().await;
+        });
+        Self { messages, counters, ended }
     }
 
     /// Has `run` done in a transaction of its own, and answers when that is committed.
@@ -92,9 +101,9 @@ impl Writer {
 
     /// Lets what waits be written, refuses what comes later, and returns when the task has ended.
     pub(crate) async fn close(&self) {
-        if self.messages.send(Message::Close).await.is_ok() {
-            self.messages.closed().await;
-        }
+        // Refused where somebody else has closed it. The channel is closed long before its last message is written.
+        let _ = self.messages.send(Message::Close).await;
+        self.ended.cancelled().await;
     }
 }
 

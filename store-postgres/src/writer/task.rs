@@ -79,9 +79,12 @@ impl Task {
     /// Works until the channel is closed and empty.
     pub(super) async fn run(mut self) {
         let mut commits: VecDeque<Committing> = VecDeque::new();
-        let mut works: Vec<Box<dyn Work>> = Vec::new();
-        while let Some(message) = self.messages.recv().await {
-            self.take_in(message, &mut commits, &mut works);
+        let mut works: VecDeque<Box<dyn Work>> = VecDeque::new();
+        loop {
+            if works.is_empty() {
+                let Some(message) = self.messages.recv().await else { break };
+                self.take_in(message, &mut commits, &mut works);
+            }
             // No timer: whatever waits at this moment goes along, and an idle store commits at once.
             while commits.len() + works.len() < 2 * BATCH
                 && let Ok(message) = self.messages.try_recv()
@@ -93,7 +96,8 @@ impl Task {
                 self.commit(group).await;
             }
             self.answers.send();
-            for work in works.drain(..) {
+            // One at a time: commits do not wait for many that wait for somebody else's lock.
+            if let Some(work) = works.pop_front() {
                 self.work(work).await;
             }
         }
@@ -106,12 +110,12 @@ impl Task {
         &mut self,
         message: Message,
         commits: &mut VecDeque<Committing>,
-        works: &mut Vec<Box<dyn Work>>,
+        works: &mut VecDeque<Box<dyn Work>>,
     ) {
         match message {
             Message::Commit(item, reply) if item.is_plain() => commits.push_back((item, reply)),
-            Message::Commit(item, reply) => works.push(Box::new(Single::new(item, reply))),
-            Message::Work(work) => works.push(work),
+            Message::Commit(item, reply) => works.push_back(Box::new(Single::new(item, reply))),
+            Message::Work(work) => works.push_back(work),
             Message::Close => self.messages.close(),
         }
     }
@@ -145,6 +149,7 @@ impl Task {
 
     async fn commit_together(&mut self, group: &[Committing]) -> Result<BTreeSet<usize>, Trouble> {
         let items: Vec<&Item> = group.iter().map(|(item, _)| &**item).collect();
+        let mut taken_back = String::new();
         for _ in 0..TRIES {
             let (_, batch) = self.begin().await?;
             let Some(line) = &self.line else { continue };
@@ -160,7 +165,10 @@ impl Task {
                     continue;
                 }
                 Some(Err(Failure::Sql(error))) if is_lost(&error) => words(&error),
-                Some(Err(Failure::Sql(error))) if is_passing(&error) => continue,
+                Some(Err(Failure::Sql(error))) if is_passing(&error) => {
+                    taken_back = words(&error);
+                    continue;
+                }
                 Some(Err(failure)) => return Err(Trouble::of(failure)),
                 None => no_answer(),
             };
@@ -170,13 +178,13 @@ impl Task {
                 Fate::Unknown(why) => return Err(Trouble::unknown(why)),
             }
         }
-        Err(Trouble::tried())
+        Err(Trouble::tried(&taken_back))
     }
 
     /// The statement was committed and nobody heard which of its commits were fenced: those whose lease is over by now, at
     /// the latest; their machines are to be dropped either way.
     async fn look(&mut self, items: &[&Item]) -> Result<BTreeSet<usize>, Trouble> {
-        let (line, _) = self.begin().await?;
+        let (line, _) = self.begin().await.map_err(|trouble| Trouble::unknown(trouble.message))?;
         match answered(vm::still_leased(&line.db(), items)).await {
             Some(Ok(leased)) => Ok(leased),
             Some(Err(failure)) => {
@@ -198,6 +206,7 @@ impl Task {
     }
 
     async fn transact(&mut self, work: &mut dyn Work) -> Result<(), Trouble> {
+        let mut taken_back = String::new();
         for _ in 0..TRIES {
             let (line, batch) = self.begin().await?;
             let why = match answered(line.transact(batch, work)).await {
@@ -207,7 +216,10 @@ impl Task {
                     continue;
                 }
                 Some(Err(error)) if is_lost(&error) => words(&error),
-                Some(Err(error)) if is_passing(&error) => continue,
+                Some(Err(error)) if is_passing(&error) => {
+                    taken_back = words(&error);
+                    continue;
+                }
                 Some(Err(error)) => return Err(Trouble::not_written(words(&error))),
                 None => no_answer(),
             };
@@ -218,7 +230,7 @@ impl Task {
                 Fate::Unknown(why) => return Err(Trouble::unknown(why)),
             }
         }
-        Err(Trouble::tried())
+        Err(Trouble::tried(&taken_back))
     }
 
     /// The connection, and the number for a transaction.

@@ -20,8 +20,8 @@ impl Trouble {
     }
 
     /// It was tried again and again, and each time did not happen.
-    pub(super) fn tried() -> Self {
-        Self::not_written("the database took the write back again and again".to_owned())
+    pub(super) fn tried(why: &str) -> Self {
+        Self::not_written(format!("the database took the write back again and again: {why}"))
     }
 
     /// The failure of a statement that carried several writes.
@@ -32,9 +32,10 @@ impl Trouble {
                 Self { is_of_one: true, ..Self::not_written(message) }
             }
             Failure::Sql(error) => {
-                // PostgreSQL, Appendix A: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
+                // PostgreSQL, Appendix A: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded, 55
+                // a lock that somebody else holds.
                 let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
-                let is_of_one = class.is_none_or(|class| ["22", "23", "54"].contains(&class.as_str()));
+                let is_of_one = class.is_none_or(|class| ["22", "23", "54", "55"].contains(&class.as_str()));
                 Self { is_of_one, ..Self::not_written(words(&error)) }
             }
         }

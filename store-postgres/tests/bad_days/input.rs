@@ -47,6 +47,12 @@ fn a_url_that_is_none_says_how_one_looks() {
             "postgres://joe@db1/panel?sslmode=verify-full&sslrootcert=/no/such.pem",
             vec!["sslrootcert", "/no/such.pem", "PEM"],
         ),
+        // Not left unchecked in silence.
+        (
+            "postgres://joe@db1/panel?sslmode=require&sslrootcert=/etc/ca.pem",
+            vec!["sslrootcert", "/etc/ca.pem", "verify-full"],
+        ),
+        ("postgres://joe@db1/panel?sslrootcert=/etc/ca.pem", vec!["sslrootcert", "sslmode=verify-full"]),
     ] {
         must_say(&Settings::parse(url).unwrap_err().to_string(), &words);
     }
@@ -104,6 +110,14 @@ async fn a_user_who_may_not_make_the_schema_is_told_what_is_missing() {
     database.psql(&format!("GRANT CREATE ON DATABASE {} TO {role}", database.name())).unwrap();
     PostgresStore::connect(settings(&url)).await.unwrap().close().await;
     database.psql(&format!("REVOKE CREATE ON DATABASE {} FROM {role}", database.name())).unwrap();
+    PostgresStore::connect(settings(&url)).await.unwrap().close().await;
+}
+
+/// An operator made the schema, and lets the program make nothing else.
+#[tokio::test]
+async fn a_schema_that_is_there_needs_no_right_to_make_one() {
+    let database = shared().fresh_database().unwrap();
+    let url = as_role(&database, "CREATE SCHEMA pve_deploy AUTHORIZATION $role;");
     PostgresStore::connect(settings(&url)).await.unwrap().close().await;
 }
 
