@@ -57,7 +57,8 @@ const SQL: &str = "SELECT outcome, key, vmid FROM $schema.order_machine($1::text
 
 impl Settings {
     /// All statements that bring an empty database to the version of this program, for those who let no program change their
-    /// schemas. The store then finds nothing to do.
+    /// schemas. The store then finds nothing to do. Where its user is not the one who ran them, it needs `USAGE` on the schema,
+    /// `SELECT, INSERT, UPDATE, DELETE` on all tables in it and `SELECT` on all sequences; so does whoever uses an [`Order`].
     pub fn migration_sql(&self) -> String {
         self.schema.script()
     }

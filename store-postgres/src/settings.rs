@@ -179,7 +179,8 @@ impl Settings {
         self
     }
 
-    /// Reads through this pool: what panels ask then does not share a connection. Writes never do, because a
+    /// Reads through this pool: what panels ask then does not share a connection. A pool of a standby's reads what was written a
+    /// moment ago, and is refused [`events`](deploy_core::RecordStore::events). Writes never go through it, because a
     /// connection that is given back between two statements cannot say whether a write arrived.
     #[cfg(feature = "deadpool")]
     #[must_use]

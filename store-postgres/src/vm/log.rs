@@ -41,10 +41,15 @@ pub(crate) async fn entries(
 /// Up to which number all lines are there, or never come: below what every transaction that is writing lines began at
 /// (`note_log_writer`), and not above the last number drawn, which is read first.
 async fn complete(db: &Db<'_>) -> Result<i64, Failure<StoreError>> {
-    let tip: i64 = db
-        .one("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM $schema.deploy_log_id_seq", &[])
-        .await?
-        .try_get(0)?;
+    let text = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END, pg_is_in_recovery() FROM $schema.deploy_log_id_seq";
+    let row = db.one(text, &[]).await?;
+    if row.try_get(1)? {
+        // It has its primary's lines and not its locks: some would be passed over, and nobody would notice.
+        let why =
+            "a standby cannot say which events are complete: have the pool of reads connect to the primary";
+        return Err(Failure::Refused(StoreError::not_written(why)));
+    }
+    let tip: i64 = row.try_get(0)?;
     let text = "SELECT objid::bigint FROM pg_locks
          WHERE locktype = 'advisory' AND objsubid = 2
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -1,6 +1,8 @@
 //! What somebody typed wrong, or forgot to do.
 
-use crate::rig::settings;
+use crate::rig::{begun, leased, noted, settings};
+use deploy_core::{AddressStore, Family, LeaseStore, LogId, RecordStore};
+use deploy_testkit::sample;
 use store_postgres::{ConnectError, PostgresStore, Settings};
 use throwaway_postgres::{Database, shared};
 
@@ -119,6 +121,33 @@ async fn a_schema_that_is_there_needs_no_right_to_make_one() {
     let database = shared().fresh_database().unwrap();
     let url = as_role(&database, "CREATE SCHEMA pve_deploy AUTHORIZATION $role;");
     PostgresStore::connect(settings(&url)).await.unwrap().close().await;
+}
+
+/// Somebody else made all of it.
+#[tokio::test]
+async fn a_schema_of_another_owner_needs_the_rights_that_are_documented() {
+    let database = shared().fresh_database().unwrap();
+    let url = as_role(&database, "");
+    database.psql(&settings(&url).migration_sql()).unwrap();
+    let role = format!("role_of_{}", database.name());
+    database
+        .psql(&format!(
+            "GRANT USAGE ON SCHEMA pve_deploy TO {role};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pve_deploy TO {role};
+             GRANT SELECT ON ALL SEQUENCES IN SCHEMA pve_deploy TO {role}"
+        ))
+        .unwrap();
+    let store = begun(&url).await;
+    let lease = leased(&store, 1).await.lease;
+    store.commit(&lease, noted("works")).await.unwrap();
+    let ranges = [sample::range("192.0.2.10", "192.0.2.19")];
+    store.put_pool(&sample::pool("public", 24, &ranges), &ranges).await.unwrap();
+    let wants = [sample::want(Family::V4, 1, &["public"])];
+    assert_eq!(store.take(&lease, &wants).await.unwrap().len(), 1);
+    assert_eq!(store.events(LogId(0), 9).await.unwrap().len(), 2);
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    store.retire(sample::worker(1).id).await.unwrap();
+    store.close().await;
 }
 
 #[tokio::test]
