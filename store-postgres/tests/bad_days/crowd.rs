@@ -67,7 +67,7 @@ async fn four_connections_are_all_that_a_process_takes() {
 
 #[tokio::test]
 async fn writes_wait_for_a_connection_and_go_on_by_themselves() {
-    let (logged, _guard) = Logged::listen();
+    let logged = Logged::listen();
     let (server, url) = small_server();
     let store = begun(&url).await;
     let lease = leased(&store, 1).await.lease;

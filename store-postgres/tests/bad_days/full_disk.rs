@@ -54,7 +54,7 @@ async fn a_full_disk_is_told_and_gone_on_with_once_there_is_room() {
 /// Then the server crashes, and crashes again or gives up, until somebody makes room and starts it.
 #[tokio::test]
 async fn a_server_whose_write_ahead_log_has_no_room_is_gone_on_with() {
-    let (logged, _guard) = Logged::listen();
+    let logged = Logged::listen();
     let server = Arc::new(Server::builder().largest_file(4097).wal_segments(4).start().unwrap());
     let store = begun(&server.url("postgres")).await; // another database would not fit
     let operator = Arc::clone(&server);

@@ -108,7 +108,7 @@ impl Doorbell for Bell {
 
 #[tokio::test]
 async fn a_listener_behind_a_bouncer_says_that_it_hears_nothing_and_past_it_hears_all() {
-    let (logged, _guard) = Logged::listen();
+    let logged = Logged::listen();
     let server = Server::start().unwrap();
     let direct = server.create_database("panel").unwrap();
     let bouncer = Bouncer::start(&server).unwrap();

@@ -8,8 +8,9 @@ use deploy_core::{
 use deploy_testkit::sample;
 use jiff::SignedDuration;
 use std::{
+    cell::RefCell,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     time::Duration,
 };
 use store_postgres::{PostgresStore, Settings, Sharing};
@@ -148,16 +149,25 @@ impl Refused for deploy_core::CreateError {
     }
 }
 
-/// What the program has logged on this thread since this was made.
+/// What the program has logged on this thread while this was there.
+///
+/// There is one subscriber for all tests, which asks each thread who listens: `tracing` remembers what a thread without any
+/// was not interested in, for all threads.
 #[derive(Clone, Default)]
 pub(crate) struct Logged(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    static LISTENS: RefCell<Option<Logged>> = const { RefCell::new(None) };
+}
+
 impl Logged {
     /// Begins to listen. A test whose runtime is its own thread hears the store's tasks, too.
-    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn listen() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(EachThread).init());
         let logged = Self::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(logged.clone()).finish();
-        (logged, tracing::subscriber::set_default(subscriber))
+        LISTENS.set(Some(logged.clone()));
+        logged
     }
 
     pub(crate) fn text(&self) -> String {
@@ -174,17 +184,25 @@ impl Logged {
     }
 }
 
-impl MakeWriter<'_> for Logged {
-    type Writer = Self;
+/// Writes to whoever listens on this thread.
+struct EachThread;
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+impl MakeWriter<'_> for EachThread {
+    type Writer = Listener;
+
+    fn make_writer(&self) -> Listener {
+        Listener(LISTENS.with_borrow(Clone::clone))
     }
 }
 
-impl io::Write for Logged {
+struct Listener(Option<Logged>);
+
+impl io::Write for Listener {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        match &self.0 {
+            Some(logged) => logged.0.lock().unwrap().write(bytes),
+            None => Ok(bytes.len()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

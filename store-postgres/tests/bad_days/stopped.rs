@@ -74,7 +74,7 @@ async fn stop_and_start(server: Arc<Server>, mut done: watch::Receiver<u32>) {
 
 #[tokio::test]
 async fn two_hundred_machines_go_on_after_every_stop_and_nothing_is_lost_or_doubled() {
-    let (logged, _guard) = Logged::listen();
+    let logged = Logged::listen();
     let server = Arc::new(Server::start().unwrap());
     let url = server.create_database("panel").unwrap();
     // Two processes with half of the machines each, and a panel.
@@ -118,7 +118,7 @@ async fn two_hundred_machines_go_on_after_every_stop_and_nothing_is_lost_or_doub
 
 #[tokio::test]
 async fn a_server_that_stays_away_is_told_at_once_and_asked_again() {
-    let (logged, _guard) = Logged::listen();
+    let logged = Logged::listen();
     let server = Server::start().unwrap();
     let store = begun(&server.create_database("panel").unwrap()).await;
     let lease = leased(&store, 1).await.lease;
