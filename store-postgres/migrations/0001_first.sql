@@ -138,6 +138,8 @@ CREATE TABLE $schema.outbox (
     worker uuid -- who delivers it, as long as it lives
 );
 
+CREATE INDEX outbox_vm ON $schema.outbox (vm, id);
+
 CREATE TABLE $schema.pool (
     name       text PRIMARY KEY,
     cluster    text NOT NULL,

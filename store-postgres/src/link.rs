@@ -113,7 +113,7 @@ impl Drop for Unanswered<'_> {
 /// # Errors
 /// In words.
 pub(crate) async fn connect(settings: &Settings) -> Result<Client, String> {
-    let (client, connection) = within(dial(&settings.config, &settings.tls)).await?;
+    let (client, connection) = dial(&settings.config, &settings.tls).await?;
     tokio::spawn(connection.work());
     Ok(client)
 }
@@ -137,15 +137,18 @@ impl Wire {
 }
 
 /// Makes a connection.
-pub(crate) async fn dial(config: &Config, tls: &Tls) -> Result<(Client, Wire), tokio_postgres::Error> {
+///
+/// # Errors
+/// In words.
+pub(crate) async fn dial(config: &Config, tls: &Tls) -> Result<(Client, Wire), String> {
     match tls {
         Tls::Off => {
-            let (client, connection) = with(config, NoTls).await?;
+            let (client, connection) = within(with(config, NoTls)).await?;
             Ok((client, Wire::Plain(Box::new(connection))))
         }
         Tls::Preferred(config_of_tls) | Tls::Required(config_of_tls) => {
             let tls = MakeRustlsConnect::new((**config_of_tls).clone());
-            let (client, connection) = with(config, tls).await?;
+            let (client, connection) = within(with(config, tls)).await?;
             Ok((client, Wire::Encrypted(Box::new(connection))))
         }
     }

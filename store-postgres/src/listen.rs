@@ -40,8 +40,7 @@ impl PostgresStore {
 async fn listen(settings: Arc<Settings>, doorbell: Arc<dyn Doorbell>) {
     let mut warned = None;
     loop {
-        let config = settings.listen.as_ref().unwrap_or(&settings.config);
-        match dial(config, &settings.tls).await {
+        match dial(&settings.listener(), &settings.tls).await {
             Ok((client, wire)) => {
                 warned = None;
                 let ended = hear(&settings, &client, wire, &*doorbell).await;
@@ -49,8 +48,7 @@ async fn listen(settings: Arc<Settings>, doorbell: Arc<dyn Doorbell>) {
                 // What was said meanwhile is not said again.
                 doorbell.wake();
             }
-            Err(error) => {
-                let why = words(&error);
+            Err(why) => {
                 if warned.as_ref() != Some(&why) {
                     tracing::warn!(
                         error = why,

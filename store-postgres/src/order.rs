@@ -9,6 +9,9 @@ use deploy_core::{Invalid, NewRecord, Vmid};
 /// where a machine that is not terminated has this reference (its key and number); `unknown_cluster`, `no_number` and
 /// `key_taken`, after which no machine was ordered.
 ///
+/// In a transaction that is `REPEATABLE READ` or `SERIALIZABLE` an order of somebody else at the same moment makes it fail with
+/// 40001, as such transactions do; it is to be tried again from its beginning.
+///
 /// Until the transaction ends, other orders of the same cluster wait for it: order last, and commit soon.
 ///
 /// ```no_run

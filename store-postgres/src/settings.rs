@@ -132,9 +132,6 @@ impl Settings {
     #[must_use]
     pub fn with_password(mut self, password: &SecretString) -> Self {
         self.config.password(password.expose_secret());
-        if let Some(listen) = &mut self.listen {
-            listen.password(password.expose_secret());
-        }
         self
     }
 
@@ -154,14 +151,20 @@ impl Settings {
     /// [`SettingsError`].
     pub fn with_listen_url(mut self, url: &str) -> Result<Self, SettingsError> {
         let mut listen = Self::parse(url)?.config;
+        listen.ssl_mode(self.tls.mode());
+        self.listen = Some(listen);
+        Ok(self)
+    }
+
+    /// Where the listener connects to.
+    pub(crate) fn listener(&self) -> Config {
+        let mut listen = self.listen.clone().unwrap_or_else(|| self.config.clone());
         if listen.get_password().is_none()
             && let Some(password) = self.config.get_password()
         {
             listen.password(password);
         }
-        listen.ssl_mode(self.tls.mode());
-        self.listen = Some(listen);
-        Ok(self)
+        listen
     }
 
     /// How workers share what is due.

@@ -73,6 +73,10 @@ pub(crate) fn describe(order: &NewRecord) -> Result<String, Invalid> {
     if let Some(at) = find_nul(&order.metadata) {
         return Err(unkept("metadata", at));
     }
+    // What is nested deeper than a hundred-odd levels could be written and never be read back.
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(&order.metadata.to_string()) {
+        return Err(Invalid::new("metadata", error, "JSON that can be read back"));
+    }
     let json_of = |value: serde_json::Result<serde_json::Value>| {
         value.map_err(|error| Invalid::new("order", error, "what has a form in JSON"))
     };
