@@ -2,12 +2,12 @@
 
 use crate::{
     place::{Place, leased, set_up},
-    rig::wired,
+    rig::{until, wired},
     wire::{Weather, Wire},
 };
 use deploy_core::{
     AddressStore, Commit, Created, Family, Lease, LeaseStore, LogEvent, LogId, LogLine, Operation,
-    RecordStore, Step,
+    RecordStore, Step, StoreError, StoreOutcome, TakeError,
 };
 use deploy_testkit::sample;
 use store_postgres::{PostgresStore, Settings, Sharing};
@@ -155,7 +155,16 @@ async fn a_frozen_process_does_not_hold_up_the_others() {
     let frozen = bench.store.clone();
     let (lease, wants) = (leases[0], want.clone());
     let taking = tokio::spawn(async move { frozen.take(&lease, &wants).await });
-    let second = bench.elsewhere.take(&leases[1], &want).await.unwrap();
+    let second = until("the server ends its transaction", async || {
+        match bench.elsewhere.take(&leases[1], &want).await {
+            Err(TakeError::Store(StoreError { message, outcome: StoreOutcome::NotWritten })) => {
+                assert!(message.contains("a transaction of somebody else"), "{message}");
+                None
+            }
+            taken => Some(taken.unwrap()),
+        }
+    })
+    .await;
     assert_eq!(second.len(), 1);
     taking.await.unwrap().unwrap();
     let usage = bench.elsewhere.pools().await.unwrap().remove(0);
