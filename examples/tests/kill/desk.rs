@@ -202,9 +202,18 @@ impl Desk {
 
     /// Whether a worker logged this of a machine.
     pub(crate) fn said(&self, what: &str, vmid: u32) -> bool {
-        let logs = (0..).take_while(|slot| self.log_of(*slot).exists()).map(|slot| self.log(slot, 0));
         let of_machine = format!(" vmid={vmid} ");
-        logs.into_iter().any(|log| log.lines().any(|line| line.contains(what) && line.contains(&of_machine)))
+        self.lines().any(|line| line.contains(what) && line.contains(&of_machine))
+    }
+
+    /// How often workers logged this.
+    pub(crate) fn times(&self, what: &str) -> usize {
+        self.lines().filter(|line| line.contains(what)).count()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let logs = (0..).take_while(|slot| self.log_of(*slot).exists()).map(|slot| self.log(slot, 0));
+        logs.flat_map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>())
     }
 
     /// The last lines of what the workers of each slot logged.

@@ -10,6 +10,7 @@
 mod cluster;
 mod crew;
 mod desk;
+mod harm;
 mod invariants;
 mod machine;
 mod operator;
@@ -35,13 +36,13 @@ static TURN: Mutex<()> = Mutex::const_new(());
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_a_worker_loses_and_doubles_nothing() {
     let _turn = TURN.lock().await;
-    run(&Settings::from_environment(60), None).await;
+    run(&Settings::from_environment(40, 60), None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_like_their_server_three_workers_lose_and_double_nothing() {
     let _turn = TURN.lock().await;
-    run(&Settings::from_environment(45), Some(Server::start().await)).await;
+    run(&Settings::from_environment(32, 36), Some(Server::start().await)).await;
 }
 
 async fn run(settings: &Settings, server: Option<Server>) {

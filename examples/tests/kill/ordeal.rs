@@ -3,11 +3,11 @@
 use crate::{
     cluster::Cluster,
     crew::Crew,
-    desk::{Desk, LEASE},
+    desk::Desk,
     invariants::Outside,
     operator::Operator,
     orders::Orders,
-    pace::{Life, Pace},
+    pace::Pace,
     panel::Panel,
     picture::Picture,
     plan::{Count, Plan},
@@ -15,7 +15,7 @@ use crate::{
     settings::Settings,
     strangers::Strangers,
 };
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom};
+use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
@@ -27,23 +27,22 @@ use tempfile::TempDir;
 const FAULTS: f64 = 0.1;
 
 pub(crate) struct Ordeal {
-    rng: StdRng,
+    pub(crate) rng: StdRng,
     folder: TempDir,
     orders: Orders,
     cluster: Cluster,
-    server: Option<Server>,
-    desk: Desk,
+    pub(crate) server: Option<Server>,
+    pub(crate) desk: Desk,
     panel: Panel,
-    crew: Crew,
+    pub(crate) crew: Crew,
     strangers: Strangers,
     operator: Operator,
     /// References of orders that are to be taken away.
     gone: BTreeSet<String>,
     /// All are to be taken away, sooner or later.
     is_over: bool,
-    kills: u32,
-    freezes: u32,
-    zombies: u32,
+    pub(crate) kills: u32,
+    pub(crate) freezes: u32,
     intruders: usize,
     /// The share of the requests that meet a fault now.
     faults: f64,
@@ -74,7 +73,6 @@ impl Ordeal {
             is_over: false,
             kills: 0,
             freezes: 0,
-            zombies: 0,
             intruders: 0,
             faults: 0.0,
             begun: Instant::now(),
@@ -83,8 +81,8 @@ impl Ordeal {
 
     /// Until every machine is ready, but for some that are taken away meanwhile.
     pub(crate) async fn deploy(&mut self, kills: u32) {
-        let outages = if self.server.is_some() { 3 } else { 0 };
-        let count = Count { freezes: 3, killed_tasks: 3, intruders: 2, outages };
+        let (freezes, outages) = if self.server.is_some() { (8, 3) } else { (3, 0) };
+        let count = Count { freezes, killed_tasks: 3, intruders: 2, outages };
         let plan = Plan::draw(kills, &count, &mut self.rng);
         let mut pace = Pace::new(kills);
         self.set_faults(FAULTS).await;
@@ -105,8 +103,8 @@ impl Ordeal {
 
     /// Until nothing is left of any machine.
     pub(crate) async fn take_away(&mut self, kills: u32) {
-        let outages = if self.server.is_some() { 2 } else { 0 };
-        let count = Count { freezes: 1, killed_tasks: 0, intruders: 0, outages };
+        let (freezes, outages) = if self.server.is_some() { (3, 2) } else { (1, 0) };
+        let count = Count { freezes, killed_tasks: 0, intruders: 0, outages };
         let plan = Plan::draw(kills, &count, &mut self.rng);
         let mut pace = Pace::new(kills);
         self.back_up_some().await;
@@ -128,14 +126,11 @@ impl Ordeal {
     async fn round(&mut self, kill: u32, plan: &Plan, pace: &mut Pace) {
         let done = self.done(&self.picture().await);
         assert!(done < 1.0, "all is done after {kill} kills: there were to be more");
+        self.wake_or_kill();
         let life = pace.next(kill, done, &mut self.rng);
         let freezes = plan.freezes.contains(&kill);
         if plan.outages.contains(&kill) {
-            let server = self.server.clone().expect("a server");
-            let mut moment = |longest| Duration::from_millis(self.rng.random_range(0..longest));
-            let (after, pause) = (moment(1000), moment(2000));
-            // The worker is killed before, meanwhile or after.
-            tokio::join!(server.break_down(after, pause), self.live_and_die(life, freezes));
+            self.break_down(life, freezes).await;
         } else {
             self.live_and_die(life, freezes).await;
         }
@@ -158,57 +153,10 @@ impl Ordeal {
         }
     }
 
-    /// One of the workers lives for so long, and is killed.
-    async fn live_and_die(&mut self, life: Life, freezes: bool) {
-        let started = self.crew.fill(&self.desk);
-        let started = self.checked(started);
-        let any = self.rng.random_range(0..self.crew.size());
-        let slot = match life {
-            Life::FromStart(time) => {
-                tokio::time::sleep(time).await;
-                started.first().copied().unwrap_or(any)
-            }
-            Life::AtWork(time) => {
-                let waited = self.crew.wait_for(any, &self.desk).await;
-                self.checked(waited);
-                tokio::time::sleep(time).await;
-                any
-            }
-        };
-        if freezes && self.freeze(slot).await {
-            return;
-        }
-        let killed = self.crew.kill(slot, &self.desk);
-        self.checked(killed);
-        self.kills += 1;
-    }
-
-    /// A worker stands still for longer than its lease. Sometimes it goes on after that, sometimes it is killed as it stands.
-    /// Says whether it lives on: a zombie beside others, to which its machines have gone.
-    async fn freeze(&mut self, slot: usize) -> bool {
-        // Before it has the database another one would be let in.
-        let waited = self.crew.wait_for(slot, &self.desk).await;
-        self.checked(waited);
-        tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..500))).await;
-        self.crew.worker(slot).freeze();
-        self.freezes += 1;
-        if self.server.is_none() {
-            self.desk.assert_taken();
-        }
-        tokio::time::sleep(LEASE + Duration::from_millis(self.rng.random_range(100..1000))).await;
-        let thaws = self.rng.random_ratio(2, 3);
-        if thaws {
-            self.crew.worker(slot).thaw();
-            tokio::time::sleep(Duration::from_millis(self.rng.random_range(0..800))).await;
-        }
-        let lives_on = thaws && self.crew.size() > 1;
-        self.zombies += u32::from(lives_on);
-        lives_on
-    }
-
     /// The last workers come to the end, and stop when they are asked to.
     async fn finish(&mut self) {
         self.set_faults(0.0).await;
+        self.crew.thaw_all();
         for slot in 0..self.crew.size() {
             let waited = self.crew.wait_for(slot, &self.desk).await;
             self.checked(waited);
@@ -305,7 +253,7 @@ impl Ordeal {
     }
 
     /// What a crew says, or the end.
-    fn checked<T>(&self, said: Result<T, String>) -> T {
+    pub(crate) fn checked<T>(&self, said: Result<T, String>) -> T {
         said.unwrap_or_else(|wrong| {
             self.assert_right(&[wrong]);
             unreachable!("something is wrong")
@@ -337,14 +285,14 @@ impl Ordeal {
     pub(crate) async fn summary(&self) -> String {
         let counters = self.cluster.counters().await;
         format!(
-            "{} workers, {} machines, {} kills, {} freezes ({} zombies among others), {} stops of the server, {} tasks killed \
-             and {} commands typed for them, {} intruders, {} requests, {} faults, {} clones, {:.0} s",
+            "{} workers, {} machines, {} kills, {} freezes, {} stops of the server, {} times all leases lost, {} tasks killed and \
+             {} commands typed for them, {} intruders, {} requests, {} faults, {} clones, {:.0} s",
             self.crew.size(),
             self.orders.machines.len(),
             self.kills,
             self.freezes,
-            self.zombies,
             self.server.as_ref().map_or(0, Server::outages),
+            self.desk.times("lost all leases"),
             self.operator.killed.len(),
             self.operator.commands.len(),
             self.intruders,

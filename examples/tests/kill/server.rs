@@ -33,12 +33,13 @@ impl Server {
         &self.url
     }
 
-    /// Is stopped immediately after a while, and started again after a pause.
-    pub(crate) async fn break_down(&self, after: Duration, pause: Duration) {
-        tokio::time::sleep(after).await;
+    /// Stops it as a crash does.
+    pub(crate) async fn stop(&self) {
         self.outages.lock().unwrap().push(None);
         self.blocking(throwaway_postgres::Server::stop_immediately).await;
-        tokio::time::sleep(pause).await;
+    }
+
+    pub(crate) async fn start_again(&self) {
         self.blocking(throwaway_postgres::Server::start_again).await;
         *self.outages.lock().unwrap().last_mut().unwrap() = Some(Instant::now());
     }

@@ -15,10 +15,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn from_environment(kills: u32) -> Self {
+    pub(crate) fn from_environment(machines: usize, kills: u32) -> Self {
         Self {
             seed: variable("KILL_SEED").unwrap_or_else(another),
-            machines: variable("KILL_MACHINES").unwrap_or(40),
+            machines: variable("KILL_MACHINES").unwrap_or(machines),
             kills: variable("KILL_KILLS").unwrap_or(kills),
         }
     }

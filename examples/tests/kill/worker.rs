@@ -13,6 +13,12 @@ pub(crate) struct Worker {
     pub(crate) log_from: usize,
 }
 
+/// What stops it and lets it go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Hand {
+    pid: u32,
+}
+
 impl Worker {
     pub(crate) fn new(process: Child, log_from: usize) -> Self {
         Self { process, started: Instant::now(), log_from }
@@ -29,19 +35,13 @@ impl Worker {
         self.process.wait().unwrap();
     }
 
-    /// Stands still from now on.
-    pub(crate) fn freeze(&self) {
-        self.signal("-STOP");
-    }
-
-    /// Goes on.
-    pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
+    pub(crate) fn hand(&self) -> Hand {
+        Hand { pid: self.process.id() }
     }
 
     /// Asks it to end, and waits until it did.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        self.signal("-TERM");
+        self.hand().signal("-TERM");
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -51,10 +51,21 @@ impl Worker {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
 
-    fn signal(&self, which: &str) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([which, &pid]).status().unwrap().success());
+impl Hand {
+    /// Stands still from now on.
+    pub(crate) fn freeze(self) {
+        self.signal("-STOP");
+    }
+
+    /// Goes on.
+    pub(crate) fn thaw(self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(self, which: &str) {
+        assert!(Command::new("kill").args([which, &self.pid.to_string()]).status().unwrap().success());
     }
 }
 
