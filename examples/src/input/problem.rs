@@ -60,8 +60,8 @@ fn show(name: &str, file: &str, Problem { place, message }: &Problem) -> String 
     let number = file[..start].matches('\n').count() + 1;
     let column = file[line_start..start].chars().count();
     let head = format!("{name}:{number}:{}: {message}", column + 1);
-    // An inline table may hold a password beside what is wrong, and so may the address of a database.
-    if line.contains("password") || line.contains("database") {
+    // An inline table may hold a password beside what is wrong, and so may the URL of a database.
+    if line.contains("password") || (line.contains("://") && line.contains('@')) {
         return head;
     }
     let width =

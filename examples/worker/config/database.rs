@@ -10,6 +10,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 pub(super) struct Postgres {
     password_file: Option<Spanned<PathBuf>>,
+    listen: Option<Spanned<String>>,
     schema: Option<Spanned<String>>,
     #[serde(default)]
     sharing: SharingTable,
@@ -58,6 +59,12 @@ impl Postgres {
             let password = access::secret(&beside(file.get_ref()))
                 .map_err(|error| Problem::new(file.span(), format!("password_file: {error:#}")))?;
             settings = settings.with_password(&password);
+        }
+        // After the password, which is this one's too.
+        if let Some(url) = &self.listen {
+            settings = settings.with_listen_url(url.get_ref()).map_err(|error| {
+                Problem::new(url.span(), SettingsError { field: "listen".to_owned(), ..error })
+            })?;
         }
         if let Some(schema) = &self.schema {
             settings = settings.with_schema(schema.get_ref()).map_err(|error| wrong(schema, &error))?;

@@ -42,6 +42,16 @@ fn job(changes: &[(&str, &str)]) -> anyhow::Result<Job> {
     load(&folder(&changed(changes), &machines()).path().join("worker.toml"))
 }
 
+/// The example with a server, and this line about its listener.
+fn job_with_listener(line: &str) -> anyhow::Result<Job> {
+    job(&[
+        ("database = \"deploy.db\"", ""),
+        ("# database = \"postgres", "database = \"postgres"),
+        ("# [postgres]", "[postgres]"),
+        ("# listen =", line),
+    ])
+}
+
 #[track_caller]
 fn refused(changes: &[(&str, &str)], expected: &[&str]) {
     let error = format!("{:#}", job(changes).err().expect("it is taken"));
@@ -114,6 +124,11 @@ fn the_database_is_a_file_or_a_server() {
         &with([(table, "[postgres]"), ("# password_file = \"password\"", "password_file = \"none\"")]),
         &["postgres: password_file: ", "none cannot be read"],
     );
+    let listen = |url: &str| format!("listen = {url:?} #");
+    job_with_listener(&listen("postgres://db1/panel")).unwrap();
+    let error = job_with_listener(&listen("mysql://joe:s3cret@db1/panel")).err().unwrap().to_string();
+    assert!(error.contains("postgres: listen: \"mysql://joe@db1/panel\" is not valid: "), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
     for (url, expected) in [
         ("mysql://joe:s3cret@db1/panel", "begins with \"postgres://\""),
         ("postgres://joe:s3cret@db1/panel?sslmode=verify-ca", "sslmode: \"verify-ca\" is not valid: "),
