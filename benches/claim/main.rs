@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "the table is what the bench is run for")]
 
+mod postgres;
 mod sqlite;
 
 use benches::{Compared, Fleet, measured};
@@ -30,10 +31,11 @@ async fn main() {
          that are settled"
     );
     sqlite::run(&deployment).await;
+    postgres::run(&deployment).await;
 }
 
-/// Claims in turn from a store with and one without settled machines.
-async fn compare<S>(name: &str, none: &Fleet<S>, many: &Fleet<S>)
+/// Claims in turn from a store with and one without settled machines; `tidy` does what the database does by itself now and then.
+async fn compare<S>(name: &str, none: &Fleet<S>, many: &Fleet<S>, tidy: impl Fn())
 where
     S: LeaseStore + RecordStore + Clone + 'static,
 {
@@ -47,6 +49,7 @@ where
             (claim(none).await, beside_many)
         };
         compared.add(beside_none, beside_many);
+        tidy();
     }
     println!("\n{name} (target: at most {TARGET} times as long)");
     println!("{}", compared.table(["beside none", "beside settled"], "claim", CLAIMS));

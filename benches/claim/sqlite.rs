@@ -12,7 +12,7 @@ pub(crate) async fn run(deployment: &[Commit]) {
     let directory = tempfile::tempdir().expect("a temporary folder");
     let none = fleet(&directory.path().join("none.db"), deployment, 0).await;
     let many = fleet(&directory.path().join("many.db"), deployment, SETTLED).await;
-    crate::compare("SQLite", &none, &many).await;
+    crate::compare("SQLite", &none, &many, || ()).await;
 }
 
 /// A store with one machine that was deployed, so many copies of it, and those that are due.
