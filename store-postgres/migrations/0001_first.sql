@@ -72,9 +72,11 @@ CREATE TABLE $schema.vm_state (
     epoch        bigint NOT NULL DEFAULT 0
 ) WITH (
     fillfactor = 70,
-    -- By default a million machines at rest would have 200,000 dead rows pile up, and as many dead entries in the index of
-    -- what is due.
-    autovacuum_vacuum_scale_factor = 0.01,
+    -- Whoever looks for what is due walks over what is dead in that index until it is vacuumed. By default that would be after
+    -- 200,000 dead rows beside a million machines at rest; and then not even so, as hardly any page of the table has one.
+    autovacuum_vacuum_threshold = 500,
+    autovacuum_vacuum_scale_factor = 0,
+    vacuum_index_cleanup = on,
     autovacuum_analyze_scale_factor = 0.02
 );
 
