@@ -1,10 +1,10 @@
 //! What somebody typed wrong, or forgot to do.
 
-use crate::rig::{begun, leased, noted, settings};
+use crate::rig::{as_role, begun, leased, noted, own_server, settings};
 use deploy_core::{AddressStore, Family, LeaseStore, LogId, RecordStore};
 use deploy_testkit::sample;
 use store_postgres::{ConnectError, PostgresStore, Settings};
-use throwaway_postgres::{Database, shared};
+use throwaway_postgres::shared;
 
 /// Why nothing can be had at `url`.
 async fn refused(url: &str) -> ConnectError {
@@ -25,16 +25,6 @@ fn must_say(said: &str, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "{word:?} is missing in: {said}");
     }
-}
-
-/// The URL of `database` for a role of its own, who may do what `grants` say.
-fn as_role(database: &Database<'_>, grants: &str) -> String {
-    let role = format!("role_of_{}", database.name());
-    let grants = grants.replace("$role", &role).replace("$database", database.name());
-    database.psql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'; {grants}")).unwrap();
-    let url = database.url();
-    let (_, host) = url.split_once('@').unwrap();
-    format!("postgres://{role}:secret@{host}")
 }
 
 #[test]
@@ -81,7 +71,7 @@ async fn nobody_at_the_address_is_said_with_the_address() {
 
 #[tokio::test]
 async fn a_wrong_password_and_a_wrong_user_are_told() {
-    let database = shared().fresh_database().unwrap();
+    let database = own_server().fresh_database().unwrap();
     let url = as_role(&database, "");
     let wrong = url.replace(":secret@", ":s3cret@");
     let words = said(&wrong).await;
@@ -102,7 +92,7 @@ async fn a_database_that_is_not_there_is_told_with_how_to_make_it() {
 
 #[tokio::test]
 async fn a_user_who_may_not_make_the_schema_is_told_what_is_missing() {
-    let database = shared().fresh_database().unwrap();
+    let database = own_server().fresh_database().unwrap();
     let url = as_role(&database, "");
     let error = refused(&url).await;
     assert!(matches!(error, ConnectError::Migration(_)), "{error:?}");
@@ -118,7 +108,7 @@ async fn a_user_who_may_not_make_the_schema_is_told_what_is_missing() {
 /// An operator made the schema, and lets the program make nothing else.
 #[tokio::test]
 async fn a_schema_that_is_there_needs_no_right_to_make_one() {
-    let database = shared().fresh_database().unwrap();
+    let database = own_server().fresh_database().unwrap();
     let url = as_role(&database, "CREATE SCHEMA pve_deploy AUTHORIZATION $role;");
     PostgresStore::connect(settings(&url)).await.unwrap().close().await;
 }
@@ -126,7 +116,7 @@ async fn a_schema_that_is_there_needs_no_right_to_make_one() {
 /// Somebody else made all of it.
 #[tokio::test]
 async fn a_schema_of_another_owner_needs_the_rights_that_are_documented() {
-    let database = shared().fresh_database().unwrap();
+    let database = own_server().fresh_database().unwrap();
     let url = as_role(&database, "");
     database.psql(&settings(&url).migration_sql()).unwrap();
     let role = format!("role_of_{}", database.name());

@@ -1,12 +1,13 @@
 //! Servers that take no writes.
 
 use crate::rig::{
-    begun, claim, connect, leased, not_written, note_at_last, noted, notes, order, settings, until,
+    as_role, begun, claim, connect, leased, not_written, note_at_last, noted, notes, order, own_server,
+    settings, until,
 };
 use deploy_core::{LeaseStore, RecordStore};
 use deploy_testkit::sample;
 use store_postgres::{ConnectError, PostgresStore};
-use throwaway_postgres::{Server, shared};
+use throwaway_postgres::Server;
 
 /// The URL of both servers' databases: whichever takes writes is used.
 fn whichever(standby: &Server, primary: &Server) -> String {
@@ -51,17 +52,9 @@ async fn a_standby_that_takes_over_is_gone_on_with() {
 
 #[tokio::test]
 async fn a_user_who_is_read_only_by_default_is_refused() {
-    let database = shared().fresh_database().unwrap();
-    let role = format!("role_of_{}", database.name());
-    database
-        .psql(&format!(
-            "CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE {} TO {role};
-             ALTER ROLE {role} SET default_transaction_read_only = on",
-            database.name()
-        ))
-        .unwrap();
-    let url = database.url();
-    let url = format!("postgres://{role}:secret@{}", url.split_once('@').unwrap().1);
+    let database = own_server().fresh_database().unwrap();
+    let read_only = "GRANT CREATE ON DATABASE $database TO $role; ALTER ROLE $role SET default_transaction_read_only = on";
+    let url = as_role(&database, read_only);
     let error = PostgresStore::connect(settings(&url)).await.unwrap_err();
     assert!(matches!(error, ConnectError::ReadOnly { .. }), "{error:?}");
     assert!(error.to_string().contains("read-only by default"), "{error}");

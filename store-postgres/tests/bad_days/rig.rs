@@ -10,10 +10,11 @@ use jiff::SignedDuration;
 use std::{
     cell::RefCell,
     io,
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, LazyLock, Mutex, Once},
     time::Duration,
 };
 use store_postgres::{PostgresStore, Settings, Sharing};
+use throwaway_postgres::{Database, Server};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// So long the tests' workers live: longer than any test.
@@ -21,6 +22,22 @@ pub(crate) const ALIVE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Longer than anything here takes, on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server of our own, also where one was given: roles are a whole server's, and who must give which password is, too.
+pub(crate) fn own_server() -> &'static Server {
+    static OWN: LazyLock<Server> = LazyLock::new(|| Server::start().unwrap());
+    &OWN
+}
+
+/// The URL of `database`, of [`own_server`], for an ordinary user who may do what `grants` say.
+pub(crate) fn as_role(database: &Database<'_>, grants: &str) -> String {
+    let role = format!("role_of_{}", database.name());
+    let grants = grants.replace("$role", &role).replace("$database", database.name());
+    database.psql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'; {grants}")).unwrap();
+    let url = database.url();
+    let (_, host) = url.split_once('@').unwrap();
+    format!("postgres://{role}:secret@{host}")
+}
 
 /// Settings for a worker that takes all there is.
 pub(crate) fn settings(url: &str) -> Settings {

@@ -1,6 +1,6 @@
 //! Encrypted connections, and with whom.
 
-use crate::rig::{begun, claim, order, settings};
+use crate::rig::{begun, claim, order, own_server, settings};
 use store_postgres::{ConnectError, PostgresStore, Settings};
 use throwaway_postgres::Server;
 
@@ -51,8 +51,7 @@ async fn the_server_is_known_by_its_authority_and_its_name() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_it_is_required() {
-    let server = throwaway_postgres::shared();
-    let database = server.fresh_database().unwrap();
+    let database = own_server().fresh_database().unwrap();
     let words = refused(&format!("{}?sslmode=require", database.url())).await;
     assert!(words.contains("does not support TLS") && words.contains("sslmode=prefer"), "{words}");
     PostgresStore::connect(settings(&format!("{}?sslmode=prefer", database.url()))).await.unwrap();
