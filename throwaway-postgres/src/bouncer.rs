@@ -22,7 +22,7 @@ const PORTS: usize = 5;
 
 /// Debian's pgbouncer in front of a server of ours, in transaction mode: a connection of the server is the client's for one
 /// transaction. Here it takes them in turn, so that the next transaction is sure to have another one, as in production it
-/// now and then has. It goes as a server goes.
+/// now and then has. A server that was away it tries again after a second. It goes as a server goes.
 #[derive(Debug)]
 pub struct Bouncer {
     process: Child,
@@ -49,7 +49,7 @@ impl Bouncer {
         loop {
             let port = port::free();
             let settings = format!(
-                "[databases]\n* = host={} port={}\n[pgbouncer]\npool_mode = transaction\nmax_client_conn = 1000\nmin_pool_size = 4\nserver_round_robin = 1\nlisten_addr = 127.0.0.1\n\
+                "[databases]\n* = host={} port={}\n[pgbouncer]\npool_mode = transaction\nmax_client_conn = 1000\nmin_pool_size = 4\nserver_round_robin = 1\nserver_login_retry = 1\nlisten_addr = 127.0.0.1\n\
                  listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npidfile = {}\n",
                 cluster.sockets().display(),
                 cluster.port(),

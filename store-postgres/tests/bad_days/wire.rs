@@ -94,16 +94,40 @@ async fn relay(store: TcpStream, shared: Arc<Shared>) {
     let server = TcpStream::connect(shared.server).await.unwrap();
     let (from_store, to_store) = store.into_split();
     let (from_server, to_server) = server.into_split();
-    let (cut, is_cut) = watch::channel(false);
-    let answers = tokio::spawn(pass(from_server, to_store, is_cut));
-    requests(from_store, to_server, answers, cut, &shared).await;
+    let (answers, are) = watch::channel(Answers::Heard);
+    let passing = tokio::spawn(pass(from_server, to_store, are));
+    requests(from_store, to_server, passing, answers, &shared).await;
 }
 
-/// Passes on what the server says until it ends; nothing more of it once the store's side is cut.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_cut: watch::Receiver<bool>) {
+/// What becomes of what the server says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    Heard,
+    /// The store's side is open, and hears nothing.
+    Lost,
+    /// The store's side is cut.
+    Cut,
+}
+
+/// Passes on what the server says, until it ends.
+async fn pass(mut from: OwnedReadHalf, to: OwnedWriteHalf, mut answers: watch::Receiver<Answers>) {
     let mut buffer = vec![0; 65536];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if !*is_cut.borrow() && to.write_all(&buffer[..length]).await.is_err() {
+    let mut to = Some(to);
+    loop {
+        let length = tokio::select! {
+            length = from.read(&mut buffer) => length.unwrap_or(0),
+            Ok(()) = answers.changed() => {
+                to = to.filter(|_| *answers.borrow_and_update() != Answers::Cut);
+                continue;
+            }
+        };
+        if length == 0 {
+            return;
+        }
+        let listens = *answers.borrow() == Answers::Heard;
+        if let Some(to) = to.as_mut().filter(|_| listens)
+            && to.write_all(&buffer[..length]).await.is_err()
+        {
             return;
         }
     }
@@ -112,8 +136,8 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_cut: watch::Re
 async fn requests(
     mut from_store: OwnedReadHalf,
     mut to_server: OwnedWriteHalf,
-    answers: tokio::task::JoinHandle<()>,
-    cut: watch::Sender<bool>,
+    passing: tokio::task::JoinHandle<()>,
+    answers: watch::Sender<Answers>,
     shared: &Shared,
 ) {
     let mut buffer = vec![0; 65536];
@@ -128,27 +152,28 @@ async fn requests(
             Weather::RequestLost => break,
             Weather::Silence => while let Ok(1..) = from_store.read(&mut buffer).await {},
             Weather::AnswerLost => {
-                cut.send_replace(true);
+                answers.send_replace(Answers::Lost);
                 to_server.write_all(request).await.unwrap();
                 to_server.shutdown().await.unwrap();
                 // The server closes when it has carried out all that it was sent; the store's side is closed after that.
-                let _ = answers.await;
+                let _ = passing.await;
                 return;
             }
             Weather::RequestLate => {
+                answers.send_replace(Answers::Cut);
                 drop(from_store);
                 let mut late = shared.late.subscribe();
                 late.wait_for(|late| *late).await.unwrap();
                 to_server.write_all(request).await.unwrap();
                 to_server.shutdown().await.unwrap();
                 // The server closes when it has carried out all that it was sent.
-                let _ = answers.await;
+                let _ = passing.await;
                 shared.arrived.send_modify(|arrived| *arrived += 1);
                 return;
             }
         }
     }
-    answers.abort();
+    passing.abort();
 }
 
 impl Shared {
