@@ -13,6 +13,7 @@ mod sqlite;
 use benches::{Compared, Fleet, measured};
 use deploy_core::{Commit, Lease, LeaseStore, RecordStore};
 use deploy_testkit::sample;
+use tokio::runtime::Builder;
 
 /// Machines in a round: so many that writes wait for one another, as they do where it matters how fast it is.
 const MACHINES: u32 = 256;
@@ -22,8 +23,18 @@ const ROUNDS: usize = 11;
 /// What is to be written of each machine, one after the other.
 type Work = Vec<(Lease, Vec<Commit>)>;
 
-#[tokio::main]
-async fn main() {
+fn main() {
+    // On one thread there is only the work; on several, threads also wake one another, which by hand nobody has to.
+    for (threads, mut runtime) in [
+        ("one thread", Builder::new_current_thread()),
+        ("a thread for each core", Builder::new_multi_thread()),
+    ] {
+        println!("\n# {threads}");
+        runtime.enable_all().build().expect("a runtime").block_on(run());
+    }
+}
+
+async fn run() {
     let commits = benches::deployment(&sample::full_spec()).await;
     println!(
         "Deployments of {MACHINES} machines at once, {} commits each, {ROUNDS} rounds of each way",

@@ -18,6 +18,35 @@ pub(crate) fn kept(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at).max(earliest)
 }
 
+/// A time as PostgreSQL is sent it: microseconds since 2000. For what is sent by the thousand: the library's own way goes by
+/// the calendar.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Micros(i64);
+
+impl Micros {
+    pub(crate) fn of(at: Timestamp) -> Self {
+        // From 1970 to 2000.
+        Self(kept(at).as_microsecond() - 946_684_800_000_000)
+    }
+}
+
+impl ToSql for Micros {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&self.0.to_be_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
 /// The time so much after `at`, as it is kept.
 pub(crate) fn after(at: Timestamp, duration: SignedDuration) -> Timestamp {
     kept(at.saturating_add(duration.min(LONGEST)).unwrap_or(at))
@@ -174,4 +203,21 @@ impl<'a> Columns<'a> {
 fn causes(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_sent_as_the_library_sends_them() {
+        for text in ["2026-01-01T12:00:00.123456789Z", "1999-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z"]
+        {
+            let at: Timestamp = text.parse().unwrap();
+            let (mut ours, mut theirs) = (BytesMut::new(), BytesMut::new());
+            Micros::of(at).to_sql(&Type::TIMESTAMPTZ, &mut ours).unwrap();
+            kept(at).to_sql(&Type::TIMESTAMPTZ, &mut theirs).unwrap();
+            assert_eq!(ours, theirs, "{text}");
+        }
+    }
 }

@@ -2,12 +2,11 @@
 
 use super::{fence, number, row};
 use crate::{
-    column::{JsonText, kept},
+    column::{JsonText, Micros},
     db::Db,
     failure::{Failure, Unreadable},
 };
 use deploy_core::{Commit, CommitError, Due, Lease, NodeName, Operation, Step};
-use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use tokio_postgres::types::Type;
@@ -159,7 +158,7 @@ struct Arrays<'a> {
     progresses: Vec<Option<JsonText>>,
     failures: Vec<Option<i64>>,
     dues: Vec<Option<bool>>,
-    due_at: Vec<Option<Timestamp>>,
+    due_at: Vec<Option<Micros>>,
     attends: Vec<Option<bool>>,
     attentions: Vec<Option<JsonText>>,
     waits: Vec<Option<bool>>,
@@ -171,7 +170,7 @@ struct Arrays<'a> {
     addresses: Vec<Option<JsonText>>,
     remembered: Vec<Option<JsonText>>,
     consumed: Vec<Option<String>>,
-    log_at: Vec<Option<Timestamp>>,
+    log_at: Vec<Option<Micros>>,
     log_operations: Vec<Option<&'static str>>,
     log_steps: Vec<Option<&'static str>>,
     log_events: Vec<Option<JsonText>>,
@@ -193,7 +192,7 @@ impl<'a> Arrays<'a> {
 
     fn put(&mut self, n: usize, Item { lease, commit, release }: &'a Item) -> Result<(), Unreadable> {
         let due_at = |due| match due {
-            Due::At(at) => Some(kept(at)),
+            Due::At(at) => Some(Micros::of(at)),
             Due::OnCommand => None,
         };
         self.keys.push(lease.key.0);
@@ -218,7 +217,7 @@ impl<'a> Arrays<'a> {
         put_json(&mut self.remembered, n, commit.remembered.as_ref())?;
         put(&mut self.consumed, n, commit.consume.map(|id| id.0.to_string()));
         if let Some(line) = &commit.log {
-            put(&mut self.log_at, n, Some(kept(line.at)));
+            put(&mut self.log_at, n, Some(Micros::of(line.at)));
             put(&mut self.log_operations, n, Some(line.operation.as_str()));
             put(&mut self.log_steps, n, Some(line.step.as_str()));
             put_json(&mut self.log_events, n, Some(&line.event))?;
