@@ -8,6 +8,7 @@ use crate::{
 };
 use proxmox_api::Params;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(crate) struct Operator {
@@ -15,6 +16,9 @@ pub(crate) struct Operator {
     pub(crate) killed: Vec<u32>,
     /// Commands that were typed.
     pub(crate) commands: Vec<String>,
+    /// Volumes that were told to be left behind, by what told it; with `true` those that are seen to. Their names may be given
+    /// anew after that.
+    left: BTreeMap<(String, String), bool>,
 }
 
 /// A command for a node's shell.
@@ -69,23 +73,35 @@ impl Operator {
 impl Operator {
     /// Frees the volumes that are told to be left behind, unless they are gone by now.
     async fn free_what_is_left(&mut self, cluster: &Cluster, desk: &Desk) {
-        let told: Vec<_> = desk.messages("left_behind").collect();
+        let mut told = Vec::new();
+        for message in desk.messages("left_behind") {
+            let volumes: Vec<_> =
+                volumes(&message).map(|(node, volid)| (node.to_owned(), volid.to_owned())).collect();
+            told.extend(volumes.into_iter().map(|(node, volid)| (node, (message.clone(), volid))));
+        }
+        told.retain(|(_, volume)| self.left.get(volume) != Some(&true));
         if told.is_empty() {
             return;
         }
         let state = cluster.state().await;
-        for (node, volid) in told.iter().flat_map(|message| volumes(message)) {
-            if !exists(&state, volid) {
-                continue;
-            }
-            assert!(!is_named(&state, volid), "told to free {volid}, which is in use");
-            let (storage, name) = (volid.split(':').next().expect("a storage"), volid.replace('/', "%2F"));
-            let path = format!("/nodes/{node}/storage/{storage}/content/{name}");
-            if cluster.delete(&path, &Params::new()).await {
+        for (node, volume) in told {
+            let volid = volume.1.clone();
+            let is_news = !self.left.contains_key(&volume);
+            let (exists, named) = (exists(&state, &volid), is_named(&state, &volid));
+            assert!(!(is_news && exists && named), "told to free {volid}, which is in use");
+            // Freed without an answer the last time, and the name was given anew since.
+            let is_done = !exists || named || free(cluster, &node, &volid).await;
+            if is_done && exists && !named {
                 self.commands.push(format!("{node}# pvesm free {volid}"));
             }
+            self.left.insert(volume, is_done);
         }
     }
+}
+
+async fn free(cluster: &Cluster, node: &str, volid: &str) -> bool {
+    let (storage, name) = (volid.split(':').next().expect("a storage"), volid.replace('/', "%2F"));
+    cluster.delete(&format!("/nodes/{node}/storage/{storage}/content/{name}"), &Params::new()).await
 }
 
 impl Typed {
