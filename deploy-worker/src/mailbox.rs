@@ -23,10 +23,22 @@ pub(crate) struct Mail {
     pub(crate) woken: bool,
     /// Machines for which a slot may be free now.
     pub(crate) called: Vec<VmKey>,
-    /// No new turns from now on.
-    pub(crate) drain: bool,
+    /// Whether it is to end.
+    pub(crate) ending: Ending,
     /// Who wants to know what every machine does.
     pub(crate) asked: Vec<oneshot::Sender<Vec<MachineActivity>>>,
+}
+
+/// Whether a dispatcher is to end, and how soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Ending {
+    /// It is to work.
+    #[default]
+    NotYet,
+    /// No new turns from now on.
+    Drain,
+    /// No turns at all.
+    BreakOff,
 }
 
 impl Mailbox {
@@ -35,8 +47,8 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    pub(crate) fn drain(&self) {
-        self.lock().drain = true;
+    pub(crate) fn end(&self, how: Ending) {
+        self.lock().ending = how;
         self.arrived.notify_one();
     }
 

@@ -1,6 +1,9 @@
-use crate::{MachineActivity, TickReport, mailbox::Mailbox};
+use crate::{
+    MachineActivity, TickReport,
+    mailbox::{Ending, Mailbox},
+};
 use deploy_core::{Doorbell, StoreError};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -34,7 +37,7 @@ impl RunningWorker {
     }
 
     /// Ends it in good order: running turns are finished, none is begun, all machines are released, and others can take
-    /// them at once. Takes as long as the longest request under way.
+    /// them at once. Takes as long as the longest request under way; see [`drain_within`](Self::drain_within).
     ///
     /// # Errors
     /// [`StopError`]. The leases then run out by themselves.
@@ -42,7 +45,24 @@ impl RunningWorker {
     /// # Cancel safety
     /// Dropped, the worker is aborted, as by dropping it.
     pub async fn drain(self) -> Result<(), StopError> {
-        self.mailbox.drain();
+        self.mailbox.end(Ending::Drain);
+        ended(self.dispatcher.await)
+    }
+
+    /// As [`drain`](Self::drain), but turns that run longer than `patience` are broken off, as a crash would: where a request
+    /// hangs, the other machines are not held up by it. All are released either way.
+    ///
+    /// # Errors
+    /// [`StopError`]. The leases then run out by themselves.
+    ///
+    /// # Cancel safety
+    /// Dropped, the worker is aborted, as by dropping it.
+    pub async fn drain_within(mut self, patience: Duration) -> Result<(), StopError> {
+        self.mailbox.end(Ending::Drain);
+        if let Ok(result) = tokio::time::timeout(patience, &mut self.dispatcher).await {
+            return ended(result);
+        }
+        self.mailbox.end(Ending::BreakOff);
         ended(self.dispatcher.await)
     }
 

@@ -8,7 +8,7 @@ use ip_pool::Pools;
 use proxmox_api::{Client, Proxmox};
 use std::{sync::Arc, time::Duration};
 
-/// How long an end in good order may take.
+/// How long requests that are under way are waited for at the end.
 const DRAINS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The engine at work.
@@ -92,15 +92,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends the worker. What is under way goes on with the next one.
+    /// Ends the worker and releases its machines. What is under way goes on with the next one.
     ///
     /// # Errors
-    /// That its machines could not be released; they are when the next one starts.
+    /// That its machines could not be released; they are when its lease has run out, or the next worker starts.
     pub async fn stop(self) -> anyhow::Result<()> {
-        match tokio::time::timeout(DRAINS_WITHIN, self.worker.drain()).await {
-            Ok(drained) => Ok(drained?),
-            // A request hangs. Dropped like this, its machine goes on when the lease has run out.
-            Err(_) => Ok(()),
-        }
+        Ok(self.worker.drain_within(DRAINS_WITHIN).await?)
     }
 }

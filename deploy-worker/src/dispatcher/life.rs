@@ -118,25 +118,23 @@ impl Dispatcher {
         warn!(lost = %lost.worker, worker = %self.life.worker, machines = self.machines.len(), why, "lost all leases");
         self.ready.clear();
         self.claims.restart(now);
-        let keys: Vec<_> = self.machines.keys().copied().collect();
-        for key in keys {
-            let Some(held) = self.machines.get_mut(&key) else { continue };
-            match &held.state {
-                // It may be in the middle of something, also on another thread: not claimed again before it is gone.
-                State::Working(abort) => {
-                    abort.abort();
-                    held.state = State::Doomed;
-                    self.working -= 1;
-                    self.doomed += 1;
-                }
-                State::Doomed => {}
-                State::Ready
-                | State::OnTask(_)
-                | State::OnSlot(_)
-                | State::Until(..)
-                | State::Troubled(_)
-                | State::Releasing
-                | State::Unreleased(_) => self.forget(key),
+        self.break_off_turns();
+        let others = self.machines.iter().filter(|(_, held)| !matches!(held.state, State::Doomed));
+        let others: Vec<_> = others.map(|(key, _)| *key).collect();
+        for key in others {
+            self.forget(key);
+        }
+    }
+
+    /// Aborts the turns that are under way. They may be in the middle of something, also on another thread: their machines are
+    /// not claimed again before they are gone.
+    pub(super) fn break_off_turns(&mut self) {
+        for held in self.machines.values_mut() {
+            if let State::Working(abort) = &held.state {
+                abort.abort();
+                held.state = State::Doomed;
+                self.working -= 1;
+                self.doomed += 1;
             }
         }
     }

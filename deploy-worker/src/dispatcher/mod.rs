@@ -14,7 +14,13 @@ mod pass;
 mod post;
 mod turns;
 
-use crate::{TickReport, Turnstile, driver::Driver, mailbox::Mailbox, settings::Settings, watch::TaskWatch};
+use crate::{
+    TickReport, Turnstile,
+    driver::Driver,
+    mailbox::{Ending, Mailbox},
+    settings::Settings,
+    watch::TaskWatch,
+};
 use alarms::Alarms;
 use audits::Audits;
 use claims::Claims;
@@ -77,6 +83,8 @@ pub(crate) struct Dispatcher {
     post: Post,
     /// No new turns: what runs ends, then everything is released.
     draining: bool,
+    /// Nor is what runs waited for.
+    broken_off: bool,
     /// Where this is one pass of [`tick`](crate::Worker::tick).
     pass: Option<Pass>,
 }
@@ -100,6 +108,7 @@ impl Dispatcher {
             audits: Audits::new(parts.settings.audit.filter(|_| deadline.is_none()).map(|every| now + every)),
             post: Post::new(&parts, now),
             draining: false,
+            broken_off: false,
             pass: deadline.map(Pass::new),
             parts,
         }
@@ -135,7 +144,11 @@ impl Dispatcher {
 
     fn read_mail(&mut self) {
         let mail = self.parts.mailbox.take();
-        self.draining |= mail.drain;
+        self.draining |= mail.ending >= Ending::Drain;
+        if mail.ending == Ending::BreakOff {
+            self.broken_off = true;
+            self.break_off_turns();
+        }
         for key in mail.called {
             self.called(key);
         }
@@ -167,7 +180,7 @@ impl Dispatcher {
     }
 
     fn is_over(&self) -> bool {
-        self.draining && self.working == 0 && self.doomed == 0 && !self.post.is_away()
+        self.draining && self.working == 0 && self.doomed == 0 && (self.broken_off || !self.post.is_away())
     }
 
     fn next_wake(&self) -> Option<Instant> {

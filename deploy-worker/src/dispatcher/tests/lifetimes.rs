@@ -61,6 +61,38 @@ async fn drain_ends_running_turns_begins_none_and_releases_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_that_hangs_is_broken_off_and_all_is_released() {
+    let bench = Bench::new(20);
+    let worker = bench.start(|_, leased, _| match leased.lease.key.0.as_u128() % 4 {
+        0 => Act::Hang,
+        1 => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap()))),
+        _ => advance(leased),
+    });
+    bench.until("the others are ready", |state| state.calls.contains_key("release")).await;
+    let begun = Instant::now();
+    worker.drain_within(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    let busy = bench.seen();
+    assert_eq!(busy.now.values().sum::<usize>(), 0, "a turn goes on");
+    assert_eq!(busy.turns - busy.finished, 5, "others were broken off, too");
+    assert_eq!(owners(&bench.store.state()), HashSet::new());
+    assert!(bench.store.state().workers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_within_waits_no_longer_than_there_is_something_to_wait_for() {
+    let bench = Bench::new(20);
+    let worker = bench.start(|_, leased, _| advance(leased));
+    bench.until("some are under way", |state| owners(state).len() == 1).await;
+    let begun = Instant::now();
+    worker.drain_within(Duration::from_secs(3600)).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let busy = bench.seen();
+    assert_eq!(busy.finished, busy.turns, "a turn was broken off");
+    assert_eq!(owners(&bench.store.state()), HashSet::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn drain_says_when_the_leases_could_not_be_ended() {
     let bench = Bench::new(1);
     bench.store.fail("retire", CommitError::Store(StoreError::not_written("gone")));
