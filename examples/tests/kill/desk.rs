@@ -183,9 +183,9 @@ impl Desk {
         counts
     }
 
-    /// What the notices of one kind say.
-    pub(crate) fn messages(&self, kind: &str) -> impl Iterator<Item = String> {
-        self.told(kind).filter_map(|notice| notice.message)
+    /// What the notices of one kind say, each with its number.
+    pub(crate) fn messages(&self, kind: &str) -> impl Iterator<Item = (i64, String)> {
+        self.told(kind).filter_map(|notice| Some((notice.id, notice.message?)))
     }
 
     fn told(&self, kind: &str) -> impl Iterator<Item = Notice> {

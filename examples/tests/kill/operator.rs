@@ -16,9 +16,9 @@ pub(crate) struct Operator {
     pub(crate) killed: Vec<u32>,
     /// Commands that were typed.
     pub(crate) commands: Vec<String>,
-    /// Volumes that were told to be left behind, by what told it; with `true` those that are seen to. Their names may be given
-    /// anew after that.
-    left: BTreeMap<(String, String), bool>,
+    /// Volumes that were told to be left behind, by the notice that told it; with `true` those that are seen to. Their names may
+    /// be given anew after that.
+    left: BTreeMap<(i64, String), bool>,
 }
 
 /// A command for a node's shell.
@@ -74,10 +74,10 @@ impl Operator {
     /// Frees the volumes that are told to be left behind, unless they are gone by now.
     async fn free_what_is_left(&mut self, cluster: &Cluster, desk: &Desk) {
         let mut told = Vec::new();
-        for message in desk.messages("left_behind") {
-            let volumes: Vec<_> =
-                volumes(&message).map(|(node, volid)| (node.to_owned(), volid.to_owned())).collect();
-            told.extend(volumes.into_iter().map(|(node, volid)| (node, (message.clone(), volid))));
+        for (notice, message) in desk.messages("left_behind") {
+            let volumes =
+                volumes(&message).map(|(node, volid)| (node.to_owned(), (notice, volid.to_owned())));
+            told.extend(volumes);
         }
         told.retain(|(_, volume)| self.left.get(volume) != Some(&true));
         if told.is_empty() {
