@@ -156,8 +156,12 @@ impl Task {
             let mut answers = std::mem::take(&mut self.answers);
             let db = line.db();
             let writing = answered(vm::commit_together(&db, line.session, batch, &items));
-            // The first of the two is polled first.
-            let (written, ()) = join(writing, async { answers.send() }).await;
+            // The statement is sent by the connection's own task, before many others want to run.
+            let answering = async {
+                tokio::task::yield_now().await;
+                answers.send();
+            };
+            let (written, ()) = join(writing, answering).await;
             let why = match written {
                 Some(Ok(Written::Items(written))) => return Ok(written),
                 Some(Ok(Written::NoSession)) => {
