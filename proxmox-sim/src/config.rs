@@ -44,8 +44,10 @@ pub struct ClusterConfig {
     pub durations: Durations,
     /// Seconds by which every 401 is delayed.
     pub unauthorized_delay: f64,
-    /// Seconds that every request takes on the way.
-    pub latency: f64,
+    /// Seconds that the answer to a request that reads (GET) takes on the way. It keeps no worker of a daemon busy.
+    pub read_latency: f64,
+    /// Seconds that the answer to a request that writes takes on the way. It keeps no worker of a daemon busy.
+    pub write_latency: f64,
     /// Seconds after which a proxying hop gives up (596) while the handler goes on.
     pub proxy_timeout: f64,
     /// Workers of each node's daemon, three on a real one. A call that waits, for a lock for example, keeps one
@@ -218,7 +220,8 @@ impl ClusterConfig {
             root_password: "simulated".to_owned(),
             durations: Durations::default(),
             unauthorized_delay: 3.0,
-            latency: 0.0,
+            read_latency: 0.0,
+            write_latency: 0.0,
             proxy_timeout: 30.0,
             daemon_workers: 0,
             task_history: 5000,

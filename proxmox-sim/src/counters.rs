@@ -20,6 +20,8 @@ pub struct Counters {
     pub clones: BTreeMap<u32, u64>,
     /// Successful destructions by VMID.
     pub destroyed: BTreeMap<u32, u64>,
+    /// Workers that waited too long for a lock, also those that an injected fault kept from it.
+    pub lock_timeouts: u64,
     /// Faults and mishaps that struck, by the names of their weights.
     pub faults: BTreeMap<String, u64>,
     /// What no server would have taken: unknown calls and parameters, wrong types and values. The

@@ -48,9 +48,12 @@ pub(crate) struct Flags {
     /// One duration in seconds, as `clone_full=5`; the names are those of the TOML file
     #[arg(long = "duration", value_name = "NAME=SECONDS", value_parser = duration)]
     durations: Vec<(String, f64)>,
-    /// Seconds that every request takes on the way
+    /// Seconds that answers to requests that read take on the way
     #[arg(long, value_name = "SECONDS")]
-    latency: Option<f64>,
+    read_latency: Option<f64>,
+    /// Seconds that answers to requests that write take on the way
+    #[arg(long, value_name = "SECONDS")]
+    write_latency: Option<f64>,
     /// Seconds by which a 401 is delayed
     #[arg(long, value_name = "SECONDS")]
     unauthorized_delay: Option<f64>,
@@ -106,7 +109,8 @@ impl Flags {
         config.seed = self.seed.unwrap_or(config.seed);
         config.durations.scale = self.scale.unwrap_or(config.durations.scale);
         config.durations = self.with_durations(&config.durations)?;
-        config.latency = self.latency.unwrap_or(config.latency);
+        config.read_latency = self.read_latency.unwrap_or(config.read_latency);
+        config.write_latency = self.write_latency.unwrap_or(config.write_latency);
         config.unauthorized_delay = self.unauthorized_delay.unwrap_or(config.unauthorized_delay);
         self.put_faults(&mut config.faults);
         Ok(config)
@@ -234,7 +238,8 @@ mod tests {
     #[test]
     fn flags_change_what_the_demo_says() {
         let line = "sim --nodes a,b --bridges br0 --storage ceph:dir/shared:100 --template 900:a:ceph:4:agent \
-                    --pve 8.4 --token root@pam!x=y --scale 0.5 --duration clone_full=9 --faults 0.1 --all-faults --mishaps 30 --mishap-vmids 100-199 --seed 3";
+                    --pve 8.4 --token root@pam!x=y --scale 0.5 --duration clone_full=9 --faults 0.1 --all-faults --mishaps 30 --mishap-vmids 100-199 --seed 3 \
+                    --read-latency 0.02 --write-latency 0.1";
         let flags = Flags::try_parse_from(line.split_whitespace()).expect("flags");
         let config = flags.cluster().expect("a cluster");
         assert_eq!((config.nodes.as_slice(), config.version), (&["a".into(), "b".into()][..], Version::V8_4));
@@ -246,6 +251,7 @@ mod tests {
         assert!((config.faults.rate - 0.1).abs() < f64::EPSILON && config.faults.killed > 0);
         let mishaps = &config.faults.mishaps;
         assert_eq!((mishaps.interval, mishaps.vmids), (30.0, Some([100, 199])));
+        assert_eq!((config.read_latency, config.write_latency), (0.02, 0.1));
         let wrong = Flags::try_parse_from(["sim", "--duration", "nap=1"]).expect("flags");
         assert!(wrong.cluster().is_err());
     }

@@ -188,8 +188,16 @@ impl Tasks {
 
     /// Running ones first, then the finished ones, newest first.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &Task> {
-        let running = self.running.iter().rev().filter_map(|key| self.all.get(key));
-        let finished = self.ended.iter().rev().filter_map(|key| self.all.get(key));
-        running.chain(finished)
+        self.listed_running().chain(self.listed_finished())
+    }
+
+    /// The running ones, newest first.
+    pub(crate) fn listed_running(&self) -> impl Iterator<Item = &Task> {
+        self.running.iter().rev().filter_map(|key| self.all.get(key))
+    }
+
+    /// The finished ones, the one that ended last first.
+    pub(crate) fn listed_finished(&self) -> impl Iterator<Item = &Task> {
+        self.ended.iter().rev().filter_map(|key| self.all.get(key))
     }
 }

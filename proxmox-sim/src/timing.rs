@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::request::Request;
+
 /// Durations in seconds, per kind of work. Jitter is added from the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -87,4 +89,22 @@ impl Durations {
 /// A duration from seconds; what is not a sensible number counts as zero.
 pub(crate) fn seconds_of(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// How long answers are on the way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latency {
+    read: Duration,
+    write: Duration,
+}
+
+impl Latency {
+    pub(crate) fn of_seconds(read: f64, write: f64) -> Self {
+        Self { read: seconds_of(read), write: seconds_of(write) }
+    }
+
+    /// That of the answer to this request.
+    pub(crate) fn of(self, request: &Request) -> Duration {
+        if request.method == "GET" { self.read } else { self.write }
+    }
 }

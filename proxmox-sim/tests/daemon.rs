@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use proxmox_sim::{Answer, CallId, ClusterConfig, Handled, Request, Switch};
 use support::Lab;
 use support::meet::MACHINE;
@@ -93,4 +95,35 @@ fn with_enough_workers_nobody_waits() {
     let mut lab = lab(0, 30.0);
     block(&mut lab);
     lab.ok("PUT", OTHER, &[("cores", "3")]);
+}
+
+#[test]
+fn answers_on_the_way_keep_no_worker_busy() {
+    let config =
+        ClusterConfig { daemon_workers: 1, read_latency: 0.02, write_latency: 0.1, ..ClusterConfig::quick() };
+    let mut lab = Lab::with(config);
+    lab.clone_to(100);
+    let delay = |lab: &mut Lab, method: &str| {
+        let request = lab.request(method, &format!("{MACHINE}/firewall/options"), &[]);
+        match lab.cluster.handle(lab.now, request) {
+            Handled::Now(answer) => answer.delay,
+            Handled::Later(_) => panic!("the worker is busy"),
+        }
+    };
+    assert_eq!(delay(&mut lab, "GET"), Duration::from_millis(20));
+    for _ in 0..3 {
+        assert_eq!(delay(&mut lab, "PUT"), Duration::from_millis(100));
+        // Without any delay of its own, the worker is free as soon as time goes on.
+        lab.pass(0.0);
+    }
+}
+
+#[test]
+fn locks_that_were_not_to_be_had_are_counted() {
+    let mut lab = lab(3, 30.0);
+    block(&mut lab);
+    lab.pass(9.0);
+    assert_eq!(lab.cluster.counters().lock_timeouts, 0);
+    lab.pass(2.0);
+    assert_eq!(lab.cluster.counters().lock_timeouts, 3);
 }

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use proxmox_sim::{ClusterConfig, Faults, Grant, TokenConfig};
 use serde_json::{Value, json};
 use support::Lab;
@@ -171,4 +173,23 @@ fn the_same_seed_lives_the_same_life() {
     };
     assert_eq!(life(11), life(11));
     assert_ne!(life(11).0, life(12).0);
+}
+
+#[test]
+fn when_tasks_began_and_ended_is_known_to_the_fraction_of_a_second() {
+    let mut lab = Lab::new();
+    lab.now = Duration::from_millis(1_250);
+    let cloning = lab.now;
+    lab.clone_to(100);
+    let starting = lab.now;
+    lab.task("POST", "/nodes/pve1/qemu/100/status/start", &[]);
+    lab.task("POST", "/nodes/pve1/qemu/100/status/start", &[]);
+    let times: Vec<_> = lab.cluster.task_times().collect();
+    let told: Vec<_> = times.iter().map(|t| (t.kind, t.vmid, t.node.as_str(), t.ok)).collect();
+    let expected = [("qmclone", Some(100), "pve1", true), ("qmstart", Some(100), "pve1", true)];
+    assert_eq!(told[..2], expected, "a clone is told with the number that it made");
+    assert_eq!(told[2], ("qmstart", Some(100), "pve1", false));
+    let span = |from: Duration, to: Duration| (from.as_secs_f64(), to.as_secs_f64());
+    assert_eq!((times[0].began, times[0].ended), span(cloning, starting));
+    assert!((0.3..0.4).contains(&(times[1].ended - times[1].began)), "{:?}", times[1]);
 }

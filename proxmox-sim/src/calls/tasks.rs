@@ -19,11 +19,11 @@ pub(super) fn cluster(world: &World, call: &Call) -> Answered {
     let all = call.caller.may("/", "Sys.Audit");
     let mut rows = Vec::new();
     for node in world.nodes.keys() {
-        let here = || world.tasks.listed().filter(|task| task.upid.node == *node);
+        let here = |task: &&Task| task.upid.node == *node;
         // A node broadcasts what runs and the latest of what is done.
-        let done = here().filter(|task| !task.running()).take(25);
-        let seen = here()
-            .filter(|task| task.running())
+        let done = world.tasks.listed_finished().filter(here).take(25);
+        let running = world.tasks.listed_running().filter(here);
+        let seen = running
             .chain(done)
             .filter(|task| all || task.upid.user.split('!').next() == Some(call.caller.name.as_str()));
         rows.extend(seen.map(Task::broadcast));

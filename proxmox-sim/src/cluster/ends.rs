@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::Cluster;
+use super::job::Job;
 use crate::reply::{Refusal, Reply};
 use crate::task::TaskKey;
+use crate::task_times::TaskTimes;
 use crate::works::Bench;
 
 /// What an injected warning of a task is called.
@@ -72,12 +74,24 @@ impl Cluster {
             let now = self.world.unix();
             self.world.tasks.vanish(task, now);
             self.counters.task(job.kind, false);
+            self.note_times(&job, false);
         }
         if let Some(call) = job.call {
             self.respond(call, Reply::bare(596, "Broken pipe"));
         }
         self.note_locks(&job);
         self.release_all(id, job.held, job.waiting);
+    }
+
+    fn note_times(&mut self, job: &Job, ok: bool) {
+        self.task_times.add(TaskTimes {
+            kind: job.kind,
+            vmid: job.makes().or_else(|| job.id.parse().ok()),
+            node: job.node.clone(),
+            began: job.began.as_secs_f64(),
+            ended: self.world.now.as_secs_f64(),
+            ok,
+        });
     }
 
     pub(super) fn finish(&mut self, id: u64, mut outcome: Result<(Value, u32), String>) {
@@ -97,6 +111,7 @@ impl Cluster {
             let result = outcome.as_ref().map(|(_, warnings)| *warnings).map_err(String::as_str);
             self.world.tasks.finish(task, now, result);
             self.counters.task(job.kind, outcome.is_ok());
+            self.note_times(&job, outcome.is_ok());
             if let (true, Some(vmid)) = (outcome.is_ok(), job.makes()) {
                 self.counters.made(job.kind, vmid);
             }

@@ -29,7 +29,8 @@ impl Cluster {
         let journal = self.journal.add(self.world.now, &request);
         let call = CallId(journal);
         let relayed = request.method != "GET" && endpoint.is_some_and(|e| e.daemon || e.proxied);
-        self.waiting.insert(call, Waiting { journal, lost: false, wrapped: request.is_wrapped(), relayed });
+        let (latency, wrapped) = (self.latency.of(&request), request.is_wrapped());
+        self.waiting.insert(call, Waiting { journal, latency, lost: false, wrapped, relayed });
 
         let fault = endpoint.and_then(|e| self.faults.draw(|| Exposure::of(e, &request)));
         if let Some(fault) = fault {
@@ -72,9 +73,9 @@ impl Cluster {
 
     /// Marks the answer of a call as lost. The client sees the reset at once.
     fn lose(&mut self, call: CallId) {
-        self.waiting.remove(&call);
+        let delay = self.waiting.remove(&call).map(|waiting| waiting.latency).unwrap_or_default();
         self.journal.answered(call.0, 0);
-        self.answers.push((call, Answer { reply: None, delay: self.latency, relayed: false }));
+        self.answers.push((call, Answer { reply: None, delay, relayed: false }));
     }
 
     /// Carries out a request that was held up.

@@ -8,6 +8,7 @@ use super::start::Entering;
 use crate::flock::Flock;
 use crate::task::TaskKey;
 use crate::works::Work;
+use crate::world::Time;
 
 /// A worker under way.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Job {
     pub(super) id: String,
     pub(super) node: String,
     pub(super) task: Option<TaskKey>,
+    /// When it became a task.
+    pub(super) began: Time,
     pub(super) call: Option<CallId>,
     pub(super) held: Vec<String>,
     pub(super) wanted: VecDeque<Flock>,
@@ -45,6 +48,7 @@ impl Job {
             id,
             node: node.to_owned(),
             task: None,
+            began: Time::ZERO,
             call: None,
             held: Vec::new(),
             wanted: VecDeque::new(),

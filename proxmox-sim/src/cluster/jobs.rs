@@ -112,6 +112,7 @@ impl Cluster {
         let Some(flock) = job.waiting.take() else {
             return;
         };
+        self.counters.lock_timeouts += 1;
         self.locks.give_up(id, &flock.key);
         if job.steps == 0 {
             self.finish(id, Err(flock.failure));

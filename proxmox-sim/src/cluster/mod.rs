@@ -30,7 +30,8 @@ use crate::flock::LockTable;
 use crate::journal::{Entry, Journal};
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
-use crate::timing::seconds_of;
+use crate::task_times::{TaskTimes, TaskTimesLog};
+use crate::timing::{Latency, seconds_of};
 use crate::version::Version;
 use crate::world::{Time, World};
 use daemon::Daemons;
@@ -81,8 +82,9 @@ pub struct Cluster {
     /// Since when nobody works on a machine that has a lock.
     lock_since: BTreeMap<u32, Time>,
     counters: Counters,
+    task_times: TaskTimesLog,
     journal: Journal,
-    latency: Time,
+    latency: Latency,
     unauthorized_delay: Time,
     proxy_timeout: Time,
 }
@@ -91,6 +93,8 @@ pub struct Cluster {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     journal: u64,
+    /// How long its answer is on the way.
+    latency: Time,
     /// The answer will be lost on the way.
     lost: bool,
     /// The answer is wanted in the form that the web interface uses.
@@ -144,8 +148,9 @@ impl Cluster {
             daemons: Daemons::new(config.daemon_workers),
             lock_since: BTreeMap::new(),
             counters: Counters::default(),
+            task_times: TaskTimesLog::remembering(config.task_history),
             journal: Journal::remembering(config.request_history),
-            latency: seconds_of(config.latency),
+            latency: Latency::of_seconds(config.read_latency, config.write_latency),
             unauthorized_delay: seconds_of(config.unauthorized_delay),
             proxy_timeout: seconds_of(config.proxy_timeout),
         };
@@ -214,6 +219,12 @@ impl Cluster {
     /// What was asked and done so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// When the latest tasks began and ended, in the order of their ends, as many as
+    /// [`task_history`](ClusterConfig::task_history) says.
+    pub fn task_times(&self) -> impl Iterator<Item = &TaskTimes> {
+        self.task_times.iter()
     }
 
     /// The latest requests, oldest first, as many as
@@ -297,6 +308,6 @@ impl Cluster {
         self.journal.answered(waiting.journal, status);
         let held_back = if reply.status == 401 { self.unauthorized_delay } else { Time::ZERO };
         let relayed = waiting.relayed && reply.status == 200;
-        Answer { reply: (!waiting.lost).then_some(reply), delay: self.latency + held_back, relayed }
+        Answer { reply: (!waiting.lost).then_some(reply), delay: waiting.latency + held_back, relayed }
     }
 }

@@ -55,7 +55,7 @@ impl Cluster {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        job.task = Some(task);
+        (job.task, job.began) = (Some(task), self.world.now);
         match (entering.patience, call) {
             (Some(patience), Some(call)) => self.schedule(patience, Event::Patience(call, text)),
             (None, Some(call)) => {
@@ -92,7 +92,7 @@ impl Cluster {
         let doom = self.doom(start.work.as_mut(), fate);
         let id = upid.id.clone();
         let mut job = Job::new(start.work, start.kind, id, &start.node, doom).answering(call);
-        job.task = Some(self.world.tasks.begin(upid));
+        (job.task, job.began) = (Some(self.world.tasks.begin(upid)), self.world.now);
         self.begin(job);
         text
     }

@@ -25,6 +25,7 @@ use crate::config::ClusterConfig;
 use crate::counters::Counters;
 use crate::faults::{Faults, Mishap};
 use crate::journal::Entry;
+use crate::task_times::TaskTimes;
 
 /// How a cluster is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,11 @@ impl Running {
     /// What was asked and done so far.
     pub fn counters(&self) -> Counters {
         self.with_cluster(|cluster| cluster.counters().clone())
+    }
+
+    /// When the latest tasks began and ended, in the order of their ends.
+    pub fn task_times(&self) -> Vec<TaskTimes> {
+        self.with_cluster(|cluster| cluster.task_times().cloned().collect())
     }
 
     /// The latest requests, oldest first.

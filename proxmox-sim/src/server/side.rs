@@ -10,7 +10,7 @@ use crate::request::Request;
 
 /// Answers a request to the simulator itself.
 ///
-/// `GET /sim/counters`, `/sim/requests`, `/sim/state`, `/sim/faults`, `/sim/mishaps`, `/sim/stale-locks`;
+/// `GET /sim/counters`, `/sim/requests`, `/sim/tasks`, `/sim/state`, `/sim/faults`, `/sim/mishaps`, `/sim/stale-locks`;
 /// `PUT /sim/faults` with `{"rate": 0.1}`, `{"mishaps": {"interval": 30}}` or any of the other fields; `POST
 /// /sim/switch` with `{"switch": "node", "node": "pve2", "online": false}` and so on; `POST /sim/end-mishaps`;
 /// `POST /sim/shutdown`.
@@ -28,6 +28,9 @@ fn route(core: &Core, request: &Request) -> Reply {
         }
         ("GET", "/sim/requests") => {
             shown(core.with_cluster(|cluster| serde_json::to_value(cluster.requests())))
+        }
+        ("GET", "/sim/tasks") => {
+            shown(core.with_cluster(|cluster| serde_json::to_value(cluster.task_times().collect::<Vec<_>>())))
         }
         ("GET", "/sim/state") => Reply::ok(core.with_cluster(|cluster| cluster.state())),
         ("GET", "/sim/faults") => shown(core.with_cluster(|cluster| serde_json::to_value(cluster.faults()))),

@@ -200,13 +200,10 @@ impl Power {
         self.overrules = false;
         let about = self.vmid.to_string();
         let theirs = |task: &&crate::task::Task| {
-            task.running()
-                && task.upid.kind == "qmshutdown"
-                && task.upid.id == about
-                && task.upid.node == self.node
+            task.upid.kind == "qmshutdown" && task.upid.id == about && task.upid.node == self.node
         };
         let upids: Vec<String> =
-            bench.world.tasks.listed().filter(theirs).map(|task| task.upid.to_string()).collect();
+            bench.world.tasks.listed_running().filter(theirs).map(|task| task.upid.to_string()).collect();
         if !upids.is_empty() {
             bench.log(format!("overruled qmshutdown tasks: {}", upids.join(", ")));
         }
