@@ -8,5 +8,5 @@ mod measure;
 mod series;
 
 pub use fleet::Fleet;
-pub use measure::{Compared, Sample, measured, median};
+pub use measure::{Compared, Sample, measured, median, process_cpu};
 pub use series::deployment;

@@ -24,7 +24,8 @@ pub async fn measured<F: Future>(work: F) -> (F::Output, Sample) {
     (output, Sample { wall: began.elapsed(), cpu: process_cpu().saturating_sub(cpu) })
 }
 
-fn process_cpu() -> Duration {
+/// What all threads of this process took of the processors since it began.
+pub fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }

@@ -35,7 +35,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("throwaway-postgres", &[]),
     (
         "benches",
-        &["deploy-core", "deploy-testkit", "ip-pool", "store-sqlite", "store-postgres", "throwaway-postgres"],
+        &[
+            "deploy-core",
+            "deploy-worker",
+            "deploy-testkit",
+            "proxmox-api",
+            "proxmox-sim",
+            "ip-pool",
+            "store-sqlite",
+            "store-postgres",
+            "throwaway-postgres",
+            // Order files, and the engine as embedders wire it.
+            "examples",
+        ],
     ),
     ("tidy", &[]),
 ];

@@ -1,0 +1,133 @@
+//! The `load` binary, on a small scale.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+const QUICK: [&str; 6] = ["--clone", "0.05", "--migrate", "0.05", "--start", "0.02"];
+/// Longer than any test waits.
+const ENDLESS: [&str; 2] = ["--clone", "3600"];
+
+fn load() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_load"))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn a_small_run_tells_what_it_took() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (json, plot) = (folder.path().join("load.json"), folder.path().join("load.svg"));
+    let output = load()
+        .args(["--machines", "1,3", "--repeat", "1"])
+        .args(QUICK)
+        .arg("--json")
+        .arg(&json)
+        .arg("--plot")
+        .arg(&plot)
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{}", said(&output));
+    let document: Value = serde_json::from_str(&fs::read_to_string(json).expect("a file")).expect("JSON");
+    for (at, machines) in [1_u64, 3].into_iter().enumerate() {
+        judge(&document["runs"][at], &document["medians"][at], machines);
+    }
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("N = 3") && table.contains("POST /nodes/{node}/qemu/{vmid}/clone"), "{table}");
+    let plot = fs::read_to_string(plot).expect("a file");
+    assert!(plot.starts_with("<svg") && plot.contains("Requests per machine"), "{plot}");
+}
+
+fn judge(run: &Value, medians: &Value, machines: u64) {
+    assert_eq!((&run["machines"], &run["ready"]), (&machines.into(), &machines.into()), "{run}");
+    let requests = run["requests"].as_object().expect("requests by endpoint");
+    assert_eq!(requests["POST /nodes/{node}/qemu/{vmid}/clone"], machines, "each is cloned once");
+    assert_eq!(requests["POST /nodes/{node}/qemu/{vmid}/migrate"], machines, "the template is elsewhere");
+    assert_eq!(requests["POST /nodes/{node}/qemu/{vmid}/firewall/rules"], 3 * machines);
+    assert_eq!(requests["PUT /nodes/{node}/qemu/{vmid}/resize"], machines);
+    let total: u64 = requests.values().filter_map(Value::as_u64).sum();
+    #[expect(clippy::cast_precision_loss, reason = "there are not that many")]
+    let each = total as f64 / machines as f64;
+    assert!((number(&medians["requests_per_machine"]) - each).abs() < 1e-9, "{medians}");
+    assert!((10.0..60.0).contains(&each), "{each} requests for a machine: {requests:?}");
+    let (wall, ideal) = (number(&run["wall"]), number(&run["ideal"]));
+    // At most 30 % less than they were said to take.
+    assert!((0.084..0.3).contains(&ideal), "an ideal path of {ideal} s");
+    assert!(wall > ideal && (number(&medians["over_ideal"]) - (wall - ideal)).abs() < 1e-9, "{run}");
+    assert!((3.0..500.0).contains(&number(&run["peak_rss"])), "{run}");
+    let (before, cpu) = (number(&run["cpu_before"]), number(&run["cpu"]));
+    assert!(0.0 < before && before < cpu && cpu < 60.0, "{run}");
+    assert_eq!((&run["lock_timeouts"], &run["stuck"]), (&0.into(), &Value::Array(Vec::new())));
+}
+
+#[test]
+fn machines_that_do_not_become_ready_are_named() {
+    let output = load()
+        .args(["--machines", "2", "--repeat", "1", "--patience", "1"])
+        .args(ENDLESS)
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told = said(&output);
+    assert!(told.contains("2 machines did not become ready"), "{told}");
+    assert!(told.contains("load-1 at clone: "), "{told}");
+}
+
+#[test]
+fn what_it_started_ends_with_it() {
+    for (signal, status) in [(Signal::INT, Some(130)), (Signal::KILL, None)] {
+        let mut parent = load()
+            .args(["--machines", "1", "--repeat", "1"])
+            .args(ENDLESS)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let children = both_children(&parent);
+        kill_process(Pid::from_child(&parent), signal).expect("a signal");
+        let ended = parent.wait().expect("an end");
+        let mut told = String::new();
+        parent.stderr.take().expect("stderr").read_to_string(&mut told).expect("text");
+        assert_eq!(ended.code(), status, "{told}");
+        within_time("the children to end", || {
+            children.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+        });
+    }
+}
+
+/// The simulator and the run, once both are there.
+fn both_children(parent: &Child) -> Vec<u32> {
+    let tasks = format!("/proc/{}/task", parent.id());
+    within_time("two children", || {
+        // A child belongs to the thread that started it.
+        let threads =
+            fs::read_dir(&tasks).ok()?.filter_map(|thread| Some(thread.ok()?.path().join("children")));
+        let text: String = threads.filter_map(|file| fs::read_to_string(file).ok()).collect();
+        let children: Vec<u32> = text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        (children.len() == 2).then_some(children)
+    })
+}
+
+fn within_time<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
