@@ -1,8 +1,12 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
+use deploy_worker::Limits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Limits of ours that are out of the way.
+const RAISED: u32 = 1024;
 
 /// Deploys many machines and says what that costs: wall time, seconds over the ideal, requests, CPU, memory.
 ///
@@ -107,6 +111,22 @@ pub(crate) enum LimitsChoice {
     Default,
     /// 1,024 of everything
     Raised,
+}
+
+impl LimitsChoice {
+    /// The limits.
+    pub(crate) fn limits(self) -> Limits {
+        match self {
+            Self::Default => Limits::default(),
+            Self::Raised => Limits {
+                cluster: RAISED,
+                node: RAISED,
+                clone_storage: RAISED,
+                template: RAISED,
+                migration: RAISED,
+            },
+        }
+    }
 }
 
 /// Where records are kept.

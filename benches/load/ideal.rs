@@ -35,12 +35,11 @@ pub(crate) fn path(tasks: &[Task]) -> f64 {
 /// and leave the same node for the same other one.
 pub(crate) fn within(limits: &Limits, tasks: &[Task]) -> f64 {
     let lives = lives(tasks);
-    let clones = limits.clone_storage.min(limits.template).min(limits.node);
-    let migrations = limits.migration.min(limits.node);
+    let at_once = [limits.clone_storage.min(limits.template), limits.migration, limits.node];
     let mut machines: Vec<(f64, usize)> = (0..lives.len()).map(|machine| (0.0, machine)).collect();
-    for (task, at_once) in [clones, migrations, limits.node].into_iter().enumerate() {
-        let mut free: BinaryHeap<Reverse<Moment>> =
-            (0..at_once.max(1)).map(|_| Reverse(Moment(0.0))).collect();
+    for (task, at_once) in at_once.into_iter().enumerate() {
+        let slots = at_once.min(limits.cluster).max(1);
+        let mut free: BinaryHeap<Reverse<Moment>> = (0..slots).map(|_| Reverse(Moment(0.0))).collect();
         machines.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         for (at, machine) in &mut machines {
             let slot = free.pop().map_or(0.0, |Reverse(Moment(free))| free);
@@ -48,7 +47,9 @@ pub(crate) fn within(limits: &Limits, tasks: &[Task]) -> f64 {
             free.push(Reverse(Moment(*at)));
         }
     }
-    machines.iter().map(|(at, _)| *at).fold(0.0, f64::max)
+    // Whichever they are, no more of them at once than the cluster is given.
+    let all: f64 = lives.iter().flatten().sum();
+    machines.iter().map(|(at, _)| *at).fold(all / f64::from(limits.cluster.max(1)), f64::max)
 }
 
 /// A number of seconds that can be compared.
@@ -107,5 +108,7 @@ mod tests {
         assert!(is(within(&one_migration, &all), 1.0 + 4.0 * 2.0 + 1.0));
         let two_clones = Limits { template: 2, ..wide };
         assert!(is(within(&two_clones, &all), 2.0 + 2.0 + 1.0));
+        let two_of_all = Limits { cluster: 2, ..wide };
+        assert!(is(within(&two_of_all, &all), 4.0 * 4.0 / 2.0));
     }
 }

@@ -12,6 +12,7 @@ mod cli;
 mod ideal;
 mod plot;
 mod report;
+mod requests;
 mod run;
 mod session;
 mod simulator;

@@ -1,7 +1,7 @@
 //! Tells what runs came to: for people, and as JSON.
 
 use crate::{
-    cli::{Cli, LimitsChoice},
+    cli::Cli,
     summary::{Run, Summary},
 };
 use anyhow::Context as _;
@@ -42,14 +42,12 @@ pub(crate) fn progress(machines: u32, run: u32, of: u32, Run { taken, seen }: &R
 }
 
 /// Prints the tables.
-pub(crate) fn print(cli: &Cli, summaries: &[Summary]) -> anyhow::Result<()> {
-    let outside = summaries.iter().any(|summary| summary.outside.is_some());
-    let requests = if outside { format!("\n{}\n", requests(summaries)) } else { String::new() };
-    write!(std::io::stdout(), "{}\n{requests}", costs(cli, summaries)).context("the standard output is gone")
+pub(crate) fn print(summaries: &[Summary]) -> anyhow::Result<()> {
+    let (costs, requests) = (costs(summaries), requests(summaries));
+    writeln!(std::io::stdout(), "{costs}\n\n{requests}").context("the standard output is gone")
 }
 
-fn costs(cli: &Cli, summaries: &[Summary]) -> Table {
-    let limited = cli.limits() == LimitsChoice::Default;
+fn costs(summaries: &[Summary]) -> Table {
     let mut table = table("machines", summaries);
     let mut row = |name: &str, value: &dyn Fn(&Summary) -> Option<String>| {
         let values: Vec<_> = summaries.iter().map(|summary| value(summary).unwrap_or_default()).collect();
@@ -59,14 +57,14 @@ fn costs(cli: &Cli, summaries: &[Summary]) -> Table {
     };
     row("ready", &|s| Some(s.ready.to_string()));
     row("wall, s", &|s| Some(format!("{:.2}", s.wall)));
+    row("of these, placing orders, s", &|s| Some(format!("{:.2}", s.placing)));
     row("ideal path, s", &|s| Some(format!("{:.2}", s.outside.as_ref()?.ideal)));
     row("over the ideal, s", &|s| Some(format!("{:.2}", s.outside.as_ref()?.over_ideal)));
-    if limited {
-        row("times what the limits allow", &|s| {
-            Some(format!("{:.3}", s.outside.as_ref()?.times_default_limits))
-        });
+    if summaries.iter().any(is_limited) {
+        row("our limits allow, s", &|s| Some(format!("{:.2}", s.outside.as_ref()?.limits_allow)));
+        row("times what they allow", &|s| Some(format!("{:.3}", s.outside.as_ref()?.times_limits_allow)));
     }
-    row("requests per machine", &|s| Some(format!("{:.2}", s.outside.as_ref()?.requests_per_machine)));
+    row("requests per machine", &|s| Some(format!("{:.2}", s.requests_per_machine)));
     row("CPU per machine, ms", &|s| Some(format!("{:.2}", s.cpu_per_machine * 1e3)));
     row("peak RSS, MiB", &|s| Some(format!("{:.1}", s.peak_rss)));
     row("failed tries", &|s| Some(s.failures.to_string()));
@@ -75,14 +73,18 @@ fn costs(cli: &Cli, summaries: &[Summary]) -> Table {
     table
 }
 
+/// Whether our limits keep machines waiting for one another.
+fn is_limited(summary: &Summary) -> bool {
+    summary.outside.as_ref().is_some_and(|outside| outside.limits_allow > outside.ideal * 1.01)
+}
+
 fn requests(summaries: &[Summary]) -> Table {
-    let outside = || summaries.iter().filter_map(|summary| summary.outside.as_ref());
     let endpoints: BTreeSet<&String> =
-        outside().flat_map(|outside| outside.requests_per_machine_by_endpoint.keys()).collect();
+        summaries.iter().flat_map(|summary| summary.requests_per_machine_by_endpoint.keys()).collect();
     let mut table = table("requests per machine", summaries);
     for endpoint in endpoints {
         let count = |summary: &Summary| {
-            let count = summary.outside.as_ref()?.requests_per_machine_by_endpoint.get(endpoint)?;
+            let count = summary.requests_per_machine_by_endpoint.get(endpoint)?;
             Some(format!("{count:.2}"))
         };
         let counts = summaries.iter().map(|summary| count(summary).unwrap_or_default());

@@ -1,10 +1,16 @@
 //! One measured run, in a process of its own: places the orders, waits until all machines are ready, and says what it took.
 
-use crate::{arrivals::Arrivals, child, cli::LimitsChoice, work::Work};
+use crate::{
+    arrivals::Arrivals,
+    child,
+    cli::LimitsChoice,
+    requests::{self, Requests},
+    work::Work,
+};
 use anyhow::Context as _;
 use benches::process_cpu;
 use deploy_core::{LogEvent, LogId, Step};
-use deploy_worker::{Limits, Worker};
+use deploy_worker::Worker;
 use examples::{
     access,
     database::{Database, Store},
@@ -14,15 +20,19 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use proxmox_api::{Client, Trust};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing_subscriber::{
+    Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Orders that are placed at once: so many customers press the button at the same moment.
 const PLACED_AT_ONCE: usize = 64;
-/// Limits of ours that are out of the way.
-const RAISED: u32 = 1024;
+/// Turns at once, where limits are to be out of the way.
+const TURNS: usize = 1024;
 /// Machines that are told about where some did not become ready.
 const TOLD: usize = 10;
 const PAGE: usize = 1000;
@@ -38,6 +48,8 @@ pub(crate) struct Assignment {
     pub(crate) limits: LimitsChoice,
     /// Seconds without another machine becoming ready.
     pub(crate) patience: u64,
+    /// Whether requests are counted here, because the cluster does not.
+    pub(crate) counts: bool,
 }
 
 /// What is deployed.
@@ -73,12 +85,16 @@ pub(crate) struct Taken {
     pub(crate) ready: u32,
     /// Seconds from the first order until the last machine was told to be ready.
     pub(crate) wall: f64,
+    /// Seconds of these until all orders were placed.
+    pub(crate) placing: f64,
     /// Of the processors, seconds, since the process began.
     pub(crate) cpu: f64,
     /// Of these, what was over before the first order.
     pub(crate) cpu_before: f64,
     /// The most memory that the process had, MiB.
     pub(crate) peak_rss: f64,
+    /// Requests by method and path.
+    pub(crate) requests: BTreeMap<String, u64>,
     /// Tries that failed, by their words, without numbers.
     pub(crate) failures: Vec<(String, u64)>,
     /// The first of those that did not become ready, and why.
@@ -88,18 +104,30 @@ pub(crate) struct Taken {
 /// The process: makes the run that it is told, and says what it took.
 pub(crate) async fn measure() -> anyhow::Result<()> {
     child::raise_open_files();
-    if std::env::var_os("RUST_LOG").is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    }
     let (assignment, ended) = child::told::<Assignment>()?;
+    let requests = Requests::default();
+    listen(assignment.counts.then(|| requests.clone()));
     tokio::select! {
-        taken = run(assignment) => child::say(&taken?),
+        taken = run(assignment, &requests) => child::say(&taken?),
         _ = ended => Ok(()),
     }
 }
 
-async fn run(assignment: Assignment) -> anyhow::Result<Taken> {
+/// Writes down what `RUST_LOG` asks for, and has requests counted; both cost CPU, so that neither is usual.
+fn listen(requests: Option<Requests>) {
+    let wanted = std::env::var_os("RUST_LOG").is_some();
+    let told = wanted.then(|| {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter)
+    });
+    let counted =
+        requests.map(|requests| requests.with_filter(filter_fn(|meta| meta.name() == requests::SPAN)));
+    if told.is_some() || counted.is_some() {
+        tracing_subscriber::registry().with(told).with(counted).init();
+    }
+}
+
+async fn run(assignment: Assignment, requests: &Requests) -> anyhow::Result<Taken> {
     let work = match &assignment.what {
         What::Repeated(machines) => Work::repeated(*machines)?,
         What::File(path) => Work::of_file(path)?,
@@ -116,6 +144,7 @@ async fn run(assignment: Assignment) -> anyhow::Result<Taken> {
         .buffer_unordered(PLACED_AT_ONCE)
         .try_collect::<()>();
     placed.await.context("an order was refused")?;
+    let placing = began.elapsed().as_secs_f64();
     let arrived = arrivals.of(work.machines, Duration::from_secs(assignment.patience)).await;
     // What follows is not measured any more.
     let (cpu, peak_rss) = (process_cpu(), peak_rss()?);
@@ -123,9 +152,11 @@ async fn run(assignment: Assignment) -> anyhow::Result<Taken> {
         machines: work.machines,
         ready: arrived.ready,
         wall: arrived.at.saturating_duration_since(began).as_secs_f64(),
+        placing,
         cpu: cpu.as_secs_f64(),
         cpu_before: cpu_before.as_secs_f64(),
         peak_rss,
+        requests: requests.counted(),
         failures: failures(&engine).await?,
         stuck: if arrived.ready < work.machines { stuck(&engine).await? } else { Vec::new() },
     };
@@ -150,16 +181,11 @@ async fn start(assignment: &Assignment, work: &Work, arrivals: Arc<Arrivals>) ->
     let machines = work.machines as usize;
     let limits = assignment.limits;
     let tune = |worker: Worker| {
-        let worker = worker.with_notifier(arrivals).with_machines(machines.max(10_000));
+        let worker =
+            worker.with_notifier(arrivals).with_limits(limits.limits()).with_machines(machines.max(10_000));
         match limits {
             LimitsChoice::Default => worker,
-            LimitsChoice::Raised => worker.with_turns(RAISED as usize).with_limits(Limits {
-                cluster: RAISED,
-                node: RAISED,
-                clone_storage: RAISED,
-                template: RAISED,
-                migration: RAISED,
-            }),
+            LimitsChoice::Raised => worker.with_turns(TURNS),
         }
     };
     Ok(Engine::start(store, clock, [(work.cluster.settings.name.clone(), client)], tune))
@@ -189,7 +215,7 @@ fn peak_rss() -> anyhow::Result<f64> {
 
 /// Tries that failed, with how often, the most frequent first.
 async fn failures(engine: &Engine) -> anyhow::Result<Vec<(String, u64)>> {
-    let mut found = std::collections::BTreeMap::<String, u64>::new();
+    let mut found = BTreeMap::<String, u64>::new();
     let mut seen = LogId::default();
     loop {
         let page = engine.deployments.events(seen, PAGE).await?;

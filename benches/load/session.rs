@@ -40,7 +40,7 @@ pub(crate) async fn hold(cli: &Cli) -> anyhow::Result<bool> {
         _ = terminate.recv() => return Err(Interrupted.into()),
     };
     let summaries: Vec<_> = series.iter().map(|(machines, runs)| Summary::of(*machines, runs)).collect();
-    report::print(cli, &summaries)?;
+    report::print(&summaries)?;
     if let Some(file) = &cli.json {
         let runs: Vec<_> = series.iter().flat_map(|(_, runs)| runs).collect();
         report::write_json(file, cli, &summaries, &runs)?;
@@ -76,7 +76,7 @@ async fn simulated(cli: &Cli, machines: u32, repetition: u64) -> anyhow::Result<
     // Kept until the run is over.
     let (place, _server) = place(cli.store, &folder)?;
     let address = simulator.address().clone();
-    let taken = run(&Assignment {
+    let mut taken = run(&Assignment {
         what: What::Repeated(machines),
         urls: vec![address.url],
         token: address.token,
@@ -84,9 +84,12 @@ async fn simulated(cli: &Cli, machines: u32, repetition: u64) -> anyhow::Result<
         store: place,
         limits: cli.limits(),
         patience: cli.patience,
+        counts: false,
     })
     .await?;
-    let outside = FromOutside::new(seed, simulator.end().await?);
+    let saw = simulator.end().await?;
+    let outside = FromOutside::new(seed, &saw, &cli.limits().limits());
+    taken.requests = saw.requests;
     Ok(Run { taken, seen: Some(outside) })
 }
 
@@ -111,6 +114,7 @@ async fn real(cli: &Cli) -> anyhow::Result<Run> {
         store: Place::Sqlite(db),
         limits: cli.limits(),
         patience: cli.patience,
+        counts: true,
     })
     .await?;
     Ok(Run { taken, seen: None })

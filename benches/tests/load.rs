@@ -1,5 +1,6 @@
 //! The `load` binary, on a small scale.
 
+use proxmox_sim::{ClusterConfig, Durations, Server, ServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
@@ -71,6 +72,50 @@ fn judge(run: &Value, medians: &Value, machines: u64) {
     let (before, cpu) = (number(&run["cpu_before"]), number(&run["cpu"]));
     assert!(0.0 < before && before < cpu && cpu < 60.0, "{run}");
     assert_eq!((&run["lock_timeouts"], &run["stuck"]), (&0.into(), &Value::Array(Vec::new())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_there_gets_the_machines_of_a_file() {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let durations = Durations { scale: 0.05, ..Durations::default() };
+    let config = ClusterConfig { durations, ..ClusterConfig::quick() };
+    let running = Server::start(config, ServerOptions::default()).await.expect("a cluster");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("token"), running.token()).expect("a file");
+    let mut command = load();
+    command.args([
+        "--url",
+        running.url(),
+        "--fingerprint",
+        running.fingerprint(),
+        "--token-file",
+        &path("token"),
+    ]);
+    command.args([
+        "--orders",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/load/order.toml"),
+        "--db",
+        &path("load.db"),
+    ]);
+    command.args(["--json", &path("load.json")]);
+    let output = command.output().expect("the binary starts");
+    assert!(output.status.success(), "{}", said(&output));
+    let document = fs::read_to_string(path("load.json")).expect("a file");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let run = &document["runs"][0];
+    assert_eq!((&run["machines"], &run["ready"]), (&1.into(), &1.into()), "{run}");
+    let counters = running.counters();
+    assert_eq!(
+        run["requests"],
+        serde_json::to_value(&counters.requests).expect("JSON"),
+        "counted on both ends"
+    );
+    assert_eq!(counters.clones.len(), 1);
+    let again = command.output().expect("the binary starts");
+    assert_eq!(again.status.code(), Some(2), "that database has machines already");
+    assert!(said(&again).contains("is there already"), "{}", said(&again));
 }
 
 #[test]
