@@ -1,8 +1,9 @@
-//! What the engine writes of one machine, from the order to `ready`.
+//! What the engine sees and writes of one machine, from the order to `ready`.
 
+use crate::watched::Watched;
 use deploy_core::{
-    AddressStore, Clock, Commit, Known, LeaseStore, OpenGate, RecordStore, RetryPolicy, Seams, Turned,
-    VmSpec, turn,
+    AddressStore, Clock, Commit, Known, LeaseStore, Observation, OpenGate, RecordStore, RetryPolicy, Seams,
+    Turned, VmRecord, VmSpec, turn,
 };
 use deploy_testkit::{
     ManualClock, MemoryStore,
@@ -17,11 +18,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How often the engine asks how a task stands.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
 
+/// What a turn had in hand to decide by.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// The record before the turn.
+    pub record: VmRecord,
+    /// What was looked at, in this turn or in one before it that it still holds for.
+    pub observation: Observation,
+}
+
 /// The commits of an order's deployment where nothing goes wrong, recorded from the core itself on a model of a cluster.
 ///
 /// # Panics
 /// Where the deployment does not come to its rest.
 pub async fn deployment(spec: &VmSpec) -> Vec<Commit> {
+    played(spec).await.1
+}
+
+/// What every turn of such a deployment decided by, in order.
+///
+/// # Panics
+/// Where the deployment does not come to its rest.
+pub async fn moments(spec: &VmSpec) -> Vec<Moment> {
+    played(spec).await.0
+}
+
+async fn played(spec: &VmSpec) -> (Vec<Moment>, Vec<Commit>) {
     let clock = Arc::new(ManualClock::default());
     let world = Arc::new(World::new(clock.clone()));
     let mut template = ModelMachine::template(sample::parsed("node1"));
@@ -35,8 +57,10 @@ pub async fn deployment(spec: &VmSpec) -> Vec<Commit> {
     memory.heartbeat(&worker, SignedDuration::from_hours(24)).await.expect("a heartbeat");
     let mut leased = memory.claim(worker.id, 1).await.expect("a claim").pop().expect("the order is due");
     let commits = Arc::new(Mutex::new(Vec::new()));
+    let watched = Arc::new(Watched::new(world));
+    let mut moments = Vec::new();
     let seams = Seams {
-        hypervisor: world,
+        hypervisor: watched.clone(),
         pool: Arc::new(Pools::new(Arc::new(memory))),
         store: Arc::new(recording(commits.clone())),
         clock: clock.clone(),
@@ -45,7 +69,11 @@ pub async fn deployment(spec: &VmSpec) -> Vec<Commit> {
     };
     let mut known = Known::default();
     loop {
-        match turn(&seams, &mut leased, std::mem::take(&mut known)).await.expect("a turn") {
+        let record = leased.record.clone();
+        watched.begin(known.machine.clone());
+        let turned = turn(&seams, &mut leased, std::mem::take(&mut known)).await.expect("a turn");
+        moments.push(Moment { record, observation: watched.seen() });
+        match turned {
             Turned::Again(machine) => known.machine = machine,
             Turned::Task(_) => {
                 clock.advance(POLL);
@@ -58,7 +86,7 @@ pub async fn deployment(spec: &VmSpec) -> Vec<Commit> {
     drop(seams);
     let commits = commits.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert!(commits.iter().all(|commit| commit.attention.is_none()), "something went wrong: {commits:#?}");
-    commits
+    (moments, commits)
 }
 
 /// A store with the order and the pools that it names.
