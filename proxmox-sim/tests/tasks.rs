@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use proxmox_sim::{ClusterConfig, Faults, Grant, TokenConfig};
+use proxmox_sim::{ClusterConfig, Faults, Grant, TokenConfig, Version};
 use serde_json::{Value, json};
 use support::Lab;
 
@@ -192,4 +192,15 @@ fn when_tasks_began_and_ended_is_known_to_the_fraction_of_a_second() {
     let span = |from: Duration, to: Duration| (from.as_secs_f64(), to.as_secs_f64());
     assert_eq!((times[0].began, times[0].ended), span(cloning, starting));
     assert!((0.3..0.4).contains(&(times[1].ended - times[1].began)), "{:?}", times[1]);
+}
+
+#[test]
+fn a_call_that_becomes_a_task_counts_from_then_on() {
+    let mut lab = Lab::with(ClusterConfig { version: Version::V8_4, ..ClusterConfig::quick() });
+    lab.clone_to(100);
+    let configuring = lab.now.as_secs_f64();
+    lab.task("POST", "/nodes/pve1/qemu/100/config", &[("cores", "2")]);
+    let last = lab.cluster.task_times().last().expect("a task");
+    assert_eq!((last.kind, last.vmid, last.ok), ("qmconfig", Some(100), true));
+    assert!(last.began >= configuring && last.ended > last.began, "{last:?} in a call at {configuring}");
 }

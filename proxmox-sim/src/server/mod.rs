@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 pub use self::in_process::InProcess;
@@ -26,6 +26,9 @@ use crate::counters::Counters;
 use crate::faults::{Faults, Mishap};
 use crate::journal::Entry;
 use crate::task_times::TaskTimes;
+
+/// Connections that wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 16 * 1024;
 
 /// How a cluster is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,10 @@ impl Server {
     /// # Errors
     ///
     /// When the port is taken or no certificate can be made.
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs a runtime, and callers need not know what it waits for"
+    )]
     pub async fn start(mut config: ClusterConfig, options: ServerOptions) -> Result<Running, ServerError> {
         if config.epoch == 0 {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -91,7 +98,7 @@ impl Server {
         }
         let port = options.port;
         let listen = |source| ServerError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
+        let listener = listener(port).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let certificate = tls::Certificate::make().map_err(ServerError::Certificate)?;
         let token = config.tokens.first().map(crate::TokenConfig::credential).unwrap_or_default();
@@ -190,6 +197,14 @@ impl Running {
         self.core.end();
         self.tasks.shutdown().await;
     }
+}
+
+/// Listens on 127.0.0.1. Thousands may knock at once: those that find no room would try again only seconds later.
+fn listener(port: u16) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, connection: Connection) {
