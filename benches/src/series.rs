@@ -75,7 +75,8 @@ async fn played(spec: &VmSpec) -> (Vec<Moment>, Vec<Commit>) {
         moments.push(Moment { record, observation: watched.seen() });
         match turned {
             Turned::Again(machine) => known.machine = machine,
-            Turned::Task(_) => {
+            Turned::Task(_, machine) => {
+                known.machine = machine;
                 clock.advance(POLL);
             }
             Turned::Until(at) => clock.set(at.max(clock.now())),

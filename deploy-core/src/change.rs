@@ -124,6 +124,8 @@ pub struct Configure {
     pub nics: BTreeMap<NicSlot, Nic>,
     pub remove_nics: BTreeSet<NicSlot>,
     pub cloud_init: CloudInitGoal,
+    /// Sizes of disks that are there already, absolute: a request of its own each, after the settings.
+    pub sizes: BTreeMap<DiskSlot, GiB>,
 }
 
 /// What a disk slot shall hold.
@@ -197,6 +199,9 @@ impl Configure {
         }
         self.remove_nics.extend(other.remove_nics);
         self.cloud_init.merge(other.cloud_init);
+        for (slot, size) in other.sizes {
+            self.sizes.entry(slot).or_insert(size);
+        }
     }
 }
 
@@ -401,6 +406,7 @@ impl Configure {
         if self.cloud_init != CloudInitGoal::default() {
             topics.push("cloud-init".to_owned());
         }
+        topics.extend(self.sizes.iter().map(|(slot, size)| format!("size of {slot} {size}")));
         topics
     }
 }

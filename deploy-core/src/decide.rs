@@ -1,12 +1,13 @@
 //! What to do.
 
 use crate::{
-    AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Holder, Leftover, LookError,
-    Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, Remembered,
-    RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
-    query::{due_command, is_checked, is_unanswered_clone, settings_doubted},
+    AddressRequest, Addressing, Change, Command, DiskSlot, Ended, ErrorClass, Family, GiB, Holder, Leftover,
+    LookError, Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand,
+    Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    query::{due_command, is_checked, is_first_clone, is_unanswered_clone, settings_doubted},
     rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
 };
+use std::collections::BTreeMap;
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -97,6 +98,7 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
             Some(Sighting::Seen(machine)) => seen(record, rule, machine, observation, policy),
             Some(Sighting::ProvenAbsent) => absent(record, rule, observation, policy),
             Some(Sighting::Unknown(obscured)) => Decision::Blind(obscured.clone()),
+            None if is_first_clone(record) => send_clone(record),
             None => Decision::Blind(Obscured {
                 class: ErrorClass::Unknown,
                 message: "the machine was not looked at".to_owned(),
@@ -165,9 +167,7 @@ fn absent(record: &VmRecord, rule: Rule, observation: &Observation, policy: &Ret
             if let Some(found) = &observation.leftovers {
                 return left_behind(record, found, policy);
             }
-            let mut target = target(record, None);
-            target.machine.node = record.spec.template.node.clone();
-            submit(record, target, goal::clone_change(record))
+            send_clone(record)
         }
         WhenAbsent::Clone | WhenAbsent::Vanished => Decision::Vanished(vanished(record)),
         // A clone that was sent and not answered may still arrive: absence is believed only after that time.
@@ -179,6 +179,12 @@ fn absent(record: &VmRecord, rule: Rule, observation: &Observation, policy: &Ret
             None => Decision::Done(format!("there is no machine {vmid}")),
         },
     }
+}
+
+fn send_clone(record: &VmRecord) -> Decision {
+    let mut target = target(record, None);
+    target.machine.node = record.spec.template.node.clone();
+    submit(record, target, goal::clone_change(record))
 }
 
 /// What may have been left behind was looked for: that is written down, once. A look that failed for a reason that passes is
@@ -313,6 +319,9 @@ fn ours(
                     configure.merge(*more);
                 }
             }
+            if record.step == Step::SetCpuRam {
+                configure.sizes = sizes(record, machine);
+            }
             Change::Configure(configure)
         }
         Change::Stop(StopMode::Graceful { .. }) => {
@@ -323,6 +332,16 @@ fn ours(
         change => change,
     };
     submit(record, target(record, Some(machine)), change)
+}
+
+/// The sizes that the following steps lack.
+fn sizes(record: &VmRecord, machine: &Machine) -> BTreeMap<DiskSlot, GiB> {
+    let goals = [goal::system_disk_size(record, machine), goal::additional_disk_sizes(record, machine)];
+    let lacking = goals.into_iter().filter_map(|verdict| match verdict {
+        Verdict::Unmet(Change::Resize { slot, size }) => Some((slot, size)),
+        _ => None,
+    });
+    lacking.collect()
 }
 
 /// The goal's verdict; but first no settings may wait that would be taken for ones in force. Settings of its own take them

@@ -71,6 +71,7 @@ mod goal;
 mod hardware;
 mod ids;
 mod invalid;
+mod left_by;
 mod log;
 mod machine;
 mod mark;

@@ -23,7 +23,7 @@ impl Look {
     pub const POWER: Self = Self(2);
     /// Whether changes wait for a power cycle.
     pub const PENDING: Self = Self(4);
-    /// Its firewall.
+    /// The rules of its firewall and its anti-spoofing sets.
     pub const FIREWALL: Self = Self(8);
     /// Its guest agent, and the addresses it tells.
     pub const AGENT: Self = Self(16);
@@ -31,11 +31,19 @@ impl Look {
     pub const BACKUPS: Self = Self(32);
     /// The resource pool it is in.
     pub const POOL: Self = Self(64);
+    /// The options of its firewall: of use only with [`FIREWALL`](Self::FIREWALL).
+    pub const FIREWALL_OPTIONS: Self = Self(128);
 
     /// Both looks together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This look without what is part of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` is part of this look.
@@ -94,6 +102,26 @@ impl Machine {
     /// What it shows of its identity.
     pub fn shown(&self) -> Shown {
         Shown::of(&self.config.description, self.config.smbios, self.lock.as_deref())
+    }
+
+    /// What was seen, with what a further look at the same machine shows beside it. Its configuration is the one seen first.
+    #[must_use]
+    pub fn with(self, further: Self) -> Self {
+        Self {
+            look: self.look.and(further.look),
+            power: further.power.or(self.power),
+            pending: further.pending.or(self.pending),
+            firewall: match (self.firewall, further.firewall) {
+                (Some(seen), Some(further)) => {
+                    Some(MachineFirewall { options: further.options.or(seen.options), ..further })
+                }
+                (seen, further) => further.or(seen),
+            },
+            agent: further.agent.or(self.agent),
+            backups: further.backups.or(self.backups),
+            pool: further.pool.or(self.pool),
+            ..self
+        }
     }
 }
 
@@ -228,8 +256,8 @@ pub enum Power {
 /// The firewall of a machine as seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineFirewall {
-    /// The options.
-    pub options: FirewallOptions,
+    /// The options ([`Look::FIREWALL_OPTIONS`]).
+    pub options: Option<FirewallOptions>,
     /// Our rules among all, with their positions, first to last.
     pub rules: Vec<SeenRule>,
     /// The revision of the rules, to guard a removal with.

@@ -30,6 +30,7 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
         return Query::default();
     }
     match work(record.step) {
+        Work::Reach(_) if is_first_clone(record) => Query::default(),
         Work::Reach(rule) => Query {
             look: Some(look(record, rule)),
             holder: asks_for_holder(record, now, policy),
@@ -63,6 +64,16 @@ fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> b
     }
 }
 
+/// Whether a clone was never sent under this number, so that there is nothing to look for: the number is reserved for this
+/// machine alone, and where somebody took it all the same PVE refuses the clone before it does anything.
+pub(crate) fn is_first_clone(record: &VmRecord) -> bool {
+    record.step == Step::Clone
+        && record.progress == Progress::Untried
+        && record.failures == 0
+        && record.smbios.is_none()
+        && record.remembered.is_empty()
+}
+
 pub(crate) fn is_unanswered_clone(record: &VmRecord) -> bool {
     let clone =
         matches!(&record.progress, Progress::Intended { change, .. } if change.kind == ChangeKind::Clone);
@@ -77,8 +88,14 @@ fn look(record: &VmRecord, rule: Rule) -> Look {
 
 fn usual_look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
-        Step::Clone if record.spec.pve_pool.is_none() => Look::CONFIG,
+        Step::Clone if record.spec.pve_pool.is_none() => rule.look.without(Look::POOL),
+        // At the first try the options are written in any case, whatever they are.
+        Step::SetFirewall if is_first_try(record) => rule.look.without(Look::FIREWALL_OPTIONS),
         Step::Starting => {
+            // Whether it runs is told by the start itself, the first time.
+            if is_first_try(record) && !goal::rules_doubted(record) {
+                return Look::CONFIG.and(Look::PENDING);
+            }
             let running = Look::CONFIG.and(Look::POWER);
             // Once started, only what is waited for is still of interest, for as long as the guest boots.
             let look = if goal::was_started(record) { running } else { running.and(Look::PENDING) };
@@ -86,10 +103,15 @@ fn usual_look(record: &VmRecord, rule: Rule) -> Look {
             let look =
                 if record.spec.ready_when == ReadyWhen::Running { look } else { look.and(Look::AGENT) };
             // A guest that stops again is started again, and must not be without its rules having been seen.
-            if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
+            let firewall = Look::FIREWALL.and(Look::FIREWALL_OPTIONS);
+            if goal::rules_doubted(record) { look.and(firewall) } else { look }
         }
         _ => rule.look,
     }
+}
+
+fn is_first_try(record: &VmRecord) -> bool {
+    record.progress == Progress::Untried && record.failures == 0
 }
 
 /// The waiting command whose turn it is. While a task works nothing is begun: a clone is waited for, never stopped.

@@ -81,26 +81,29 @@ pub(crate) fn work(step: Step) -> Work {
         |look, goal: Goal| Work::Reach(Rule { look, absent: A::Vanished, stranger: S::Replaced, goal });
     let take_away = |look, goal: Goal| Work::Reach(Rule { look, absent: A::Done, stranger: S::Done, goal });
     let config = Look::CONFIG;
+    // One request shows both: what is set, and what of it waits.
+    let settings = config.and(Look::PENDING);
+    let firewall = Look::FIREWALL.and(Look::FIREWALL_OPTIONS);
     match step {
         Step::Creation => Work::Advance,
         Step::SetIp => Work::TakeAddresses,
         Step::Clone => Work::Reach(Rule {
-            look: config.and(Look::POOL),
+            look: settings.and(Look::POOL),
             absent: A::Clone,
             stranger: S::Renumber,
             goal: goal::cloned,
         }),
-        Step::Migrated => reach(config, goal::migrated),
-        Step::SetCpuRam => reach(config, goal::cpu_ram),
-        Step::SetSystemDiskSize => reach(config, goal::system_disk_size),
-        Step::SetSystemDiskBandwidth => reach(config, goal::system_disk_bandwidth),
-        Step::SetCreatedAdditionalDisk => reach(config, goal::additional_disks_exist),
-        Step::SetAdditionalDiskSize => reach(config, goal::additional_disk_sizes),
-        Step::SetAdditionalDiskBandwidth => reach(config, goal::additional_disk_bandwidths),
-        Step::SetNetwork => reach(config, goal::network),
-        Step::SetFirewall => reach(config.and(Look::FIREWALL), goal::firewall),
-        Step::SetCloudinit => reach(config, goal::cloud_init),
-        Step::Starting => reach(config.and(Look::POWER).and(Look::PENDING).and(Look::AGENT), goal::started),
+        Step::Migrated => reach(settings, goal::migrated),
+        Step::SetCpuRam => reach(settings, goal::cpu_ram),
+        Step::SetSystemDiskSize => reach(settings, goal::system_disk_size),
+        Step::SetSystemDiskBandwidth => reach(settings, goal::system_disk_bandwidth),
+        Step::SetCreatedAdditionalDisk => reach(settings, goal::additional_disks_exist),
+        Step::SetAdditionalDiskSize => reach(settings, goal::additional_disk_sizes),
+        Step::SetAdditionalDiskBandwidth => reach(settings, goal::additional_disk_bandwidths),
+        Step::SetNetwork => reach(settings, goal::network),
+        Step::SetFirewall => reach(settings.and(firewall), goal::firewall),
+        Step::SetCloudinit => reach(settings, goal::cloud_init),
+        Step::Starting => reach(settings.and(Look::POWER).and(Look::AGENT), goal::started),
         Step::Ready | Step::Terminated => Work::Rest,
         Step::Stopping => take_away(config.and(Look::POWER), goal::stopped),
         Step::DeletingBackups => take_away(config.and(Look::BACKUPS), goal::backups_deleted),

@@ -4,7 +4,11 @@ use crate::{
     AssignError, Change, Clock, Commit, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool,
     LeaseStore, Leased, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome, Progress,
     RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted, Target, TaskId, TaskState, VmKey,
-    VmRecord, decide, query, retry::later, settle, slots,
+    VmRecord, decide,
+    left_by::{answers_tell, left_by},
+    query,
+    retry::later,
+    settle, slots,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -40,8 +44,8 @@ pub struct Known {
 pub enum Turned {
     /// Something was done: take another turn at once, with the machine if what was seen still holds.
     Again(Option<Box<Machine>>),
-    /// A task works: come back with its state when it has ended.
-    Task(TaskId),
+    /// A task works: come back with its state when it has ended, and with what it leaves as it was seen.
+    Task(TaskId, Option<Box<Machine>>),
     /// Nothing to do before then.
     Until(Timestamp),
     /// Something is full: come back when it is not. Nothing was written.
@@ -66,11 +70,11 @@ pub async fn turn(seams: &Seams, leased: &mut Leased, known: Known) -> Result<Tu
     if let Some(at) = not_before(&leased.record).filter(|at| *at > now && *at <= plausible) {
         return Ok(Turned::Until(at));
     }
-    let observation = observe(seams, leased, known).await;
+    let (observation, kept) = observe(seams, leased, known).await;
     let decision = decide(&leased.record, &observation, &seams.policy);
     let machine = match observation.machine {
         Some(Sighting::Seen(machine)) => Some(machine),
-        _ => None,
+        _ => kept,
     };
     let mut turn = Turn { seams, seen_on: machine.as_ref().map(|machine| machine.node.clone()), leased };
     turn.act(decision, machine).await
@@ -85,7 +89,8 @@ fn not_before(record: &VmRecord) -> Option<Timestamp> {
     }
 }
 
-async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
+/// What is known once everything was looked at, and what was known before of a machine that need not be looked at now.
+async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, Option<Box<Machine>>) {
     let query = query(&leased.record, seams.clock.now(), &seams.policy);
     let task = match (query.task, known.task) {
         (None, _) => None,
@@ -94,10 +99,15 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
             seams.hypervisor.tasks(&leased.record.spec.cluster, &[task]).await.into_iter().next()
         }
     };
-    let machine = match (query.look, known.machine) {
-        (None, _) => None,
-        (Some(look), Some(machine)) if machine.look.covers(look) => Some(Sighting::Seen(machine)),
-        (Some(look), _) => Some(seams.hypervisor.machine(&leased.record.machine_id(), look).await),
+    let id = leased.record.machine_id();
+    let (machine, kept) = match (query.look, known.machine) {
+        (None, kept) => (None, kept),
+        (Some(look), Some(machine)) if machine.look.covers(look) => (Some(Sighting::Seen(machine)), None),
+        (Some(look), Some(seen)) => {
+            let id = MachineId { node: seen.node.clone(), ..id };
+            (Some(seams.hypervisor.look_further(&id, seen, look).await), None)
+        }
+        (Some(look), None) => (Some(seams.hypervisor.machine(&id, look).await), None),
     };
     let lock = match &machine {
         Some(Sighting::Seen(machine)) if query.holder => machine.lock.as_deref().map(|lock| (machine, lock)),
@@ -120,7 +130,7 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> Observation {
     } else {
         None
     };
-    Observation { machine, task, holder, leftovers }
+    (Observation { machine, task, holder, leftovers }, kept)
 }
 
 struct Turn<'a> {
@@ -146,12 +156,12 @@ impl Turn<'_> {
                 self.commit(Outcome::Noted(note)).await?;
                 Ok(self.next(machine))
             }
-            Decision::Submit(target, change) => self.submit(*target, &change).await,
+            Decision::Submit(target, change) => self.submit(*target, &change, machine).await,
             Decision::Ineffective(change) => self.pause(Outcome::Ineffective(change)).await,
             Decision::TaskEnded(ended) => {
                 self.seams.gate.leave(self.leased.lease.key);
                 self.commit(Outcome::TaskEnded(ended)).await?;
-                Ok(self.next(None))
+                Ok(self.next(machine))
             }
             Decision::TakeAddresses(requests) => {
                 match self.seams.pool.assign(&self.leased.lease, &requests).await {
@@ -164,8 +174,8 @@ impl Turn<'_> {
                 Err(error) => self.pool_error(error).await,
             },
             Decision::Renumber => self.renumber().await,
-            Decision::Wait(why) => self.wait(Outcome::Waiting(why)).await,
-            Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why)).await,
+            Decision::Wait(why) => self.wait(Outcome::Waiting(why), machine).await,
+            Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why), machine).await,
             Decision::Follow(task, change) => {
                 // Its slots are taken also where that is one too many: the task runs in any case.
                 let needed = slots(&self.leased.record, change.kind(), &self.leased.record.node);
@@ -221,16 +231,20 @@ impl Turn<'_> {
         match (record.due, &record.progress) {
             (Due::OnCommand, _) if record.pending.is_empty() => Turned::Rest,
             (Due::At(at), Progress::Submitted { .. }) if at > self.seams.clock.now() => Turned::Until(at),
-            (_, Progress::Submitted { task, .. }) => Turned::Task(task.clone()),
+            (_, Progress::Submitted { task, .. }) => Turned::Task(task.clone(), machine),
             (Due::At(at), _) if at > self.seams.clock.now() && record.pending.is_empty() => Turned::Until(at),
             _ => Turned::Again(machine),
         }
     }
 
     /// Waits without failing. Waiting for the same again is not written down again.
-    async fn wait(&mut self, outcome: Outcome<'_>) -> Result<Turned, CommitError> {
+    async fn wait(
+        &mut self,
+        outcome: Outcome<'_>,
+        machine: Option<Box<Machine>>,
+    ) -> Result<Turned, CommitError> {
         if let Progress::Submitted { task, .. } = &self.leased.record.progress {
-            return Ok(Turned::Task(task.clone()));
+            return Ok(Turned::Task(task.clone(), machine));
         }
         let commit = self.settle(outcome);
         match commit.due {
@@ -242,7 +256,12 @@ impl Turn<'_> {
         }
     }
 
-    async fn submit(&mut self, target: Target, change: &Change) -> Result<Turned, CommitError> {
+    async fn submit(
+        &mut self,
+        target: Target,
+        change: &Change,
+        machine: Option<Box<Machine>>,
+    ) -> Result<Turned, CommitError> {
         let key = self.leased.lease.key;
         let needed = slots(&self.leased.record, change.kind(), &target.machine.node);
         if let Err(full) = self.seams.gate.enter(key, &needed) {
@@ -253,23 +272,24 @@ impl Turn<'_> {
         // Half of that time is for it to leave, the other half for its way.
         let not_after = later(self.seams.clock.now(), self.seams.policy.late_arrival / 2);
         let target = Target { not_after: Some(not_after), ..target };
+        let told = answers_tell(&self.leased.record);
         self.commit(Outcome::Intending(change)).await?;
-        let outcome = match self.seams.hypervisor.submit(&target, change).await {
+        let (outcome, left) = match self.seams.hypervisor.submit(&target, change).await {
             Ok(Submitted::Task(task)) => {
                 entered.stay();
-                Outcome::Sent(change, Submitted::Task(task))
+                (Outcome::Sent(change, Submitted::Task(task)), left_by(change, machine, told))
             }
             Ok(Submitted::Applied) => {
                 drop(entered);
-                Outcome::Sent(change, Submitted::Applied)
+                (Outcome::Sent(change, Submitted::Applied), left_by(change, machine, told))
             }
             Err(error) => {
                 drop(entered);
-                Outcome::NotSent(change, error)
+                (Outcome::NotSent(change, error), None)
             }
         };
         self.commit(outcome).await?;
-        Ok(self.next(None))
+        Ok(self.next(left))
     }
 
     async fn renumber(&mut self) -> Result<Turned, CommitError> {

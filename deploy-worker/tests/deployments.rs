@@ -41,6 +41,10 @@ impl Hypervisor for Watched {
         self.world.machine(id, look).await
     }
 
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        self.world.look_further(id, seen, look).await
+    }
+
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {
         *self.questions.lock().unwrap() += 1;
         self.world.tasks(cluster, tasks).await

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::endpoint::PendingEntry;
 use crate::lenient;
 use crate::property::{
     BootOrder, DriveConfig, IpConfig, NetConfig, PropertyError, PropertyString, Smbios, Tags, Volume,
@@ -25,6 +26,13 @@ impl<'de> Deserialize<'de> for VmConfig {
 }
 
 impl VmConfig {
+    /// The configuration as [`Client::vm_config`](crate::Client::vm_config) shows it, from the rows of
+    /// [`Client::vm_pending`](crate::Client::vm_pending): with what waits as if it were made.
+    pub fn with_pending(entries: impl IntoIterator<Item = PendingEntry>) -> Self {
+        let shown = entries.into_iter().filter(|entry| !entry.delete);
+        Self(shown.filter_map(|entry| Some((entry.key, entry.pending.or(entry.value)?))).collect())
+    }
+
     /// The value of an option, as text.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)

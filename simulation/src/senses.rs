@@ -1,8 +1,8 @@
 use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting, SubmitError,
-    Submitted, Summary, Target, TaskId, TaskState,
+    Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Sighting,
+    SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use proxmox_api::Proxmox;
 use std::sync::Arc;
@@ -19,6 +19,15 @@ impl Hypervisor for Senses {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
         self.frozen.until(false).await;
         let seen = self.proxmox.machine(id, look).await;
+        match self.planted {
+            Some(planted) => planted.seen(seen),
+            None => seen,
+        }
+    }
+
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        self.frozen.until(false).await;
+        let seen = self.proxmox.look_further(id, seen, look).await;
         match self.planted {
             Some(planted) => planted.seen(seen),
             None => seen,

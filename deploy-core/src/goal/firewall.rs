@@ -25,7 +25,7 @@ pub(crate) fn firewall(record: &VmRecord, machine: &Machine) -> Verdict {
             .collect(),
         remove_rule: surplus(spec, seen),
         add_rules: missing_rules(spec, seen),
-        options: Some(options(record, spec, &filters)).filter(|wanted| *wanted != seen.options),
+        options: Some(options(record, spec, &filters)).filter(|wanted| seen.options != Some(*wanted)),
     };
     if missing == SetFirewall::default() {
         Verdict::Met

@@ -12,8 +12,7 @@ const NO_AGENT: &str =
 /// The machine runs as ordered and shows it.
 pub(crate) fn started(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.power {
-        None => Verdict::UnderWay("whether it runs was not shown".to_owned()),
-        Some(Power::Stopped) => startable(record, machine),
+        None | Some(Power::Stopped) => startable(record, machine),
         Some(Power::Running) => running(record, machine),
         Some(Power::Suspended(word)) => Verdict::Impossible(format!(
             "the guest is {word}; resume or stop the machine (full storage is a usual cause)"

@@ -1,4 +1,6 @@
-use crate::{Change, ClusterName, ErrorClass, Leftover, Look, MachineId, Sighting, Summary, Target, TaskId};
+use crate::{
+    Change, ClusterName, ErrorClass, Leftover, Look, Machine, MachineId, Sighting, Summary, Target, TaskId,
+};
 use async_trait::async_trait;
 
 /// A hypervisor's clusters.
@@ -19,6 +21,12 @@ use async_trait::async_trait;
 pub trait Hypervisor: Send + Sync {
     /// Looks at a machine.
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
+
+    /// Looks at what was not seen yet of a machine that was seen a moment ago and not changed since, and answers with both
+    /// together. Asks for nothing that was seen.
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        self.machine(id, seen.look.and(look)).await
+    }
 
     /// The states of tasks, in the order asked. A batch on purpose: one list call per node answers for every machine in
     /// flight.

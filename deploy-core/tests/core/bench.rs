@@ -101,7 +101,8 @@ impl Bench {
             match self.turn(&mut leased, std::mem::take(&mut known), crashes.next().flatten()) {
                 None => leased = self.ledger.lease(),
                 Some(Ok(Turned::Again(machine))) => known.machine = machine,
-                Some(Ok(Turned::Task(task))) => {
+                Some(Ok(Turned::Task(task, machine))) => {
+                    known.machine = machine;
                     self.clock.advance(SignedDuration::from_secs(1));
                     // Every other time the state is known to whoever drives.
                     if run.turns.is_multiple_of(2) {
@@ -135,7 +136,7 @@ impl Bench {
         while self.clock.now() < until {
             match self.turn(&mut leased, Known::default(), None) {
                 Some(Ok(Turned::Again(_))) => {}
-                Some(Ok(Turned::Task(_))) => self.clock.advance(SignedDuration::from_secs(1)),
+                Some(Ok(Turned::Task(..))) => self.clock.advance(SignedDuration::from_secs(1)),
                 Some(Ok(Turned::Until(at))) => self.clock.to(at),
                 Some(Ok(Turned::Rest)) => return,
                 other => panic!("{other:?}"),

@@ -95,7 +95,7 @@ pub(crate) fn is_intent(commit: &Commit) -> bool {
 
 fn is_failure(commit: &Commit) -> bool {
     matches!(commit.log.as_ref().unwrap().event, LogEvent::Failed { .. })
-        && commit.failures == Some(1)
+        && commit.failures.is_some_and(|failures| failures > 0)
         && commit.step.is_none()
 }
 
@@ -186,9 +186,15 @@ fn a_machine_that_is_known_is_not_looked_at_again() {
 
 #[test]
 fn a_look_asks_for_what_the_step_needs() {
+    let settings = Look::CONFIG.and(Look::PENDING);
+    let again = |record| VmRecord { failures: 1, ..record };
     let asked = [
-        (at(Step::SetNetwork, networked()), Look::CONFIG),
-        (at(Step::SetFirewall, networked()), Look::CONFIG.and(Look::FIREWALL)),
+        (at(Step::SetNetwork, networked()), settings),
+        (at(Step::SetFirewall, networked()), settings.and(Look::FIREWALL)),
+        (again(at(Step::SetFirewall, networked())), settings.and(Look::FIREWALL).and(Look::FIREWALL_OPTIONS)),
+        (again(at(Step::Clone, networked())), settings),
+        (at(Step::Starting, networked()), settings),
+        (again(at(Step::Starting, networked())), settings.and(Look::POWER).and(Look::AGENT)),
         (leaving(Step::DeletingBackups), Look::CONFIG.and(Look::BACKUPS)),
         (leaving(Step::Removing), Look::CONFIG.and(Look::POWER)),
     ];
@@ -227,7 +233,7 @@ fn a_task_that_runs_is_waited_for_and_nothing_is_written() {
     let mut mocks = Mocks::new().open();
     mocks.hypervisor.expect_tasks().times(1).return_once(|_, _| vec![TaskState::Running]);
     let mut leased = leased(submitted(vec![]));
-    assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:1"))));
+    assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:1"), None)));
 }
 
 #[test]
@@ -251,7 +257,10 @@ fn while_a_task_runs_no_command_begins() {
     let record = submitted(vec![QueuedCommand { id, command: Command::Terminate }]);
     let mut mocks = Mocks::new().open();
     mocks.hypervisor.expect_tasks().times(1).return_once(|_, _| vec![TaskState::Running]);
-    assert_eq!(mocks.turn(&mut leased(record.clone()), Known::default()), Ok(Turned::Task(p("UPID:1"))));
+    assert_eq!(
+        mocks.turn(&mut leased(record.clone()), Known::default()),
+        Ok(Turned::Task(p("UPID:1"), None))
+    );
 
     let mut mocks = Mocks::new().open();
     mocks.commits(vec![|commit| {
@@ -290,7 +299,7 @@ fn slots_are_held_while_a_task_runs_and_given_back_when_it_has_ended() {
     mocks.hypervisor.expect_submit().times(1).return_once(|_, _| Ok(Submitted::Task(p("UPID:9"))));
     mocks.commits(vec![is_intent, |commit| commit.progress.is_some()]);
     let mut leased = leased(record);
-    assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:9"))));
+    assert_eq!(mocks.turn(&mut leased, Known::default()), Ok(Turned::Task(p("UPID:9"), None)));
 
     let mut mocks = Mocks::new();
     mocks.gate.expect_leave().times(1).return_const(());
@@ -359,7 +368,7 @@ fn waiting_for_the_same_again_is_not_written_again() {
 
 #[test]
 fn a_stranger_s_number_is_exchanged_and_the_names_with_it() {
-    let record = VmRecord { step: Step::Clone, ..order(plain()) };
+    let record = VmRecord { step: Step::Clone, failures: 1, ..order(plain()) };
     let mut machine = plain_machine(&record);
     machine.config.description.clear();
     let mut mocks = Mocks::new().open();
@@ -380,7 +389,7 @@ fn a_stranger_s_number_is_exchanged_and_the_names_with_it() {
 
 #[test]
 fn a_number_is_not_exchanged_where_none_is_left() {
-    let record = VmRecord { step: Step::Clone, ..order(plain()) };
+    let record = VmRecord { step: Step::Clone, failures: 1, ..order(plain()) };
     let mut machine = plain_machine(&record);
     machine.config.description.clear();
     let mut mocks = Mocks::new().open();

@@ -68,7 +68,8 @@ async fn work(seams: Seams, clock: Arc<ManualClock>, mut leased: Leased) -> End 
     loop {
         match turn(&seams, &mut leased, std::mem::take(&mut known)).await {
             Ok(Turned::Again(machine)) => known.machine = machine,
-            Ok(Turned::Task(_)) => {
+            Ok(Turned::Task(_, machine)) => {
+                known.machine = machine;
                 clock.advance(POLL);
             }
             // Somebody else may have moved the clock further.

@@ -94,7 +94,7 @@ impl Planted {
                 machine.pending = machine.pending.map(|_| BTreeSet::default());
                 Sighting::Seen(machine)
             }
-            (Self::DriftUnseen, Sighting::Seen(mut machine)) if look.covers(Look::PENDING) => {
+            (Self::DriftUnseen, Sighting::Seen(mut machine)) if record.step == Step::Starting => {
                 let revision = machine.config.revision.clone();
                 machine.config = before.cloned().unwrap_or(machine.config);
                 machine.config.revision = revision;

@@ -50,6 +50,17 @@ impl Wire {
                 self.world.submit(&blind, change).await
             }
             (Some(Planted::ResizeBy), Change::Resize { slot, size }) => self.grow(target, *slot, *size).await,
+            (Some(Planted::ResizeBy), Change::Configure(configure)) if !configure.sizes.is_empty() => {
+                let mut settings = configure.clone();
+                let sizes = std::mem::take(&mut settings.sizes);
+                let mut submitted = self.world.submit(target, &Change::Configure(settings)).await?;
+                if submitted == Submitted::Applied {
+                    for (slot, size) in sizes {
+                        submitted = self.grow(target, slot, size).await?;
+                    }
+                }
+                Ok(submitted)
+            }
             (Some(Planted::AnotherNumber), Change::Clone { .. }) => {
                 match self.world.submit(target, change).await {
                     Err(SubmitError { class: ErrorClass::Busy, .. }) => {
@@ -77,24 +88,33 @@ impl Wire {
             _ => self.world.submit(target, change).await,
         }
     }
+
+    fn missee(&self, look: Look, seen: Sighting) -> Sighting {
+        let Some(planted) = self.planted else { return seen };
+        if self.destroyed.load(Ordering::Relaxed) {
+            return Sighting::ProvenAbsent;
+        }
+        let mut shown = self.shown.lock().unwrap();
+        let record = now(self.store.get(sample::key(1))).unwrap().unwrap();
+        if let Sighting::Seen(machine) = &seen
+            && record.step != Step::Starting
+        {
+            *shown = Some(machine.config.clone());
+        }
+        planted.missee(look, &record, seen, shown.as_ref())
+    }
 }
 
 #[async_trait]
 impl Hypervisor for Wire {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
         let seen = self.world.machine(id, look).await;
-        let Some(planted) = self.planted else { return seen };
-        if self.destroyed.load(Ordering::Relaxed) {
-            return Sighting::ProvenAbsent;
-        }
-        let mut shown = self.shown.lock().unwrap();
-        if let Sighting::Seen(machine) = &seen
-            && !look.covers(Look::PENDING)
-        {
-            *shown = Some(machine.config.clone());
-        }
-        let record = now(self.store.get(sample::key(1))).unwrap().unwrap();
-        planted.missee(look, &record, seen, shown.as_ref())
+        self.missee(look, seen)
+    }
+
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        let seen = self.world.look_further(id, seen, look).await;
+        self.missee(look, seen)
     }
 
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {

@@ -46,6 +46,7 @@ impl Cluster {
                 machine.pool = Some(pool.clone());
                 Ok(Submitted::Applied)
             }
+            Change::Start if self.accessible(target, true)?.power == Power::Running => Ok(Submitted::Applied),
             Change::Migrate { .. }
             | Change::Resize { .. }
             | Change::Start
@@ -130,7 +131,14 @@ impl Cluster {
             return Err(failed());
         }
         self.write(vmid, configure).map_err(|why| answered(ErrorClass::Failed, why))?;
-        Ok(Submitted::Applied)
+        // Requests of their own, the last of which is followed.
+        let mut submitted = Submitted::Applied;
+        for (slot, size) in &configure.sizes {
+            let resize = Change::Resize { slot: *slot, size: *size };
+            possible(self.machines.get(&vmid).ok_or_else(failed)?, &resize)?;
+            submitted = Submitted::Task(self.begin(target, &resize, fate));
+        }
+        Ok(submitted)
     }
 
     /// Writes settings.

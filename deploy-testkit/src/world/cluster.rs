@@ -57,7 +57,7 @@ pub struct Counters {
     pub unguarded: u32,
     /// Disks that were created in a slot that held one, whose volume is left behind.
     pub overwritten: u32,
-    /// Clones to a number while it was a machine's.
+    /// Clones to a number while there was, or was being made, what an earlier one was to make: PVE refuses them.
     pub clones_over: u32,
     /// Starts while something was pending.
     pub started_pending: u32,
@@ -193,7 +193,11 @@ impl Cluster {
         let there = self.machines.get(&target.machine.vmid);
         match change {
             Change::Clone { .. } => {
-                self.counters.clones_over += u32::from(there.is_some());
+                let is_of_earlier = |machine: &&ModelMachine| {
+                    let mark = OwnerMark::find(&machine.config.description);
+                    mark == Some(target.mark) || (mark.is_none() && machine.lock.as_deref() == Some("clone"))
+                };
+                self.counters.clones_over += u32::from(there.filter(is_of_earlier).is_some());
                 return Ok(());
             }
             Change::Configure(_) => self.counters.unguarded += u32::from(target.revision.is_none()),

@@ -57,7 +57,7 @@ pub use machine::{ModelFirewall, ModelMachine, ModelRule};
 
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, MachineId, Sighting,
+    Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Sighting,
     SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use std::{
@@ -94,6 +94,17 @@ impl Hypervisor for World {
         let sighting = self.with(|cluster| cluster.sight(id.vmid, look));
         Yield::default().await;
         sighting
+    }
+
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        Yield::default().await;
+        let missing = look.without(seen.look);
+        let further = self.with(|cluster| cluster.sight(id.vmid, missing));
+        Yield::default().await;
+        match further {
+            Sighting::Seen(further) => Sighting::Seen(Box::new(seen.with(*further))),
+            unseen => unseen,
+        }
     }
 
     async fn tasks(&self, _cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {

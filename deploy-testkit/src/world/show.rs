@@ -77,7 +77,7 @@ impl Cluster {
             config,
             power: look.covers(Look::POWER).then(|| machine.power.clone()),
             pending: look.covers(Look::PENDING).then(|| machine.pending.clone()),
-            firewall: look.covers(Look::FIREWALL).then(|| show_firewall(&machine.firewall)),
+            firewall: look.covers(Look::FIREWALL).then(|| show_firewall(&machine.firewall, look)),
             agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
             backups: look.covers(Look::BACKUPS).then(|| machine.backups.clone()),
             pool: look.covers(Look::POOL).then(|| machine.pool.clone().filter(|_| self.shows_pools)),
@@ -94,10 +94,10 @@ impl Cluster {
     }
 }
 
-fn show_firewall(firewall: &ModelFirewall) -> MachineFirewall {
+fn show_firewall(firewall: &ModelFirewall, look: Look) -> MachineFirewall {
     let rules = (0..).zip(&firewall.rules);
     MachineFirewall {
-        options: firewall.options,
+        options: look.covers(Look::FIREWALL_OPTIONS).then_some(firewall.options),
         rules: rules.filter_map(|(position, rule)| Some(SeenRule { position, key: rule.key()? })).collect(),
         rules_revision: revision(firewall.revision),
         filters: firewall.filters.clone(),

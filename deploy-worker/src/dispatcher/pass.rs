@@ -71,7 +71,7 @@ impl Dispatcher {
         held.attention = attention;
         if let Some(seen) = self.pass.as_mut().and_then(|pass| pass.machines.get_mut(&key)) {
             let step = leased.record.step;
-            seen.advanced |= seen.step != step || matches!(turned, Turned::Again(_) | Turned::Task(_));
+            seen.advanced |= seen.step != step || matches!(turned, Turned::Again(_) | Turned::Task(..));
             (seen.step, seen.attention) = (step, attention);
         }
     }

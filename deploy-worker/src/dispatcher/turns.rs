@@ -7,8 +7,8 @@ use super::{
 };
 use crate::driver::Driver;
 use deploy_core::{
-    CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Progress, TaskId, Turned, VmKey,
-    VmRecord,
+    CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Machine, Progress, TaskId, Turned,
+    VmKey, VmRecord,
 };
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -95,8 +95,15 @@ impl Dispatcher {
         match turned {
             // A machine on its way goes before those that have not begun: many finished ones rather than many half ones.
             Turned::Again(machine) => self.go_on(key, Known { task: None, machine }),
+            Turned::Task(_, machine) if again => {
+                self.keep(key, machine);
+                self.queue(key);
+            }
             _ if again => self.queue(key),
-            Turned::Task(task) => self.park_on_task(key, task),
+            Turned::Task(task, machine) => {
+                self.keep(key, machine);
+                self.park_on_task(key, task);
+            }
             Turned::Slot(slot) => self.park(key, State::OnSlot(slot)),
             Turned::Until(at) => self.park_until(key, at),
             Turned::Rest => self.release(key),
@@ -108,6 +115,13 @@ impl Dispatcher {
             held.known = known;
             held.state = State::Ready;
             self.ready.push_front(key);
+        }
+    }
+
+    /// What the next turn need not look at.
+    fn keep(&mut self, key: VmKey, machine: Option<Box<Machine>>) {
+        if let Some(held) = self.machines.get_mut(&key) {
+            held.known.machine = machine;
         }
     }
 
@@ -131,7 +145,7 @@ impl Dispatcher {
     /// Ends the watch over a task that is no longer waited for.
     fn unwatch(&mut self, key: VmKey, turned: &Turned) {
         let Some(held) = self.machines.get_mut(&key) else { return };
-        let stays = |watched: &TaskId| matches!(turned, Turned::Task(task) if task == watched);
+        let stays = |watched: &TaskId| matches!(turned, Turned::Task(task, _) if task == watched);
         if let Some((cluster, task)) = held.watched.take_if(|(_, watched)| !stays(watched)) {
             self.watch.forget(&cluster, &task);
         }

@@ -142,8 +142,10 @@ impl Bench {
         while !wanted(&leased.record) {
             known = match turn(&self.seams, leased, known).await.expect("turn") {
                 Turned::Again(machine) => Known { machine, task: None },
-                Turned::Task(_) if wanted(&leased.record) => return,
-                Turned::Task(_) => Known { machine: None, task: Some(self.task_ended(&leased.record).await) },
+                Turned::Task(..) if wanted(&leased.record) => return,
+                Turned::Task(_, machine) => {
+                    Known { machine, task: Some(self.task_ended(&leased.record).await) }
+                }
                 Turned::Until(_) | Turned::Slot(_) | Turned::Rest => return,
             };
         }

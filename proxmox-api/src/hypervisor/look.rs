@@ -9,38 +9,83 @@ use crate::{ApiError, Cause, Client, Failure, RunState, VmConfig, VmStatus, Vmid
 use deploy_core::{
     Agent, ErrorClass, Look, Machine, MachineConfig, MachineId, NodeName, Obscured, Power, PvePool, Sighting,
 };
+use std::collections::BTreeSet;
 
 /// Looks at a machine, first where it was last seen. PVE answers for a machine only on its own node; whether it exists at
 /// all is answered by `nextid`, which neither permissions nor caches falsify.
 pub(super) async fn machine(cluster: &Cluster, id: &MachineId, look: Look) -> Sighting {
     let client = &cluster.client;
-    let vmid = id.vmid.get();
-    let found = match read(|| client.vm_config(id.node.as_str(), vmid)).await {
-        Ok(config) => Found { node: id.node.clone(), config },
+    let found = match read(|| on_node(client, &id.node, id.vmid.get(), look)).await {
+        Ok(found) => found,
         Err(error) if matches!(error.class(), Failure::Gone | Failure::Forbidden) => {
-            match locate(client, id, error).await {
+            match locate(client, id, look, error).await {
                 Ok(found) => found,
                 Err(sighting) => return *sighting,
             }
         }
-        Err(error) => match moved_away(client, id, &error).await {
+        Err(error) => match moved_away(client, id, look, &error).await {
             Some(found) => found,
             None => return Sighting::Unknown(obscured(&error)),
         },
     };
-    match aspects(cluster, id, found, look).await {
+    let machine = Machine {
+        lock: found.config.lock().map(str::to_owned),
+        config: read_config::machine_config(&found.config),
+        pending: found.pending,
+        ..shown_nothing(found.node)
+    };
+    match aspects(cluster, id, machine, look).await {
         Ok(machine) => Sighting::Seen(Box::new(machine)),
         Err(obscured) => Sighting::Unknown(obscured),
     }
 }
 
+/// Looks at what was not seen yet, on the node that it was seen on; at everything anew where it is gone from there.
+pub(super) async fn further(cluster: &Cluster, id: &MachineId, seen: Machine, look: Look) -> Sighting {
+    let missing = look.without(seen.look);
+    // One request shows both.
+    let waits = missing.covers(Look::PENDING);
+    if !waits {
+        let beside = Machine {
+            lock: seen.lock.clone(),
+            config: seen.config.clone(),
+            ..shown_nothing(seen.node.clone())
+        };
+        match aspects(cluster, id, beside, missing).await {
+            Ok(further) => return Sighting::Seen(Box::new(seen.with(further))),
+            Err(obscured) if obscured.class != ErrorClass::Unknown => return Sighting::Unknown(obscured),
+            Err(_) => {}
+        }
+    }
+    machine(cluster, id, seen.look.and(look)).await
+}
+
 struct Found {
     node: NodeName,
     config: VmConfig,
+    pending: Option<BTreeSet<String>>,
+}
+
+/// A machine's configuration on a node. Its rows of what waits show the same as the configuration itself and more, so that
+/// where both are wanted one request is enough.
+async fn on_node(client: &Client, node: &NodeName, vmid: u32, look: Look) -> Result<Found, ApiError> {
+    let node = node.clone();
+    if !look.covers(Look::PENDING) {
+        let config = client.vm_config(node.as_str(), vmid).await?;
+        return Ok(Found { node, config, pending: None });
+    }
+    let rows = client.vm_pending(node.as_str(), vmid).await?;
+    let waiting = rows.iter().filter(|row| row.is_waiting()).map(|row| row.key.clone()).collect();
+    Ok(Found { node, config: VmConfig::with_pending(rows), pending: Some(waiting) })
 }
 
 /// Finds a machine that is not where it was last seen. A 403 may mean that it is gone, rights and all.
-async fn locate(client: &Client, id: &MachineId, first: ApiError) -> Result<Found, Box<Sighting>> {
+async fn locate(
+    client: &Client,
+    id: &MachineId,
+    look: Look,
+    first: ApiError,
+) -> Result<Found, Box<Sighting>> {
     let vmid = id.vmid.get();
     let unknown = |error: &ApiError| Box::new(Sighting::Unknown(obscured(error)));
     if read(|| client.vmid_state(vmid)).await.map_err(|error| unknown(&error))? == VmidState::Free {
@@ -54,24 +99,22 @@ async fn locate(client: &Client, id: &MachineId, first: ApiError) -> Result<Foun
     let node: NodeName = resource.node.parse().map_err(|_| unknown(&first))?;
     if resource.kind != "qemu" {
         // A container has our number: somebody else's, whatever it is.
-        return Err(Box::new(Sighting::Seen(Box::new(stranger(node)))));
+        return Err(Box::new(Sighting::Seen(Box::new(shown_nothing(node)))));
     }
-    let config =
-        read(|| client.vm_config(node.as_str(), vmid)).await.map_err(|error| match error.class() {
-            // Moving at this very moment.
-            Failure::Gone => Box::new(Sighting::Unknown(Obscured {
-                class: ErrorClass::Busy,
-                message: format!("machine {vmid} is moving between nodes"),
-            })),
-            _ => unknown(&error),
-        })?;
-    Ok(Found { node, config })
+    read(|| on_node(client, &node, vmid, look)).await.map_err(|error| match error.class() {
+        // Moving at this very moment.
+        Failure::Gone => Box::new(Sighting::Unknown(Obscured {
+            class: ErrorClass::Busy,
+            message: format!("machine {vmid} is moving between nodes"),
+        })),
+        _ => unknown(&error),
+    })
 }
 
 /// Where a machine is whose last node does not answer: it may have been moved or recovered elsewhere. A dead node shows
 /// as 595 or 596 or not at all before the time-out, depending on how it died; only where no server of the cluster could be
 /// reached there is nobody to ask.
-async fn moved_away(client: &Client, id: &MachineId, error: &ApiError) -> Option<Found> {
+async fn moved_away(client: &Client, id: &MachineId, look: Look, error: &ApiError) -> Option<Found> {
     let is_lost = matches!(error.class(), Failure::Transient | Failure::UnknownOutcome);
     if !is_lost || matches!(error.cause(), Cause::Connect(_)) {
         return None;
@@ -82,11 +125,11 @@ async fn moved_away(client: &Client, id: &MachineId, error: &ApiError) -> Option
     if node == id.node || resource.kind != "qemu" {
         return None;
     }
-    let config = client.vm_config(node.as_str(), id.vmid.get()).await.ok()?;
-    Some(Found { node, config })
+    on_node(client, &node, id.vmid.get(), look).await.ok()
 }
 
-fn stranger(node: NodeName) -> Machine {
+/// A machine of which nothing is known but its node.
+fn shown_nothing(node: NodeName) -> Machine {
     Machine {
         node,
         look: Look::CONFIG,
@@ -101,32 +144,32 @@ fn stranger(node: NodeName) -> Machine {
     }
 }
 
-async fn aspects(cluster: &Cluster, id: &MachineId, found: Found, wanted: Look) -> Result<Machine, Obscured> {
+/// The rest of the look, beside the configuration.
+async fn aspects(
+    cluster: &Cluster,
+    id: &MachineId,
+    machine: Machine,
+    wanted: Look,
+) -> Result<Machine, Obscured> {
     let client = &cluster.client;
     let failed = |error: ApiError| obscured(&error);
-    let (node, vmid) = (found.node.as_str(), id.vmid.get());
-    let config = read_config::machine_config(&found.config);
-    let lock = found.config.lock().map(str::to_owned);
+    let (node, vmid) = (machine.node.as_str(), id.vmid.get());
     let power = if wanted.covers(Look::POWER) || wanted.covers(Look::AGENT) {
         power(&read(|| client.vm_status(node, vmid)).await.map_err(failed)?)
     } else {
         None
     };
-    let pending = if wanted.covers(Look::PENDING) {
-        let entries = read(|| client.vm_pending(node, vmid)).await.map_err(failed)?;
-        Some(entries.into_iter().filter(crate::PendingEntry::is_waiting).map(|entry| entry.key).collect())
-    } else {
-        None
-    };
     let firewall = if wanted.covers(Look::FIREWALL) {
-        Some(read_firewall::firewall(client, node, vmid).await.map_err(failed)?)
+        Some(read_firewall::firewall(client, node, vmid, wanted).await.map_err(failed)?)
     } else {
         None
     };
     let agent = match power {
         _ if !wanted.covers(Look::AGENT) => None,
         // Asked only where it can answer.
-        Some(Power::Running) if config.agent => Some(cluster.probes.ask(client, &found.node, vmid).await?),
+        Some(Power::Running) if machine.config.agent => {
+            Some(cluster.probes.ask(client, &machine.node, vmid).await?)
+        }
         _ => Some(Agent::Silent),
     };
     let backups = if wanted.covers(Look::BACKUPS) {
@@ -135,18 +178,7 @@ async fn aspects(cluster: &Cluster, id: &MachineId, found: Found, wanted: Look) 
         None
     };
     let pool = if wanted.covers(Look::POOL) { Some(pool(client, vmid).await.map_err(failed)?) } else { None };
-    Ok(Machine {
-        node: found.node,
-        look: wanted,
-        lock,
-        config,
-        power,
-        pending,
-        firewall,
-        agent,
-        backups,
-        pool,
-    })
+    Ok(Machine { look: wanted, power, firewall, agent, backups, pool, ..machine })
 }
 
 /// Whether it runs; `None` at the moment in which a configuration appears, when PVE does not say.

@@ -17,8 +17,9 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, MachineId,
-    Obscured, Power, Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState, Vmid,
+    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, Machine,
+    MachineId, Obscured, Power, Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Vmid,
 };
 use jiff::Timestamp;
 use probe::Probes;
@@ -102,6 +103,13 @@ impl Hypervisor for Proxmox {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
         match self.cluster(&id.cluster) {
             Ok(cluster) => look::machine(cluster, id, look).await,
+            Err(message) => Sighting::Unknown(Obscured { class: ErrorClass::Refused, message }),
+        }
+    }
+
+    async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
+        match self.cluster(&id.cluster) {
+            Ok(cluster) => look::further(cluster, id, *seen, look).await,
             Err(message) => Sighting::Unknown(Obscured { class: ErrorClass::Refused, message }),
         }
     }

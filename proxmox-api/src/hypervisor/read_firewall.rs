@@ -2,7 +2,7 @@
 
 use super::meaning::read;
 use crate::{ApiError, Client};
-use deploy_core::{FirewallOptions, MachineFirewall, NicSlot, RuleKey, SeenRule};
+use deploy_core::{FirewallOptions, Look, MachineFirewall, NicSlot, RuleKey, SeenRule};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,11 +14,22 @@ pub(super) fn filter_name(nic: NicSlot) -> String {
     format!("ipfilter-{nic}")
 }
 
-/// Options, our rules, and the members of the anti-spoofing sets.
-pub(super) async fn firewall(client: &Client, node: &str, vmid: u32) -> Result<MachineFirewall, ApiError> {
-    let options = read(|| client.firewall_options(node, vmid)).await?;
-    let rules = read(|| client.firewall_rules(node, vmid)).await?;
-    let sets = read(|| client.ipsets(node, vmid)).await?;
+/// Our rules, the members of the anti-spoofing sets, and the options where they are wanted.
+pub(super) async fn firewall(
+    client: &Client,
+    node: &str,
+    vmid: u32,
+    wanted: Look,
+) -> Result<MachineFirewall, ApiError> {
+    let options = async {
+        if !wanted.covers(Look::FIREWALL_OPTIONS) {
+            return Ok(None);
+        }
+        read(|| client.firewall_options(node, vmid)).await.map(|options| Some(read_options(&options)))
+    };
+    let rules = read(|| client.firewall_rules(node, vmid));
+    let sets = read(|| client.ipsets(node, vmid));
+    let (options, rules, sets) = tokio::try_join!(options, rules, sets)?;
     let mut filters = BTreeMap::new();
     for nic in NicSlot::in_order() {
         let name = filter_name(nic);
@@ -36,20 +47,25 @@ pub(super) async fn firewall(client: &Client, node: &str, vmid: u32) -> Result<M
         Some(SeenRule { position: rule.pos?, key: RuleKey::in_comment(rule.comment.as_deref()?)? })
     });
     Ok(MachineFirewall {
-        options: FirewallOptions {
-            enabled: options.enable,
-            ip_filter: options.ipfilter,
-            mac_filter: options.macfilter,
-            dhcp: options.dhcp,
-            ndp: options.ndp,
-            router_advertisements: options.radv,
-            policy_in: options.policy_in.and_then(|policy| policy.parse().ok()),
-            policy_out: options.policy_out.and_then(|policy| policy.parse().ok()),
-        },
+        options,
         rules_revision: rules.iter().find_map(|rule| rule.digest.as_deref()?.parse().ok()),
         rules: ours.collect(),
         filters,
     })
+}
+
+fn read_options(options: &crate::FirewallOptions) -> FirewallOptions {
+    let policy = |word: &Option<String>| word.as_deref().and_then(|policy| policy.parse().ok());
+    FirewallOptions {
+        enabled: options.enable,
+        ip_filter: options.ipfilter,
+        mac_filter: options.macfilter,
+        dhcp: options.dhcp,
+        ndp: options.ndp,
+        router_advertisements: options.radv,
+        policy_in: policy(&options.policy_in),
+        policy_out: policy(&options.policy_out),
+    }
 }
 
 /// PVE writes a single address without a prefix.

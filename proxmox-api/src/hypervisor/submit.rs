@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig};
 use deploy_core::{
-    Change, CloneMode, Configure, DnsName, ErrorClass, NodeName, Ownership, Sent, Shown, SmbiosUuid,
-    StopMode, SubmitError, Submitted, Target, Vmid,
+    Change, CloneMode, Configure, DiskSlot, DnsName, ErrorClass, GiB, NodeName, Ownership, Sent, Shown,
+    SmbiosUuid, StopMode, SubmitError, Submitted, Target, Vmid,
 };
 
 /// How long PVE waits for a configuration task before it answers with the task instead of the outcome: long enough for an
@@ -39,10 +39,7 @@ pub(super) async fn submit(
             submitted(client.migrate_vm(node, vmid, &migrate).await)
         }
         Change::Configure(configure) => self::configure(client, target, configure).await,
-        Change::Resize { slot, size } => {
-            let size = DiskSize::from_gib(u64::from(size.get()));
-            submitted(client.resize_disk(node, vmid, &slot.to_string(), size, revision(target)).await)
-        }
+        Change::Resize { slot, size } => resize(client, target, *slot, *size, revision(target)).await,
         Change::SetFirewall(set) => submit_firewall::set(client, node, vmid, set).await,
         Change::Start => submitted(client.start_vm(node, vmid).await),
         Change::Stop(StopMode::Hard) => submitted(client.stop_vm(node, vmid, None).await),
@@ -115,7 +112,29 @@ async fn configure(
         ..ConfigUpdate::default()
     };
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
-    submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)
+    let set = submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)?;
+    if let Submitted::Task(_) = set {
+        // A disk that is grown beside it would change the configuration under it; that is left to the step that is for it.
+        return Ok(set);
+    }
+    let mut grown = set;
+    for (slot, size) in &configure.sizes {
+        grown = resize(client, target, *slot, *size, None).await?;
+    }
+    Ok(grown)
+}
+
+/// The size is absolute, and nothing is made smaller: without a revision it does no harm, whatever the configuration is by then.
+async fn resize(
+    client: &Client,
+    target: &Target,
+    slot: DiskSlot,
+    size: GiB,
+    revision: Option<&str>,
+) -> Result<Submitted, SubmitError> {
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    let size = DiskSize::from_gib(u64::from(size.get()));
+    submitted(client.resize_disk(node, vmid, &slot.to_string(), size, revision).await)
 }
 
 /// PVE has no conditional delete, so that the identity is read once more right before: whoever replaced the machine a

@@ -5,21 +5,32 @@ use super::{
     read_firewall::{filter_name, member_text},
 };
 use crate::{Already, ApiError, Client, Failure, FirewallOptions, FirewallRule};
-use deploy_core::{Direction, SetFirewall, SubmitError, Submitted};
+use deploy_core::{Direction, Sent, SetFirewall, SubmitError, Submitted};
 
-/// Sends what is missing, in the order that never leaves a running machine with an empty anti-spoofing set: sets and their
-/// members, then rules, and last the options that switch filtering on. Stops at the first failure; the next look shows
-/// what is left.
+/// Sends what is missing. Sets and their members do not wait for the rules nor these for them, but each set for its members, and
+/// all for the options that switch filtering on: a machine never filters by an empty set. Each of the two stops at its first
+/// failure; the next look shows what is left.
 pub(super) async fn set(
     client: &Client,
     node: &str,
     vmid: u32,
     set: &SetFirewall,
 ) -> Result<Submitted, SubmitError> {
-    let done = |result: Result<(), ApiError>| match result {
-        Err(error) if is_done(&error) => Ok(()),
-        result => result.map_err(|error| not_submitted(&error)),
-    };
+    // Both are answered before anything is said of one: a request that is dropped may have been carried out.
+    let (filters, rules) = tokio::join!(filters(client, node, vmid, set), rules(client, node, vmid, set));
+    // What may still arrive is worse to know than what was refused.
+    match (filters, rules) {
+        (Ok(()), Ok(())) => {}
+        (Err(error), Ok(())) | (Ok(()), Err(error)) => return Err(error),
+        (Err(one), Err(other)) => return Err(if other.sent == Sent::Unknown { other } else { one }),
+    }
+    if let Some(options) = &set.options {
+        done(client.set_firewall_options(node, vmid, &pve_options(*options), &[]).await)?;
+    }
+    Ok(Submitted::Applied)
+}
+
+async fn filters(client: &Client, node: &str, vmid: u32, set: &SetFirewall) -> Result<(), SubmitError> {
     for nic in &set.create_filters {
         done(client.create_ipset(node, vmid, &filter_name(*nic), None).await)?;
     }
@@ -29,6 +40,10 @@ pub(super) async fn set(
     for (nic, net) in &set.remove_members {
         done(client.delete_ipset_member(node, vmid, &filter_name(*nic), &member_text(*net), None).await)?;
     }
+    Ok(())
+}
+
+async fn rules(client: &Client, node: &str, vmid: u32, set: &SetFirewall) -> Result<(), SubmitError> {
     if let Some((position, revision)) = &set.remove_rule {
         let digest = revision.as_ref().map(deploy_core::Revision::as_str);
         done(client.delete_firewall_rule(node, vmid, *position, digest).await)?;
@@ -37,10 +52,14 @@ pub(super) async fn set(
     for rule in set.add_rules.iter().rev() {
         done(client.add_firewall_rule(node, vmid, &pve_rule(rule)).await)?;
     }
-    if let Some(options) = &set.options {
-        done(client.set_firewall_options(node, vmid, &pve_options(*options), &[]).await)?;
+    Ok(())
+}
+
+fn done(result: Result<(), ApiError>) -> Result<(), SubmitError> {
+    match result {
+        Err(error) if is_done(&error) => Ok(()),
+        result => result.map_err(|error| not_submitted(&error)),
     }
-    Ok(Submitted::Applied)
 }
 
 /// Only "exists already" is what was wanted; a rule that is already gone has moved the others.

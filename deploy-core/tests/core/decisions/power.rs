@@ -43,7 +43,7 @@ fn apply(machine: &mut Machine, change: Change) {
             }
             let rules = (0..).zip(&set.add_rules);
             shown.rules = rules.map(|(position, rule)| SeenRule { position, key: rule.key() }).collect();
-            shown.options = set.options.unwrap();
+            shown.options = set.options;
         }
         other => panic!("{other:?}"),
     }
@@ -141,7 +141,7 @@ fn the_agent_is_asked_only_where_something_hangs_on_it() {
     for (ready_when, asked) in
         [(ReadyWhen::Running, false), (ReadyWhen::Auto, true), (ReadyWhen::AgentAnswers, true)]
     {
-        let record = at(Step::Starting, VmSpec { ready_when, ..plain() });
+        let record = VmRecord { failures: 1, ..at(Step::Starting, VmSpec { ready_when, ..plain() }) };
         assert_eq!(
             query(&record, record.created_at, &RetryPolicy::default()).look.unwrap().covers(Look::AGENT),
             asked,

@@ -42,7 +42,7 @@ async fn drain_ends_running_turns_begins_none_and_releases_all() {
     let mut bench = Bench::new(200);
     bench.settings.turns = 10;
     let worker = bench.start(|_, leased, _| match leased.lease.key.0.as_u128() % 2 {
-        0 => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap()))),
+        0 => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap(), None))),
         _ => advance(leased),
     });
     bench
@@ -65,7 +65,7 @@ async fn a_turn_that_hangs_is_broken_off_and_all_is_released() {
     let bench = Bench::new(20);
     let worker = bench.start(|_, leased, _| match leased.lease.key.0.as_u128() % 4 {
         0 => Act::Hang,
-        1 => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap()))),
+        1 => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap(), None))),
         _ => advance(leased),
     });
     bench.until("the others are ready", |state| state.calls.contains_key("release")).await;
@@ -168,7 +168,7 @@ async fn a_worker_that_the_store_gave_up_comes_back_under_a_new_id() {
         if going.load(Ordering::Relaxed) {
             return advance(leased);
         }
-        Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap())))
+        Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap(), None)))
     });
     bench.until("all wait", |_| bench.seen().finished == 5).await;
     let before = owners(&bench.store.state());

@@ -86,7 +86,9 @@ async fn a_pass_waits_no_longer_than_its_bound() {
     let bench = Bench::new(2);
     let started = Instant::now();
     let report = tick(&bench, Duration::from_secs(20), |leased, _| match leased.record.step {
-        Step::Clone if leased.lease.key == key(1) => Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap()))),
+        Step::Clone if leased.lease.key == key(1) => {
+            Act::Say(Ok(Turned::Task("UPID:1".parse().unwrap(), None)))
+        }
         _ => advance(leased),
     });
     let report = report.await.unwrap();

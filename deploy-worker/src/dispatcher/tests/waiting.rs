@@ -27,7 +27,7 @@ fn clone_by_task(bench: &Bench, seconds: u64) -> impl Fn(&Leased, &Known) -> Act
         let record = &leased.record;
         match (&record.progress, &known.task) {
             (Progress::Submitted { .. }, Some(TaskState::Ended(_))) => advance(leased),
-            (Progress::Submitted { task, .. }, _) => Act::Say(Ok(Turned::Task(task.clone()))),
+            (Progress::Submitted { task, .. }, _) => Act::Say(Ok(Turned::Task(task.clone(), None))),
             _ if record.step == Step::Clone => {
                 let task = task(leased);
                 tasks
@@ -36,7 +36,7 @@ fn clone_by_task(bench: &Bench, seconds: u64) -> impl Fn(&Leased, &Known) -> Act
                     .unwrap()
                     .insert(task.clone(), Instant::now() + Duration::from_secs(seconds));
                 let commit = Commit { progress: Some(cloning(task.clone())), ..Commit::default() };
-                Act::Write(Box::new(commit), Turned::Task(task))
+                Act::Write(Box::new(commit), Turned::Task(task, None))
             }
             _ => advance(leased),
         }
@@ -191,7 +191,7 @@ fn obey(leased: &Leased, otherwise: Turned) -> Act {
 async fn a_command_wakes_a_machine_whatever_it_waits_for() {
     let slot = Slot::Cluster("c1".parse().unwrap());
     let soon = start_time() + SignedDuration::from_secs(3600);
-    for wait in [Turned::Task("UPID:1".parse().unwrap()), Turned::Slot(slot), Turned::Until(soon)] {
+    for wait in [Turned::Task("UPID:1".parse().unwrap(), None), Turned::Slot(slot), Turned::Until(soon)] {
         let bench = Bench::new(1);
         let answer = wait.clone();
         let worker = bench.start(move |_, leased, _| obey(leased, answer.clone()));
@@ -322,7 +322,7 @@ async fn activity_says_what_each_waits_for() {
     let worker = bench.start(move |_, leased, _| {
         calls.fetch_add(1, Ordering::Relaxed);
         Act::Say(Ok(match leased.lease.key.0.as_u128() {
-            0 => Turned::Task("UPID:1".parse().unwrap()),
+            0 => Turned::Task("UPID:1".parse().unwrap(), None),
             1 => Turned::Slot(full.clone()),
             _ => Turned::Until(until),
         }))

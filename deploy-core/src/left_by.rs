@@ -1,0 +1,80 @@
+//! What a look still says after a change.
+
+use crate::{Change, Look, Machine, MachineFirewall, Remembered, SeenRule, SetFirewall, VmRecord};
+use std::collections::BTreeMap;
+
+/// What still holds of a machine that was seen, once a change of it was answered; `None` where it must be looked at anew.
+///
+/// Most changes touch the configuration, and everything hangs on that. A start and the firewall do not: the firewall has a file
+/// of its own. What is left out here is looked at when it is needed.
+pub(crate) fn left_by(
+    change: &Change,
+    machine: Option<Box<Machine>>,
+    answers_tell: bool,
+) -> Option<Box<Machine>> {
+    let mut machine = machine?;
+    match change {
+        Change::Start => {
+            machine.look = machine.look.without(Look::POWER).without(Look::PENDING).without(Look::AGENT);
+            (machine.power, machine.pending, machine.agent) = (None, None, None);
+        }
+        Change::SetFirewall(set) => {
+            // What is removed by its position may have been another one.
+            let told = answers_tell && set.remove_rule.is_none();
+            machine.firewall = machine.firewall.take().filter(|_| told).map(|seen| made(seen, set));
+            if machine.firewall.is_none() {
+                machine.look = machine.look.without(Look::FIREWALL).without(Look::FIREWALL_OPTIONS);
+            } else if set.options.is_some() {
+                machine.look = machine.look.and(Look::FIREWALL_OPTIONS);
+            }
+        }
+        Change::Clone { .. }
+        | Change::JoinPool(_)
+        | Change::Migrate { .. }
+        | Change::Configure(_)
+        | Change::Resize { .. }
+        | Change::Stop(_)
+        | Change::DeleteBackup(_)
+        | Change::Destroy => return None,
+    }
+    Some(machine)
+}
+
+/// Whether what there will be follows from what was seen and what will be answered: no request of an earlier try may still
+/// arrive. Asked before the intent is written down.
+pub(crate) fn answers_tell(record: &VmRecord) -> bool {
+    let doubt = |known: &Remembered| {
+        matches!(known, Remembered::RulesInDoubt | Remembered::RulesAwaited | Remembered::FirewallInDoubt)
+    };
+    record.failures == 0 && !record.remembered.iter().any(doubt)
+}
+
+/// A firewall with the parts that were added, each request of which was answered.
+fn made(seen: MachineFirewall, set: &SetFirewall) -> MachineFirewall {
+    let MachineFirewall { options, rules, mut filters, .. } = seen;
+    for nic in &set.create_filters {
+        filters.entry(*nic).or_default();
+    }
+    for (nic, net) in &set.add_members {
+        filters.entry(*nic).or_default().insert(*net);
+    }
+    for (nic, net) in &set.remove_members {
+        filters.entry(*nic).or_default().remove(net);
+    }
+    let added = (0u32..).zip(&set.add_rules);
+    let above = u32::try_from(set.add_rules.len()).unwrap_or(u32::MAX);
+    let rules: BTreeMap<u32, SeenRule> = added
+        .map(|(position, rule)| (position, SeenRule { position, key: rule.key() }))
+        .chain(rules.into_iter().map(|rule| {
+            let position = rule.position.saturating_add(above);
+            (position, SeenRule { position, ..rule })
+        }))
+        .collect();
+    MachineFirewall {
+        options: set.options.or(options),
+        rules: rules.into_values().collect(),
+        // It moved with the rules; without it nothing is removed.
+        rules_revision: None,
+        filters,
+    }
+}
