@@ -194,7 +194,7 @@ fn a_look_asks_for_what_the_step_needs() {
         (again(at(Step::SetFirewall, networked())), settings.and(Look::FIREWALL).and(Look::FIREWALL_OPTIONS)),
         (again(at(Step::Clone, networked())), settings),
         (at(Step::Starting, networked()), settings),
-        (again(at(Step::Starting, networked())), settings.and(Look::POWER).and(Look::AGENT)),
+        (again(at(Step::Starting, networked())), settings.and(Look::POWER)),
         (leaving(Step::DeletingBackups), Look::CONFIG.and(Look::BACKUPS)),
         (leaving(Step::Removing), Look::CONFIG.and(Look::POWER)),
     ];

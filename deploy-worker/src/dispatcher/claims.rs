@@ -156,7 +156,7 @@ impl Dispatcher {
         held.stale = stale;
         self.machines.insert(key, held);
         match task {
-            Some(task) if !stale => self.park_on_task(key, task),
+            Some(task) if !stale => self.park_on_task(key, task, true),
             _ => self.queue(key),
         }
         true

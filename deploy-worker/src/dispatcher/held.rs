@@ -1,6 +1,6 @@
 use super::alarms::AlarmId;
-use crate::{Doing, MachineActivity};
-use deploy_core::{ClusterName, Known, Lease, Leased, Progress, Slot, Step, TaskId};
+use crate::{Doing, MachineActivity, watch::Place};
+use deploy_core::{Known, Lease, Leased, Progress, Slot, Step, TaskId};
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
@@ -19,7 +19,7 @@ pub(super) struct Held {
     /// What it heard while it was busy.
     pub(super) news: News,
     /// The task that is being watched for it.
-    pub(super) watched: Option<(ClusterName, TaskId)>,
+    pub(super) watched: Option<(Place, TaskId)>,
     /// It needed attention when it was seen last.
     pub(super) attention: bool,
     /// Troubles of our own in a row: store errors and panics.

@@ -213,7 +213,7 @@ impl Dispatcher {
             let hypervisor = Arc::clone(&self.parts.hypervisor);
             let asked = question.clone();
             self.jobs.start(Job::Tasks(question), async move {
-                let call = hypervisor.tasks(&asked.cluster, &asked.tasks);
+                let call = hypervisor.tasks(asked.cluster(), &asked.tasks);
                 let (answer, took) = timed(tokio::time::timeout(ANSWER_PATIENCE, call)).await;
                 let states = answer.unwrap_or_else(|_| {
                     asked.unanswered(&format!("no answer within {} s", ANSWER_PATIENCE.as_secs()))
@@ -236,8 +236,8 @@ impl Dispatcher {
 
     /// Forgets a machine.
     fn forget(&mut self, key: VmKey) {
-        if let Some((cluster, task)) = self.machines.remove(&key).and_then(|held| held.watched) {
-            self.watch.forget(&cluster, &task);
+        if let Some((place, task)) = self.machines.remove(&key).and_then(|held| held.watched) {
+            self.watch.forget(&place, &task);
         }
         self.parts.turnstile.leave(key);
     }

@@ -5,7 +5,7 @@ use super::{
     held::{News, State},
     jobs::{Done, Job, TurnError},
 };
-use crate::driver::Driver;
+use crate::{driver::Driver, watch::Work};
 use deploy_core::{
     CommitError, Due, ErrorClass, Gate, Known, Lease, LeaseStore, Leased, Machine, Progress, TaskId, Turned,
     VmKey, VmRecord,
@@ -102,7 +102,7 @@ impl Dispatcher {
             _ if again => self.queue(key),
             Turned::Task(task, machine) => {
                 self.keep(key, machine);
-                self.park_on_task(key, task);
+                self.park_on_task(key, task, false);
             }
             Turned::Slot(slot) => self.park(key, State::OnSlot(slot)),
             Turned::Until(at) => self.park_until(key, at),
@@ -131,13 +131,14 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn park_on_task(&mut self, key: VmKey, task: TaskId) {
+    /// Waits for a task, which was submitted a moment ago or is `resumed`.
+    pub(super) fn park_on_task(&mut self, key: VmKey, task: TaskId, resumed: bool) {
         let Some(held) = self.machines.get_mut(&key) else { return };
         let Some(leased) = held.leased.as_deref() else { return self.queue(key) };
         if held.watched.as_ref().is_none_or(|(_, watched)| *watched != task) {
-            let cluster = leased.record.spec.cluster.clone();
-            self.watch.watch(&cluster, task.clone(), key, Instant::now());
-            held.watched = Some((cluster, task.clone()));
+            let work = Work::of(&leased.record);
+            held.watched = Some((work.place.clone(), task.clone()));
+            self.watch.watch(work, resumed, task.clone(), key, Instant::now());
         }
         held.state = State::OnTask(task);
     }
@@ -146,8 +147,8 @@ impl Dispatcher {
     fn unwatch(&mut self, key: VmKey, turned: &Turned) {
         let Some(held) = self.machines.get_mut(&key) else { return };
         let stays = |watched: &TaskId| matches!(turned, Turned::Task(task, _) if task == watched);
-        if let Some((cluster, task)) = held.watched.take_if(|(_, watched)| !stays(watched)) {
-            self.watch.forget(&cluster, &task);
+        if let Some((place, task)) = held.watched.take_if(|(_, watched)| !stays(watched)) {
+            self.watch.forget(&place, &task);
         }
     }
 
@@ -197,7 +198,7 @@ impl Dispatcher {
             match (&held.state, held.task()) {
                 (State::Unreleased(_), _) => self.release(key),
                 // Together with all others, instead of asking for it alone.
-                (State::Until(..), Some(task)) if !held.stale => self.park_on_task(key, task),
+                (State::Until(..), Some(task)) if !held.stale => self.park_on_task(key, task, true),
                 _ => self.queue(key),
             }
         }

@@ -34,7 +34,7 @@ fn upid(task: &TaskId) -> Option<Upid> {
 
 async fn list(client: &Client, node: &str, upids: &[Upid], known: &mut BTreeMap<String, TaskState>) {
     // Running ones come first, then the newest: this many reach back far enough for tasks that just ended.
-    let limit = u32::try_from(upids.len()).unwrap_or(u32::MAX).saturating_mul(2).clamp(50, 1000);
+    let limit = u32::try_from(upids.len()).unwrap_or(u32::MAX).saturating_mul(2).max(50);
     let filter = TaskFilter { limit: Some(limit), ..TaskFilter::default() };
     match read(|| client.tasks(node, &filter)).await {
         Ok(entries) => {
