@@ -319,7 +319,7 @@ impl Change {
 
     /// A number that equal changes share, to recognise one that is carried out again and again without effect.
     pub fn fingerprint(&self) -> u64 {
-        crate::spec::fnv1a(format!("{self:?}").as_bytes())
+        crate::spec::fnv1a_of(format_args!("{self:?}"))
     }
 
     /// What is in doubt from the moment it goes out until it is answered.

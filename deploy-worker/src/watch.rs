@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use usual::Usual;
 
 /// So many times as long as an answer took, a node is left in peace.
-const PEACE: u32 = 4;
+const PEACE: u32 = 2;
 
 /// Between two questions about a task whose end may be near. Half of it is what the end is noticed late by, on average; each
 /// costs a request.

@@ -1,5 +1,8 @@
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+
+use url::Url;
 
 use crate::auth::Credentials;
 use crate::carrier::{Carrier, Https};
@@ -7,6 +10,9 @@ use crate::client::Client;
 use crate::timeouts::Timeouts;
 use crate::tls::{Trust, TrustError};
 use crate::transport::Transport;
+
+/// Requests at once.
+const AT_ONCE: usize = 128;
 
 /// Describes a [`Client`]: servers, credentials and trust are needed, time-outs have defaults.
 #[derive(Clone, Default)]
@@ -17,6 +23,7 @@ pub struct ClientBuilder {
     timeouts: Timeouts,
     plain_http: bool,
     carrier: Option<Arc<dyn Carrier>>,
+    at_once: Option<NonZeroUsize>,
 }
 
 /// Why a client could not be made.
@@ -41,9 +48,6 @@ pub enum BuildError {
     /// Trust could not be set up.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The HTTP library refused its settings.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Http(String),
 }
 
 impl ClientBuilder {
@@ -86,6 +90,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends no more requests than that at once; the others wait, without a time-out. Default 128.
+    ///
+    /// Each needs a connection, which costs a handshake and memory, on both sides. PVE takes 500 for each of its three worker
+    /// processes, and ends kept ones early from 480 on.
+    pub fn requests_at_once(mut self, requests: NonZeroUsize) -> Self {
+        self.at_once = Some(requests);
+        self
+    }
+
     /// Makes the client. Nothing is sent yet.
     ///
     /// # Errors
@@ -99,13 +112,14 @@ impl ClientBuilder {
         }
         let carrier = match (self.carrier, self.trust) {
             (Some(carrier), _) => carrier,
-            (None, Some(trust)) => Arc::new(Https::new(trust.client_config()?, &self.timeouts)?),
+            (None, Some(trust)) => Arc::new(Https::new(trust.client_config()?, &self.timeouts)),
             (None, None) if bases.iter().all(|base| base.starts_with("http://")) => {
-                Arc::new(Https::new(Trust::nobody()?, &self.timeouts)?)
+                Arc::new(Https::new(Trust::nobody()?, &self.timeouts))
             }
             (None, None) => return Err(BuildError::NoTrust),
         };
-        Ok(Client::new(Transport::new(carrier, bases, self.timeouts), credentials))
+        let at_once = self.at_once.map_or(AT_ONCE, NonZeroUsize::get);
+        Ok(Client::new(Transport::new(carrier, bases, self.timeouts, at_once), credentials))
     }
 }
 
@@ -127,7 +141,7 @@ const PORT: u16 = 8006;
 fn base(url: &str, plain_http: bool) -> Result<String, BuildError> {
     // Credentials have their own place; an address that holds some is refused, and not repeated in the error.
     let wrong = || BuildError::Url(if url.contains('@') { "(withheld)" } else { url }.to_owned());
-    let mut parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong())?;
+    let mut parsed = Url::parse(url.trim()).map_err(|_| wrong())?;
     match parsed.scheme() {
         "https" => {}
         "http" if plain_http => {}

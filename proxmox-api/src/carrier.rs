@@ -1,6 +1,8 @@
 //! How requests get to a server, and answers back.
 
+mod connector;
 mod https;
+mod relayed;
 
 pub(crate) use https::Https;
 

@@ -26,6 +26,8 @@ use crate::transport::{Reply, Request, Transport};
 pub struct Client {
     shared: Arc<Inner>,
     permit: Option<Permit>,
+    /// Waits for no place among the requests that may be under way at once.
+    goes_first: bool,
 }
 
 /// Asked right before each write leaves; where it says why not, the write is held back.
@@ -61,13 +63,18 @@ impl Client {
             Credentials::Token(token) => Auth::Token(token),
             Credentials::Password { username, password } => Auth::Tickets(Tickets::new(username, password)),
         };
-        Self { shared: Arc::new(Inner { transport, auth }), permit: None }
+        Self { shared: Arc::new(Inner { transport, auth }), permit: None, goes_first: false }
     }
 
     /// This client, with a permit that each of its writes needs: also of those that follow one another, and after the login
     /// that a write may have to wait for.
     pub(crate) fn with_permit(&self, permit: Permit) -> Self {
-        Self { shared: Arc::clone(&self.shared), permit: Some(permit) }
+        Self { permit: Some(permit), ..self.clone() }
+    }
+
+    /// This client, for the few requests that others wait for: they go before those that wait for a place.
+    pub(crate) fn going_first(&self) -> Self {
+        Self { goes_first: true, ..self.clone() }
     }
 
     /// Any read: `GET` with the parameters as the query.
@@ -161,6 +168,8 @@ impl Client {
     }
 
     async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {
+        // The permit is asked right before the request leaves, thus after that wait.
+        let _place = if self.goes_first { None } else { self.shared.transport.place().await };
         if let Some(permit) = self.permit.as_ref().filter(|_| request.method != Method::GET) {
             permit().map_err(|why| {
                 ApiError::new(request.method.clone(), request.path.as_str(), Sent::No, Cause::HeldBack(why))
@@ -178,6 +187,7 @@ impl Client {
             ApiError::new(Method::POST, LOGIN, Sent::No, Cause::Invalid(error.to_string()))
         })?;
         let request = Request { method: Method::POST, path: &path, params: &params, pace: Pace::ShortWrite };
+        let _place = self.shared.transport.place().await;
         let reply = self.shared.transport.send(&request, &HeaderMap::new()).await?;
         let answer: Envelope<LoginAnswer> = decode(&request, &reply)?;
         answer

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::ext::ReasonPhrase;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::carrier::{Carrier, Uncarried};
 use crate::error::{Answer, ApiError, Cause, Sent};
@@ -35,11 +36,25 @@ pub(crate) struct Transport {
     /// The server that answered last.
     preferred: AtomicUsize,
     timeouts: Timeouts,
+    /// What may be under way at once.
+    places: Semaphore,
 }
 
 impl Transport {
-    pub(crate) fn new(carrier: Arc<dyn Carrier>, bases: Vec<String>, timeouts: Timeouts) -> Self {
-        Self { carrier, bases, preferred: AtomicUsize::new(0), timeouts }
+    pub(crate) fn new(
+        carrier: Arc<dyn Carrier>,
+        bases: Vec<String>,
+        timeouts: Timeouts,
+        at_once: usize,
+    ) -> Self {
+        let places = Semaphore::new(at_once.min(Semaphore::MAX_PERMITS));
+        Self { carrier, bases, preferred: AtomicUsize::new(0), timeouts, places }
+    }
+
+    /// Waits until another request may be under way, for as long as the place is kept.
+    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed: there is always a place in the end.
+        self.places.acquire().await.ok()
     }
 
     pub(crate) async fn send(&self, request: &Request<'_>, headers: &HeaderMap) -> Result<Reply, ApiError> {

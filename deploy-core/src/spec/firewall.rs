@@ -129,10 +129,38 @@ impl FirewallRule {
 }
 
 /// FNV-1a, 64 bits: small, and the same on every machine and in every version, which std's hasher does not promise.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+fn fnv1a(bytes: &[u8]) -> u64 {
+    Fnv1a::default().with(bytes).0
+}
+
+/// The same of a text that is nowhere as a whole.
+pub(crate) fn fnv1a_of(text: fmt::Arguments<'_>) -> u64 {
+    let mut hash = Fnv1a::default();
+    // It takes any text.
+    let _ = fmt::Write::write_fmt(&mut hash, text);
+    hash.0
+}
+
+struct Fnv1a(u64);
+
+impl Default for Fnv1a {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv1a {
+    fn with(self, bytes: &[u8]) -> Self {
+        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(bytes.iter().fold(self.0, step))
+    }
+}
+
+impl fmt::Write for Fnv1a {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = Self(self.0).with(text.as_bytes()).0;
+        Ok(())
+    }
 }
 
 /// The key of a rule of ours, carried in its comment as `pvd:` and 16 hexadecimal digits.

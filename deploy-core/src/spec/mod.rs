@@ -7,7 +7,7 @@ mod firewall_check;
 
 pub use address::{Addressing, Draw, Family, FromPools};
 pub use cloud_init::{CloudInit, SshKey};
-pub(crate) use firewall::fnv1a;
+pub(crate) use firewall::fnv1a_of;
 pub use firewall::{Direction, FirewallRule, FirewallSpec, PacketPolicy, RuleAction, RuleKey};
 
 use crate::{

@@ -204,7 +204,7 @@ fn a_slow_node_is_left_in_peace() {
     let question = watch.due(now + ms(50)).remove(0);
     watch.answer(question, vec![TaskState::Running], ms(500), now + ms(550));
     watch.watch(work("c1"), false, task(2), key(2), now + ms(550));
-    assert_eq!(watch.next(), Some(now + ms(2550)));
+    assert_eq!(watch.next(), Some(now + ms(1550)));
 }
 
 #[test]

@@ -2,31 +2,50 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
 use hyper::ext::ReasonPhrase;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
 
+use super::connector::Connector;
 use super::{Carrier, Uncarried};
-use crate::builder::BuildError;
 use crate::error::Cause;
 use crate::timeouts::Timeouts;
 use crate::tls::distrust;
 
-/// The real network.
-pub(crate) struct Https(reqwest::Client);
+/// The real network. Nothing in the environment makes it use a proxy, which would see what machines are managed: a cluster is
+/// nearby.
+pub(crate) struct Https(Client<Connector, Full<Bytes>>);
 
 impl Https {
-    /// Proxies in the environment are ignored: they would see which machines are managed, and a cluster is nearby.
-    pub(crate) fn new(tls: rustls::ClientConfig, timeouts: &Timeouts) -> Result<Self, BuildError> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .connect_timeout(timeouts.connect)
+    pub(crate) fn new(tls: rustls::ClientConfig, timeouts: &Timeouts) -> Self {
+        let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(timeouts.idle)
-            // What to repeat is decided where it is known what a repetition does.
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
-        client.map(Self).map_err(|error| BuildError::Http(error.to_string()))
+            .pool_timer(TokioTimer::new())
+            .build(Connector::new(tls, timeouts.connect));
+        Self(client)
+    }
+
+    async fn exchange(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, Uncarried> {
+        let request = request.map(|body| Full::new(Bytes::from(body)));
+        let (head, body) = self.0.request(request).await.map_err(|error| unanswered(&error))?.into_parts();
+        let mut answer = http::Response::new(Vec::new());
+        *answer.status_mut() = head.status;
+        if let Some(reason) = head.extensions.get::<ReasonPhrase>() {
+            answer.extensions_mut().insert(reason.clone());
+        }
+        match body.collect().await {
+            Ok(body) => *answer.body_mut() = body.to_bytes().into(),
+            // The handler is through, but what it answered, a task for one, is lost.
+            Err(error) if head.status.is_success() => {
+                return Err(Uncarried::Unanswered(Cause::Broken(root_text(&error))));
+            }
+            // Of a refusal the status says enough.
+            Err(_) => {}
+        }
+        Ok(answer)
     }
 }
 
@@ -37,44 +56,27 @@ impl Carrier for Https {
         request: http::Request<Vec<u8>>,
         limit: Duration,
     ) -> Result<http::Response<Vec<u8>>, Uncarried> {
-        let mut request = reqwest::Request::try_from(request).map_err(|error| unanswered(&error))?;
-        *request.timeout_mut() = Some(limit);
-        let response = self.0.execute(request).await.map_err(|error| unanswered(&error))?;
-        let mut answer = http::Response::new(Vec::new());
-        *answer.status_mut() = response.status();
-        if let Some(reason) = response.extensions().get::<ReasonPhrase>() {
-            answer.extensions_mut().insert(reason.clone());
+        match timeout(limit, self.exchange(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Uncarried::Unanswered(Cause::TimedOut)),
         }
-        match response.bytes().await {
-            Ok(body) => *answer.body_mut() = body.into(),
-            // The handler is through, but what it answered, a task for one, is lost.
-            Err(error) if answer.status().is_success() => return Err(unanswered(&error)),
-            // Of a refusal the status says enough.
-            Err(_) => {}
-        }
-        Ok(answer)
     }
 }
 
-/// What became of a request that got no complete answer.
-fn unanswered(error: &reqwest::Error) -> Uncarried {
-    if error.is_builder() {
-        return Uncarried::NotSent(Cause::Invalid(root_text(error)));
-    }
+/// What became of a request that got no answer. What to repeat is decided where it is known what a repetition does; the library
+/// repeats only what found its connection closed before anything of it was written.
+fn unanswered(error: &Error) -> Uncarried {
     if error.is_connect() {
         return Uncarried::NotSent(distrust(error).unwrap_or_else(|| Cause::Connect(root_text(error))));
     }
-    Uncarried::Unanswered(if error.is_timeout() { Cause::TimedOut } else { Cause::Broken(root_text(error)) })
+    Uncarried::Unanswered(Cause::Broken(root_text(error)))
 }
 
-/// The innermost text. The outer ones repeat the URL with its query, and say "error sending request".
-fn root_text(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn StdError = error;
+/// The innermost text: the outer ones say no more than that something failed.
+fn root_text(error: &(dyn StdError + 'static)) -> String {
+    let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
-    }
-    if std::ptr::eq(std::ptr::from_ref(innermost).cast::<()>(), std::ptr::from_ref(error).cast()) {
-        return "the request could not be made".to_owned();
     }
     innermost.to_string()
 }

@@ -116,7 +116,8 @@ impl Hypervisor for Proxmox {
 
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {
         match self.client(cluster) {
-            Ok(client) => tasks::states(client, tasks).await,
+            // One question for each node, whoever waits.
+            Ok(client) => tasks::states(&client.going_first(), tasks).await,
             Err(message) => vec![TaskState::Unknown(message); tasks.len()],
         }
     }
