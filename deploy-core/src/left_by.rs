@@ -1,7 +1,6 @@
 //! What a look still says after a change.
 
-use crate::{Change, Look, Machine, MachineFirewall, Remembered, SeenRule, SetFirewall, VmRecord};
-use std::collections::BTreeMap;
+use crate::{Change, Look, Machine, MachineFirewall, Remembered, SetFirewall, VmRecord};
 
 /// What still holds of a machine that was seen, once a change of it was answered; `None` where it must be looked at anew.
 ///
@@ -23,9 +22,13 @@ pub(crate) fn left_by(
             let told = answers_tell && set.remove_rule.is_none();
             machine.firewall = machine.firewall.take().filter(|_| told).map(|seen| made(seen, set));
             if machine.firewall.is_none() {
-                machine.look = machine.look.without(Look::FIREWALL).without(Look::FIREWALL_OPTIONS);
+                machine.look = machine.look.without(Look::FIREWALL);
             } else if set.options.is_some() {
                 machine.look = machine.look.and(Look::FIREWALL_OPTIONS);
+            }
+            // A rule that is carried out twice on its way stands twice, and no answer says so.
+            if !set.add_rules.is_empty() {
+                machine.look = machine.look.without(Look::RULES);
             }
         }
         Change::Clone { .. }
@@ -49,9 +52,10 @@ pub(crate) fn answers_tell(record: &VmRecord) -> bool {
     record.failures == 0 && !record.remembered.iter().any(doubt)
 }
 
-/// A firewall with the parts that were added, each request of which was answered.
+/// A firewall with the parts that were made, each request of which was answered: but for rules, making them once more does
+/// nothing.
 fn made(seen: MachineFirewall, set: &SetFirewall) -> MachineFirewall {
-    let MachineFirewall { options, rules, mut filters, .. } = seen;
+    let MachineFirewall { options, rules, rules_revision, mut filters } = seen;
     for nic in &set.create_filters {
         filters.entry(*nic).or_default();
     }
@@ -61,20 +65,5 @@ fn made(seen: MachineFirewall, set: &SetFirewall) -> MachineFirewall {
     for (nic, net) in &set.remove_members {
         filters.entry(*nic).or_default().remove(net);
     }
-    let added = (0u32..).zip(&set.add_rules);
-    let above = u32::try_from(set.add_rules.len()).unwrap_or(u32::MAX);
-    let rules: BTreeMap<u32, SeenRule> = added
-        .map(|(position, rule)| (position, SeenRule { position, key: rule.key() }))
-        .chain(rules.into_iter().map(|rule| {
-            let position = rule.position.saturating_add(above);
-            (position, SeenRule { position, ..rule })
-        }))
-        .collect();
-    MachineFirewall {
-        options: set.options.or(options),
-        rules: rules.into_values().collect(),
-        // It moved with the rules; without it nothing is removed.
-        rules_revision: None,
-        filters,
-    }
+    MachineFirewall { options: set.options.or(options), rules, rules_revision, filters }
 }

@@ -14,7 +14,7 @@ use std::{
 
 /// What a look at a machine must answer. No request is made for what is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Look(u8);
+pub struct Look(u16);
 
 impl Look {
     /// Where it is, its lock, and its configuration with its identity.
@@ -23,16 +23,20 @@ impl Look {
     pub const POWER: Self = Self(2);
     /// Whether changes wait for a power cycle.
     pub const PENDING: Self = Self(4);
-    /// The rules of its firewall and its anti-spoofing sets.
-    pub const FIREWALL: Self = Self(8);
+    /// The rules of its firewall.
+    pub const RULES: Self = Self(8);
     /// Its guest agent, and the addresses it tells.
     pub const AGENT: Self = Self(16);
     /// Its backups on every storage.
     pub const BACKUPS: Self = Self(32);
     /// The resource pool it is in.
     pub const POOL: Self = Self(64);
-    /// The options of its firewall: of use only with [`FIREWALL`](Self::FIREWALL).
-    pub const FIREWALL_OPTIONS: Self = Self(128);
+    /// The anti-spoofing sets of its firewall.
+    pub const FILTERS: Self = Self(128);
+    /// The options of its firewall.
+    pub const FIREWALL_OPTIONS: Self = Self(256);
+    /// All of its firewall.
+    pub const FIREWALL: Self = Self::RULES.and(Self::FILTERS).and(Self::FIREWALL_OPTIONS);
 
     /// Both looks together.
     #[must_use]
@@ -44,6 +48,11 @@ impl Look {
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether any of `other` is part of this look.
+    pub const fn touches(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether all of `other` is part of this look.
@@ -88,7 +97,7 @@ pub struct Machine {
     pub power: Option<Power>,
     /// The options that wait for a power cycle ([`Look::PENDING`]).
     pub pending: Option<BTreeSet<String>>,
-    /// Its firewall ([`Look::FIREWALL`]).
+    /// What was looked at of its firewall ([`Look::FIREWALL`]).
     pub firewall: Option<MachineFirewall>,
     /// Its guest agent ([`Look::AGENT`]).
     pub agent: Option<Agent>,
@@ -112,9 +121,7 @@ impl Machine {
             power: further.power.or(self.power),
             pending: further.pending.or(self.pending),
             firewall: match (self.firewall, further.firewall) {
-                (Some(seen), Some(further)) => {
-                    Some(MachineFirewall { options: further.options.or(seen.options), ..further })
-                }
+                (Some(seen), Some(shown)) => Some(seen.with(shown, further.look)),
                 (seen, further) => further.or(seen),
             },
             agent: further.agent.or(self.agent),
@@ -253,17 +260,30 @@ pub enum Power {
     Suspended(String),
 }
 
-/// The firewall of a machine as seen.
+/// The firewall of a machine as seen; what was not looked at is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineFirewall {
     /// The options ([`Look::FIREWALL_OPTIONS`]).
     pub options: Option<FirewallOptions>,
-    /// Our rules among all, with their positions, first to last.
+    /// Our rules among all, with their positions, first to last ([`Look::RULES`]).
     pub rules: Vec<SeenRule>,
     /// The revision of the rules, to guard a removal with.
     pub rules_revision: Option<Revision>,
-    /// The members of each NIC's anti-spoofing set (PVE: `ipfilter-netN`), where the set exists.
+    /// The members of each NIC's anti-spoofing set (PVE: `ipfilter-netN`), where the set exists ([`Look::FILTERS`]).
     pub filters: BTreeMap<NicSlot, BTreeSet<IpNet>>,
+}
+
+impl MachineFirewall {
+    /// What was seen, with those parts that a further look shows.
+    fn with(self, shown: Self, look: Look) -> Self {
+        let (rules, rules_revision) = if look.covers(Look::RULES) {
+            (shown.rules, shown.rules_revision)
+        } else {
+            (self.rules, self.rules_revision)
+        };
+        let filters = if look.covers(Look::FILTERS) { shown.filters } else { self.filters };
+        Self { options: shown.options.or(self.options), rules, rules_revision, filters }
+    }
 }
 
 /// The options of a machine's firewall; `None` is unset.

@@ -34,8 +34,9 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
         Work::Reach(rule) => Query {
             look: Some(look(record, rule)),
             holder: asks_for_holder(record, now, policy),
-            leftovers: matches!(record.step, Step::Clone | Step::Starting | Step::Removing)
-                && record.remembered.contains(&Remembered::VolumesInDoubt),
+            leftovers: is_unanswered_destroy(record)
+                || (matches!(record.step, Step::Clone | Step::Starting | Step::Removing)
+                    && record.remembered.contains(&Remembered::VolumesInDoubt)),
             task: None,
         },
         Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
@@ -103,11 +104,17 @@ fn usual_look(record: &VmRecord, rule: Rule) -> Look {
             let look =
                 if record.spec.ready_when == ReadyWhen::Running { look } else { look.and(Look::AGENT) };
             // A guest that stops again is started again, and must not be without its rules having been seen.
-            let firewall = Look::FIREWALL.and(Look::FIREWALL_OPTIONS);
-            if goal::rules_doubted(record) { look.and(firewall) } else { look }
+            if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
         }
         _ => rule.look,
     }
+}
+
+/// Whether the machine's destroy was sent, and nobody took down what came of it.
+pub(crate) fn is_unanswered_destroy(record: &VmRecord) -> bool {
+    let destroy =
+        matches!(&record.progress, Progress::Intended { change, .. } if change.kind == ChangeKind::Destroy);
+    destroy && record.step == Step::Removing
 }
 
 fn is_first_try(record: &VmRecord) -> bool {

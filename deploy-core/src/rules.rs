@@ -83,7 +83,6 @@ pub(crate) fn work(step: Step) -> Work {
     let config = Look::CONFIG;
     // One request shows both: what is set, and what of it waits.
     let settings = config.and(Look::PENDING);
-    let firewall = Look::FIREWALL.and(Look::FIREWALL_OPTIONS);
     match step {
         Step::Creation => Work::Advance,
         Step::SetIp => Work::TakeAddresses,
@@ -101,7 +100,7 @@ pub(crate) fn work(step: Step) -> Work {
         Step::SetAdditionalDiskSize => reach(settings, goal::additional_disk_sizes),
         Step::SetAdditionalDiskBandwidth => reach(settings, goal::additional_disk_bandwidths),
         Step::SetNetwork => reach(settings, goal::network),
-        Step::SetFirewall => reach(settings.and(firewall), goal::firewall),
+        Step::SetFirewall => reach(settings.and(Look::FIREWALL), goal::firewall),
         Step::SetCloudinit => reach(settings, goal::cloud_init),
         Step::Starting => reach(settings.and(Look::POWER).and(Look::AGENT), goal::started),
         Step::Ready | Step::Terminated => Work::Rest,

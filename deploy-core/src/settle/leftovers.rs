@@ -1,7 +1,8 @@
 //! What to write down about volumes that are left behind.
 
 use super::Settling;
-use crate::{ChangeKind, Commit, Leftover, LogEvent, Notice, Remembered};
+use crate::query::is_unanswered_destroy;
+use crate::{ChangeKind, Commit, Leftover, LogEvent, Notice, Progress, Remembered};
 use std::collections::BTreeSet;
 
 impl Settling<'_> {
@@ -11,9 +12,24 @@ impl Settling<'_> {
         (kind.moves_volumes() && remembered.insert(Remembered::VolumesInDoubt)).then_some(remembered)
     }
 
+    /// An intent is left behind whose answer nobody took down: its task, if there was one, is not known, nor how it ended.
+    pub(super) fn doubt_what_was_made(&self, commit: &mut Commit) {
+        let Progress::Intended { change, .. } = &self.record.progress else { return };
+        if commit.progress.is_some() && change.kind.moves_volumes() {
+            let mut remembered = commit.remembered.take().unwrap_or_else(|| self.record.remembered.clone());
+            remembered.insert(Remembered::VolumesInDoubt);
+            commit.remembered = Some(remembered).filter(|remembered| *remembered != self.record.remembered);
+        }
+    }
+
     /// They are told and left: a number proves nothing, and freeing a volume that somebody uses destroys it without a question.
     pub(super) fn leftovers(&self, found: Result<Vec<Leftover>, String>) -> Commit {
-        let commit = Commit { remembered: self.without(&[Remembered::VolumesInDoubt]), ..Commit::default() };
+        let commit = Commit {
+            remembered: self.without(&[Remembered::VolumesInDoubt]),
+            // A destroy that was not answered asked for this look too; what it left is known now.
+            progress: is_unanswered_destroy(self.record).then_some(Progress::Untried),
+            ..Commit::default()
+        };
         let what = match found {
             // What is older than the order, by the second that storages know, is somebody else's.
             Ok(mut found) => {

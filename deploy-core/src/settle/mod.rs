@@ -89,7 +89,19 @@ pub enum NoteDown {
 
 /// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
 pub fn settle(record: &VmRecord, report: Report<'_>, now: Timestamp, policy: &RetryPolicy) -> Commit {
-    let mut commit = Settling { record, now, policy }.outcome(report.outcome);
+    let settling = Settling { record, now, policy };
+    let is_answer = matches!(
+        report.outcome,
+        Outcome::Sent(..)
+            | Outcome::NotSent(..)
+            | Outcome::Followed(..)
+            | Outcome::Renumbered(_)
+            | Outcome::Noted(NoteDown::Leftovers(_))
+    );
+    let mut commit = settling.outcome(report.outcome);
+    if !is_answer {
+        settling.doubt_what_was_made(&mut commit);
+    }
     if let Some(node) = report.seen_on.filter(|node| *node != record.node) {
         commit.node = Some(node);
     }

@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Change, ChangeKind, Commit, Due, Ended, ErrorClass, LogEvent, Progress, Remembered, Sending, Sent,
-    SubmitError, Submitted, TaskId,
+    Attention, Change, ChangeKind, Commit, Due, Ended, ErrorClass, LogEvent, Progress, Remembered, Sending,
+    Sent, SubmitError, Submitted, TaskId, goal,
 };
 
 impl Settling<'_> {
@@ -15,7 +15,12 @@ impl Settling<'_> {
         if sending.kind == ChangeKind::Clone {
             remembered.remove(&Remembered::Vanished);
         }
+        // There is no machine any more: somebody did what he was told to do, and must not do it to the next one.
+        let remove = goal::destroy_command(self.record.numbered.vmid);
+        let is_done =
+            |attention: &Attention| sending.kind == ChangeKind::Clone && attention.message.contains(&remove);
         Commit {
+            attention: self.record.attention.as_ref().is_some_and(is_done).then_some(None),
             remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
             progress: Some(Progress::Intended { change: sending, at: self.now }),
             ..Commit::default()

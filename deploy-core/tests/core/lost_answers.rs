@@ -71,7 +71,7 @@ fn decisive(kind: ChangeKind) -> Look {
         | ChangeKind::Resize
         | ChangeKind::Destroy => Look::CONFIG,
         ChangeKind::JoinPool => Look::POOL,
-        ChangeKind::SetFirewall => Look::FIREWALL,
+        ChangeKind::SetFirewall => Look::RULES,
         ChangeKind::Start | ChangeKind::Stop => Look::POWER,
         ChangeKind::DeleteBackup => Look::BACKUPS,
     }

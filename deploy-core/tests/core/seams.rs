@@ -190,8 +190,8 @@ fn a_look_asks_for_what_the_step_needs() {
     let again = |record| VmRecord { failures: 1, ..record };
     let asked = [
         (at(Step::SetNetwork, networked()), settings),
-        (at(Step::SetFirewall, networked()), settings.and(Look::FIREWALL)),
-        (again(at(Step::SetFirewall, networked())), settings.and(Look::FIREWALL).and(Look::FIREWALL_OPTIONS)),
+        (at(Step::SetFirewall, networked()), settings.and(Look::RULES).and(Look::FILTERS)),
+        (again(at(Step::SetFirewall, networked())), settings.and(Look::FIREWALL)),
         (again(at(Step::Clone, networked())), settings),
         (at(Step::Starting, networked()), settings),
         (again(at(Step::Starting, networked())), settings.and(Look::POWER)),

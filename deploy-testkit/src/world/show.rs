@@ -6,7 +6,7 @@ use deploy_core::{
     Power, Revision, SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Cluster {
     pub(super) fn sight(&mut self, vmid: Vmid, look: Look) -> Sighting {
@@ -77,7 +77,7 @@ impl Cluster {
             config,
             power: look.covers(Look::POWER).then(|| machine.power.clone()),
             pending: look.covers(Look::PENDING).then(|| machine.pending.clone()),
-            firewall: look.covers(Look::FIREWALL).then(|| show_firewall(&machine.firewall, look)),
+            firewall: look.touches(Look::FIREWALL).then(|| show_firewall(&machine.firewall, look)),
             agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
             backups: look.covers(Look::BACKUPS).then(|| machine.backups.clone()),
             pool: look.covers(Look::POOL).then(|| machine.pool.clone().filter(|_| self.shows_pools)),
@@ -95,12 +95,13 @@ impl Cluster {
 }
 
 fn show_firewall(firewall: &ModelFirewall, look: Look) -> MachineFirewall {
-    let rules = (0..).zip(&firewall.rules);
+    let (shows_rules, shows_filters) = (look.covers(Look::RULES), look.covers(Look::FILTERS));
+    let rules = (0..).zip(&firewall.rules).filter(|_| shows_rules);
     MachineFirewall {
         options: look.covers(Look::FIREWALL_OPTIONS).then_some(firewall.options),
         rules: rules.filter_map(|(position, rule)| Some(SeenRule { position, key: rule.key()? })).collect(),
-        rules_revision: revision(firewall.revision),
-        filters: firewall.filters.clone(),
+        rules_revision: revision(firewall.revision).filter(|_| shows_rules),
+        filters: if shows_filters { firewall.filters.clone() } else { BTreeMap::new() },
     }
 }
 

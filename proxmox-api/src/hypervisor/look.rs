@@ -159,7 +159,7 @@ async fn aspects(
     } else {
         None
     };
-    let firewall = if wanted.covers(Look::FIREWALL) {
+    let firewall = if wanted.touches(Look::FIREWALL) {
         Some(read_firewall::firewall(client, node, vmid, wanted).await.map_err(failed)?)
     } else {
         None

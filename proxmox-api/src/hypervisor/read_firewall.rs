@@ -14,7 +14,7 @@ pub(super) fn filter_name(nic: NicSlot) -> String {
     format!("ipfilter-{nic}")
 }
 
-/// Our rules, the members of the anti-spoofing sets, and the options where they are wanted.
+/// What is wanted of the options, our rules, and the members of the anti-spoofing sets.
 pub(super) async fn firewall(
     client: &Client,
     node: &str,
@@ -27,8 +27,18 @@ pub(super) async fn firewall(
         }
         read(|| client.firewall_options(node, vmid)).await.map(|options| Some(read_options(&options)))
     };
-    let rules = read(|| client.firewall_rules(node, vmid));
-    let sets = read(|| client.ipsets(node, vmid));
+    let rules = async {
+        if !wanted.covers(Look::RULES) {
+            return Ok(Vec::new());
+        }
+        read(|| client.firewall_rules(node, vmid)).await
+    };
+    let sets = async {
+        if !wanted.covers(Look::FILTERS) {
+            return Ok(Vec::new());
+        }
+        read(|| client.ipsets(node, vmid)).await
+    };
     let (options, rules, sets) = tokio::try_join!(options, rules, sets)?;
     let mut filters = BTreeMap::new();
     for nic in NicSlot::in_order() {
