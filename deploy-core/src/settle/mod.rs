@@ -127,9 +127,10 @@ impl Settling<'_> {
             Outcome::Begun(queued, operation) => self.begun(queued, operation),
             Outcome::RetryNow(queued) => Commit {
                 failures: Some(0),
-                // Only the delay after a failure is cut short: a clone that was never answered keeps its time to
-                // arrive, or its number and addresses would be given away under it. And the record may have come to
-                // rest between the command and now.
+                // Only the delay after a failure is cut short. What was never answered keeps its time to arrive, or a
+                // number and addresses would be given away under a clone: with the command the record became due, so that
+                // the wait begins anew. And the record may have come to rest between the command and now.
+                remembered: self.awaited_anew(),
                 due: (self.record.failures > 0 && !self.record.step.is_rest()).then_some(Due::At(self.now)),
                 consume: Some(queued.id),
                 log: Some(self.line(LogEvent::Noted { what: "retry now, on command".to_owned() })),
@@ -272,6 +273,17 @@ impl Settling<'_> {
             log: Some(self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
         }
+    }
+
+    /// What was waited for is in doubt again.
+    fn awaited_anew(&self) -> Option<std::collections::BTreeSet<Remembered>> {
+        let again = |known: &Remembered| match known {
+            Remembered::CloneAwaited => Remembered::CloneInDoubt,
+            Remembered::RulesAwaited => Remembered::RulesInDoubt,
+            other => *other,
+        };
+        let remembered = self.record.remembered.iter().map(again).collect();
+        Some(remembered).filter(|remembered| *remembered != self.record.remembered)
     }
 
     /// `doubt` replaced by `awaited`, where there is such a doubt.

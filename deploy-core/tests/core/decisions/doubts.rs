@@ -113,3 +113,71 @@ fn a_firewall_in_doubt_has_its_time_to_arrive_before_the_machine_goes() {
         assert_eq!(change(seen(&record, &machine)), Change::Destroy);
     }
 }
+
+/// Nobody took down whether there was an answer, nor the task that may have died since.
+#[test]
+fn volumes_are_in_doubt_after_an_intent_that_was_left_behind() {
+    let is_doubted = |record: &VmRecord| record.remembered.contains(&Remembered::VolumesInDoubt);
+    let change = cores();
+    let intended = settled(&at(Step::SetCpuRam, plain()), Outcome::Intending(&change));
+    let terminate = QueuedCommand { id: CommandId(uuid::Uuid::from_u128(1)), command: Command::Terminate };
+    for left in [
+        Outcome::Intending(&change),
+        Outcome::Done("already as ordered".to_owned()),
+        Outcome::Begun(terminate, Operation::Terminate),
+    ] {
+        assert!(is_doubted(&settled(&intended, left.clone())), "{left:?}");
+    }
+    assert!(!is_doubted(&settled(&intended, Outcome::Sent(&change, Submitted::Applied))));
+    let start = settled(&at(Step::Starting, plain()), Outcome::Intending(&Change::Start));
+    assert!(!is_doubted(&settled(&start, Outcome::Done("as ordered".to_owned()))), "a start makes none");
+}
+
+#[test]
+fn what_a_destroy_without_an_answer_left_is_looked_for_once() {
+    let record = settled(&leaving(Step::Removing), Outcome::Intending(&Change::Destroy));
+    let asks = |record: &VmRecord| query(record, record.created_at, &RetryPolicy::default()).leftovers;
+    assert!(asks(&record));
+    let record = settled(&record, Outcome::Noted(NoteDown::Leftovers(Ok(Vec::new()))));
+    assert!(!asks(&record));
+}
+
+/// With a command a record becomes due at once.
+#[test]
+fn what_may_still_arrive_is_waited_for_anew_after_a_command() {
+    let retry = QueuedCommand { id: CommandId(uuid::Uuid::from_u128(1)), command: Command::Retry };
+    for (awaited, doubt) in [
+        (Remembered::CloneAwaited, Remembered::CloneInDoubt),
+        (Remembered::RulesAwaited, Remembered::RulesInDoubt),
+    ] {
+        let mut record = at(Step::Starting, plain());
+        record.remembered = [awaited, Remembered::PasswordWritten].into();
+        let record = settled(&record, Outcome::RetryNow(retry));
+        assert_eq!(record.remembered, [doubt, Remembered::PasswordWritten].into());
+    }
+}
+
+/// What he was told to remove is gone, and the next one has its number.
+#[test]
+fn nobody_is_told_to_remove_what_is_cloned_anew() {
+    let clone = Change::Clone {
+        template: vmid(9000),
+        template_node: p("n1"),
+        mode: CloneMode::Linked,
+        name: p("vps-1001"),
+    };
+    for (message, stays) in [
+        (
+            "the clone is under way; remove it on n1 as root: qm destroy 1001 --skiplock --purge (and ...)",
+            false,
+        ),
+        ("clone failed: no space left on device", true),
+    ] {
+        let mut record = order(plain());
+        (record.step, record.failures) = (Step::Clone, 10);
+        record.attention =
+            Some(Attention { since: record.created_at, step: Step::Clone, message: message.to_owned() });
+        let record = settled(&record, Outcome::Intending(&clone));
+        assert_eq!(record.attention.is_some(), stays, "{message}");
+    }
+}
