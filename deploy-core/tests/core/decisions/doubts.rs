@@ -1,7 +1,7 @@
 //! What was sent and not answered as it should, and what is done about it.
 
 use super::*;
-use crate::orders::order;
+use crate::orders::{order, vmid};
 use jiff::Timestamp;
 
 fn settled(record: &VmRecord, outcome: Outcome<'_>) -> VmRecord {
@@ -168,7 +168,8 @@ fn nobody_is_told_to_remove_what_is_cloned_anew() {
     };
     for (message, stays) in [
         (
-            "the clone is under way; remove it on n1 as root: qm destroy 1001 --skiplock --purge (and ...)",
+            "the clone is under way; remove it on n1 as root: qm destroy 1001 --skiplock --purge (and \
+             --destroy-unreferenced-disks, unless another cluster shares its storages)",
             false,
         ),
         ("clone failed: no space left on device", true),
