@@ -70,7 +70,6 @@ impl Planted {
     /// What a worker with this bug makes of what it saw, given what it had been shown before.
     pub(crate) fn missee(
         self,
-        look: Look,
         record: &VmRecord,
         seen: Sighting,
         before: Option<&MachineConfig>,

@@ -89,7 +89,7 @@ impl Wire {
         }
     }
 
-    fn missee(&self, look: Look, seen: Sighting) -> Sighting {
+    fn missee(&self, seen: Sighting) -> Sighting {
         let Some(planted) = self.planted else { return seen };
         if self.destroyed.load(Ordering::Relaxed) {
             return Sighting::ProvenAbsent;
@@ -101,7 +101,7 @@ impl Wire {
         {
             *shown = Some(machine.config.clone());
         }
-        planted.missee(look, &record, seen, shown.as_ref())
+        planted.missee(&record, seen, shown.as_ref())
     }
 }
 
@@ -109,12 +109,12 @@ impl Wire {
 impl Hypervisor for Wire {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
         let seen = self.world.machine(id, look).await;
-        self.missee(look, seen)
+        self.missee(seen)
     }
 
     async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
         let seen = self.world.look_further(id, seen, look).await;
-        self.missee(look, seen)
+        self.missee(seen)
     }
 
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {

@@ -197,7 +197,7 @@ impl Cluster {
                     let mark = OwnerMark::find(&machine.config.description);
                     mark == Some(target.mark) || (mark.is_none() && machine.lock.as_deref() == Some("clone"))
                 };
-                self.counters.clones_over += u32::from(there.filter(is_of_earlier).is_some());
+                self.counters.clones_over += u32::from(there.as_ref().is_some_and(is_of_earlier));
                 return Ok(());
             }
             Change::Configure(_) => self.counters.unguarded += u32::from(target.revision.is_none()),

@@ -37,7 +37,7 @@ fn hide_daemons_close(answer: &mut [u8]) {
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         match connection(line) {
             Some(value) if value.eq_ignore_ascii_case(b"close") && close.is_none() && !kept => {
-                close = Some(at)
+                close = Some(at);
             }
             Some(value) if value.eq_ignore_ascii_case(b"keep-alive") => kept = true,
             Some(_) => return,
