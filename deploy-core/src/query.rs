@@ -65,8 +65,9 @@ fn asks_for_holder(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> b
     }
 }
 
-/// Whether a clone was never sent under this number, so that there is nothing to look for: the number is reserved for this
-/// machine alone, and where somebody took it all the same PVE refuses the clone before it does anything.
+/// Whether nothing of a clone under this number can be there or still arrive, so that there is nothing to look for: none was
+/// sent, or it was refused or failed. The number is reserved for this machine alone, and where somebody took it all the same
+/// the clone fails before it makes anything: at once on the same node, else in its task.
 pub(crate) fn is_first_clone(record: &VmRecord) -> bool {
     record.step == Step::Clone
         && record.progress == Progress::Untried

@@ -10,8 +10,11 @@ use crate::{
     retry::later,
     settle, slots,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+
+/// What was seen before a change that took longer is not believed after it.
+const KEPT_FOR: SignedDuration = SignedDuration::from_secs(10);
 
 /// What a turn acts on.
 #[derive(Clone)]
@@ -273,6 +276,7 @@ impl Turn<'_> {
         let not_after = later(self.seams.clock.now(), self.seams.policy.late_arrival / 2);
         let target = Target { not_after: Some(not_after), ..target };
         let told = answers_tell(&self.leased.record);
+        let began = self.seams.clock.now();
         self.commit(Outcome::Intending(change)).await?;
         let (outcome, left) = match self.seams.hypervisor.submit(&target, change).await {
             Ok(Submitted::Task(task)) => {
@@ -288,8 +292,10 @@ impl Turn<'_> {
                 (Outcome::NotSent(change, error), None)
             }
         };
+        // Whoever waited for a lock of PVE in the meantime looks anew whose machine it is.
+        let took = self.seams.clock.now().duration_since(began);
         self.commit(outcome).await?;
-        Ok(self.next(left))
+        Ok(self.next(left.filter(|_| took <= KEPT_FOR)))
     }
 
     async fn renumber(&mut self) -> Result<Turned, CommitError> {

@@ -28,7 +28,7 @@ const LONGEST_PEACE: Duration = Duration::from_secs(30);
 pub(crate) struct Pace {
     /// Not before it has worked for so long.
     pub(crate) first: Duration,
-    /// Never longer than this.
+    /// Between two questions never longer than this.
     pub(crate) longest: Duration,
 }
 

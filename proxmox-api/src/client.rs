@@ -187,7 +187,7 @@ impl Client {
             ApiError::new(Method::POST, LOGIN, Sent::No, Cause::Invalid(error.to_string()))
         })?;
         let request = Request { method: Method::POST, path: &path, params: &params, pace: Pace::ShortWrite };
-        let _place = self.shared.transport.place().await;
+        // It waits for no place: others wait for it, and there is one at a time.
         let reply = self.shared.transport.send(&request, &HeaderMap::new()).await?;
         let answer: Envelope<LoginAnswer> = decode(&request, &reply)?;
         answer

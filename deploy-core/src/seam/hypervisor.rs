@@ -23,7 +23,7 @@ pub trait Hypervisor: Send + Sync {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting;
 
     /// Looks at what was not seen yet of a machine that was seen a moment ago and not changed since, and answers with both
-    /// together. Asks for nothing that was seen.
+    /// together. Better asks for nothing that was seen; as it comes, it looks at everything anew.
     async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
         self.machine(id, seen.look.and(look)).await
     }

@@ -77,22 +77,29 @@ fn what_tasks_usually_take_is_learned() {
     watch.watch(clone(), false, task(1), key(1), start);
     assert_eq!(watch.next(), Some(start + ms(700)), "nothing is known yet");
     let ended = |_: &TaskId| TaskState::Ended(Ended::Ok);
-    assert_eq!(answer(&mut watch, start + ms(10_000), ended), [key(1)]);
+    assert_eq!(answer(&mut watch, start + ms(4_000), ended), [key(1)]);
     watch.watch(clone(), false, task(2), key(2), start);
-    assert_eq!(watch.next(), Some(start + ms(6_000)), "of 10 s, two times a fifth before");
+    assert_eq!(watch.next(), Some(start + ms(2_400)), "of 4 s, two times a fifth before");
     // Others ride along without being asked sooner again.
     watch.watch(work("c1"), false, task(3), key(3), start);
     assert_eq!(answer(&mut watch, start + ms(50), running), []);
     watch.forget(&place("c1"), &task(3));
-    assert_eq!(watch.due(start + ms(5_999)), []);
+    assert_eq!(watch.due(start + ms(2_399)), []);
     // Neither a failure nor a task that began before we came says how long it takes.
     let failed = |_: &TaskId| TaskState::Ended(Ended::Lost("killed".to_owned()));
-    assert_eq!(answer(&mut watch, start + ms(6_000), failed), [key(2)]);
+    assert_eq!(answer(&mut watch, start + ms(2_400), failed), [key(2)]);
     watch.watch(clone(), true, task(4), key(4), start);
     assert_eq!(watch.next(), Some(start + ms(50)));
     assert_eq!(answer(&mut watch, start + ms(1_000), ended), [key(4)]);
     watch.watch(clone(), false, task(5), key(5), start);
-    assert_eq!(watch.next(), Some(start + ms(6_000)));
+    assert_eq!(watch.next(), Some(start + ms(2_400)));
+    // However long they took, the next one may fail at once.
+    let migrate = || Work { kind: ChangeKind::Migrate, ..work("c2") };
+    watch.watch(migrate(), false, task(6), key(6), start);
+    watch.forget(&place("c1"), &task(5));
+    assert_eq!(answer(&mut watch, start + ms(3_600_000), ended), [key(6)]);
+    watch.watch(migrate(), false, task(7), key(7), start);
+    assert_eq!(watch.next(), Some(start + ms(5_000)));
 }
 
 #[test]

@@ -12,6 +12,9 @@ const MOST: usize = 10_000;
 const MEAN: f64 = 0.125;
 const DEVIATION: f64 = 0.25;
 
+/// Longer than this nothing goes unwatched: a task may fail at once, and what was learned may be wrong.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// So many deviations before the mean an end is possible.
 const DEVIATIONS: f64 = 2.0;
 
@@ -46,7 +49,8 @@ impl Usual {
     pub(super) fn soonest(&self, work: &Work) -> Duration {
         match self.0.get(work) {
             Some(took) => {
-                Duration::try_from_secs_f64(took.mean - DEVIATIONS * took.deviation).unwrap_or_default()
+                let soonest = took.mean - DEVIATIONS * took.deviation;
+                Duration::try_from_secs_f64(soonest).unwrap_or_default().min(LONGEST)
             }
             None => quickest(work.kind),
         }

@@ -28,11 +28,11 @@ impl Work {
         };
         let (node, storage, other) = match kind {
             ChangeKind::Clone => {
-                let storage = match &spec.clone {
-                    CloneMode::Linked => None,
-                    CloneMode::Full { storage } => storage.clone(),
+                let (mode, storage) = match &spec.clone {
+                    CloneMode::Linked => ("linked", None),
+                    CloneMode::Full { storage } => ("full", storage.clone()),
                 };
-                (&spec.template.node, storage, Some(format!("template {}", spec.template.vmid)))
+                (&spec.template.node, storage, Some(format!("template {} ({mode})", spec.template.vmid)))
             }
             ChangeKind::Migrate => {
                 (&record.node, spec.migration_storage.clone(), Some(spec.node.to_string()))

@@ -51,10 +51,9 @@ pub(super) async fn further(cluster: &Cluster, id: &MachineId, seen: Machine, lo
             config: seen.config.clone(),
             ..shown_nothing(seen.node.clone())
         };
-        match aspects(cluster, id, beside, missing).await {
-            Ok(further) => return Sighting::Seen(Box::new(seen.with(further))),
-            Err(obscured) if obscured.class != ErrorClass::Unknown => return Sighting::Unknown(obscured),
-            Err(_) => {}
+        // Whatever went wrong, it may have moved or be gone: that is for the whole look to tell.
+        if let Ok(further) = aspects(cluster, id, beside, missing).await {
+            return Sighting::Seen(Box::new(seen.with(further)));
         }
     }
     machine(cluster, id, seen.look.and(look)).await

@@ -117,11 +117,13 @@ async fn configure(
         // A disk that is grown beside it would change the configuration under it; that is left to the step that is for it.
         return Ok(set);
     }
-    let mut grown = set;
     for (slot, size) in &configure.sizes {
-        grown = resize(client, target, *slot, *size, None).await?;
+        // One task at a time: the next would wait for the machine's lock. Further ones are left to their step as well.
+        if let grows @ Submitted::Task(_) = resize(client, target, *slot, *size, None).await? {
+            return Ok(grows);
+        }
     }
-    Ok(grown)
+    Ok(set)
 }
 
 /// The size is absolute, and nothing is made smaller: without a revision it does no harm, whatever the configuration is by then.

@@ -18,16 +18,20 @@ pub(super) async fn set(
 ) -> Result<Submitted, SubmitError> {
     // Both are answered before anything is said of one: a request that is dropped may have been carried out.
     let (filters, rules) = tokio::join!(filters(client, node, vmid, set), rules(client, node, vmid, set));
-    // What may still arrive is worse to know than what was refused.
+    // What may still arrive matters most, then what a human must mend.
     match (filters, rules) {
         (Ok(()), Ok(())) => {}
         (Err(error), Ok(())) | (Ok(()), Err(error)) => return Err(error),
-        (Err(one), Err(other)) => return Err(if other.sent == Sent::Unknown { other } else { one }),
+        (Err(one), Err(other)) => return Err(std::cmp::max_by_key(one, other, weight)),
     }
     if let Some(options) = &set.options {
         done(client.set_firewall_options(node, vmid, &pve_options(*options), &[]).await)?;
     }
     Ok(Submitted::Applied)
+}
+
+fn weight(error: &SubmitError) -> (bool, bool) {
+    (error.sent == Sent::Unknown, error.class.needs_attention())
 }
 
 async fn filters(client: &Client, node: &str, vmid: u32, set: &SetFirewall) -> Result<(), SubmitError> {
