@@ -1,13 +1,13 @@
 //! What to do.
 
 use crate::{
-    AddressRequest, Addressing, Change, Command, DiskSlot, Ended, ErrorClass, Family, GiB, Holder, Leftover,
-    LookError, Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand,
-    Remembered, RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
+    AddressRequest, Addressing, Change, Command, Ended, ErrorClass, Family, Holder, Leftover, LookError,
+    Machine, NicSlot, NoteDown, Obscured, Operation, Ownership, Progress, QueuedCommand, Remembered,
+    RetryPolicy, Sighting, Step, StopMode, Target, TaskId, TaskState, VmRecord, goal,
     query::{due_command, is_checked, is_first_clone, is_unanswered_clone, settings_doubted},
-    rules::{CONFIGURED_TOGETHER, Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
+    rules::{Rule, Verdict, WhenAbsent, WhenStranger, Work, work},
+    together::carry_together,
 };
-use std::collections::BTreeMap;
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -310,18 +310,7 @@ fn ours(
     }
     let change = match change {
         Change::Configure(mut configure) if record.failures == 0 => {
-            // One call carries what the following steps need too. After a failure each step goes alone, so that the
-            // step that cannot be done is the one that says so.
-            for (_, goal) in following(record.step) {
-                if let Verdict::Unmet(Change::Configure(more)) | Verdict::Unseen(_, Change::Configure(more)) =
-                    goal(record, machine)
-                {
-                    configure.merge(*more);
-                }
-            }
-            if record.step == Step::SetCpuRam {
-                configure.sizes = sizes(record, machine);
-            }
+            carry_together(record, machine, &mut configure);
             Change::Configure(configure)
         }
         Change::Stop(StopMode::Graceful { .. }) => {
@@ -332,16 +321,6 @@ fn ours(
         change => change,
     };
     submit(record, target(record, Some(machine)), change)
-}
-
-/// The sizes that the following steps lack.
-fn sizes(record: &VmRecord, machine: &Machine) -> BTreeMap<DiskSlot, GiB> {
-    let goals = [goal::system_disk_size(record, machine), goal::additional_disk_sizes(record, machine)];
-    let lacking = goals.into_iter().filter_map(|verdict| match verdict {
-        Verdict::Unmet(Change::Resize { slot, size }) => Some((slot, size)),
-        _ => None,
-    });
-    lacking.collect()
 }
 
 /// The goal's verdict; but first no settings may wait that would be taken for ones in force. Settings of its own take them
@@ -365,14 +344,6 @@ fn as_ordered(record: &VmRecord) -> String {
         Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => {
             "already as ordered".to_owned()
         }
-    }
-}
-
-/// The configuration goals of the steps after `step`.
-fn following(step: Step) -> &'static [(Step, crate::rules::Goal)] {
-    match CONFIGURED_TOGETHER.iter().position(|(s, _)| *s == step) {
-        Some(at) => &CONFIGURED_TOGETHER[at + 1..],
-        None => &[],
     }
 }
 

@@ -89,6 +89,7 @@ mod slots;
 mod spec;
 mod step;
 mod text;
+mod together;
 mod turn;
 mod units;
 

@@ -1,6 +1,6 @@
 //! What a change takes of a cluster while it runs.
 
-use crate::{ChangeKind, CloneMode, NodeName, Slot, VmRecord};
+use crate::{ChangeKind, NodeName, Slot, VmRecord};
 
 /// The slots that a change of this kind takes, for a machine that was seen on `node`. Also for a change that another run
 /// of the worker began: everything follows from the record.
@@ -10,11 +10,7 @@ pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> 
     let mut slots = vec![Slot::Cluster(cluster())];
     match kind {
         ChangeKind::Clone => {
-            let storage = match &spec.clone {
-                CloneMode::Linked => None,
-                CloneMode::Full { storage } => storage.clone(),
-            };
-            slots.push(Slot::CloneStorage(cluster(), storage));
+            slots.push(Slot::CloneStorage(cluster(), spec.clone.storage().cloned()));
             slots.push(Slot::Template(cluster(), spec.template.vmid));
         }
         ChangeKind::Migrate => {

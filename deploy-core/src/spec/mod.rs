@@ -122,6 +122,16 @@ pub enum CloneMode {
     },
 }
 
+impl CloneMode {
+    /// The storage that is chosen for the copy, if one is.
+    pub fn storage(&self) -> Option<&StorageId> {
+        match self {
+            Self::Linked => None,
+            Self::Full { storage } => storage.as_ref(),
+        }
+    }
+}
+
 /// Whether a machine starts when its node boots (PVE: `onboot`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

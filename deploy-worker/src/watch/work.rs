@@ -28,11 +28,15 @@ impl Work {
         };
         let (node, storage, other) = match kind {
             ChangeKind::Clone => {
-                let (mode, storage) = match &spec.clone {
-                    CloneMode::Linked => ("linked", None),
-                    CloneMode::Full { storage } => ("full", storage.clone()),
+                let mode = match &spec.clone {
+                    CloneMode::Linked => "linked",
+                    CloneMode::Full { .. } => "full",
                 };
-                (&spec.template.node, storage, Some(format!("template {} ({mode})", spec.template.vmid)))
+                (
+                    &spec.template.node,
+                    spec.clone.storage().cloned(),
+                    Some(format!("template {} ({mode})", spec.template.vmid)),
+                )
             }
             ChangeKind::Migrate => {
                 (&record.node, spec.migration_storage.clone(), Some(spec.node.to_string()))

@@ -1,6 +1,6 @@
 //! The cluster that is simulated: the demonstration's, and what an order file names beyond it, so that any file can be tried.
 
-use deploy_core::{CloneMode, StorageId, Template, VmSpec};
+use deploy_core::{StorageId, Template, VmSpec};
 use examples::orders::Orders;
 use proxmox_sim::{ClusterConfig, StorageConfig, StorageKind, TemplateConfig};
 
@@ -77,10 +77,7 @@ impl Tried {
 
 /// The storages that an order names.
 fn storages(spec: &VmSpec) -> impl Iterator<Item = &StorageId> {
-    let cloned = match &spec.clone {
-        CloneMode::Full { storage } => storage.as_ref(),
-        CloneMode::Linked => None,
-    };
+    let cloned = spec.clone.storage();
     let drive = spec.cloud_init.as_ref().and_then(|cloud_init| cloud_init.drive_storage.as_ref());
     let additional = spec.additional_disks.iter().map(|disk| &disk.storage);
     [cloned, drive, spec.migration_storage.as_ref()].into_iter().flatten().chain(additional)

@@ -43,9 +43,8 @@ pub(super) async fn machine(cluster: &Cluster, id: &MachineId, look: Look) -> Si
 /// Looks at what was not seen yet, on the node that it was seen on; at everything anew where it is gone from there.
 pub(super) async fn further(cluster: &Cluster, id: &MachineId, seen: Machine, look: Look) -> Sighting {
     let missing = look.without(seen.look);
-    // One request shows both.
-    let waits = missing.covers(Look::PENDING);
-    if !waits {
+    // What waits is shown with the configuration, by one request.
+    if !missing.covers(Look::PENDING) {
         let beside = Machine {
             lock: seen.lock.clone(),
             config: seen.config.clone(),
