@@ -31,6 +31,15 @@ pub enum Notice {
         /// Which, and the commands that free them, in words.
         message: String,
     },
+    /// Its customer is kept from it: it is stopped and stays so until it is unsuspended.
+    Suspended,
+    /// Its customer has it back.
+    Unsuspended,
+    /// Its disks are again as a backup had them.
+    BackupRestored {
+        /// The volume of the backup, as the hypervisor calls it.
+        backup: String,
+    },
     /// Nothing is left of it.
     Terminated {
         /// The addresses it had.

@@ -267,7 +267,10 @@ fn what_a_store_keeps_survives_it() {
     let attention = Attention { since: at, step: Step::Clone, message: "full".to_owned() };
     assert_round_trip(&attention);
     assert_round_trip(&Notice::NeedsAttention(attention));
-    assert_round_trip(&Notice::Ready);
+    for notice in [Notice::Ready, Notice::Suspended, Notice::Unsuspended] {
+        assert_round_trip(&notice);
+    }
+    assert_round_trip(&Notice::BackupRestored { backup: "nfs:backup/vzdump-qemu-100.vma.zst".to_owned() });
     assert_round_trip(&Notice::Terminated { addresses: vec!["2001:db8::1".parse().unwrap()] });
     for event in [
         LogEvent::Ordered,
