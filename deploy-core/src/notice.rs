@@ -3,7 +3,7 @@
 use crate::{Attention, EmailAddress, ExternalRef, VmKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// The number of a notice: the same at every attempt to deliver it, so that a receiver can drop repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,22 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// What it is about.
+    pub const fn kind(&self) -> NoticeKind {
+        match self {
+            Self::Ready => NoticeKind::Ready,
+            Self::NeedsAttention(_) => NoticeKind::NeedsAttention,
+            Self::Vanished { .. } => NoticeKind::Vanished,
+            Self::LeftBehind { .. } => NoticeKind::LeftBehind,
+            Self::Suspended => NoticeKind::Suspended,
+            Self::Unsuspended => NoticeKind::Unsuspended,
+            Self::BackupRestored { .. } => NoticeKind::BackupRestored,
+            Self::Terminated { .. } => NoticeKind::Terminated,
+        }
+    }
+}
+
 /// A notice that waits to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedNotice {
@@ -62,4 +78,72 @@ pub struct QueuedNotice {
     pub at: Timestamp,
     /// What is told.
     pub notice: Notice,
+}
+
+/// What a notice is about, without its particulars: by this it is sorted to whom it concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoticeKind {
+    /// [`Notice::Ready`].
+    Ready,
+    /// [`Notice::NeedsAttention`].
+    NeedsAttention,
+    /// [`Notice::Vanished`].
+    Vanished,
+    /// [`Notice::LeftBehind`].
+    LeftBehind,
+    /// [`Notice::Suspended`].
+    Suspended,
+    /// [`Notice::Unsuspended`].
+    Unsuspended,
+    /// [`Notice::BackupRestored`].
+    BackupRestored,
+    /// [`Notice::Terminated`].
+    Terminated,
+}
+
+impl NoticeKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Ready,
+        Self::NeedsAttention,
+        Self::Vanished,
+        Self::LeftBehind,
+        Self::Suspended,
+        Self::Unsuspended,
+        Self::BackupRestored,
+        Self::Terminated,
+    ];
+
+    /// Its name, the one that the notice itself has where it is written down.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::NeedsAttention => "needs_attention",
+            Self::Vanished => "vanished",
+            Self::LeftBehind => "left_behind",
+            Self::Suspended => "suspended",
+            Self::Unsuspended => "unsuspended",
+            Self::BackupRestored => "backup_restored",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Whether it concerns whoever runs the clusters rather than whoever bought the machine: it speaks of what only they can
+    /// mend, in words that name nodes and storages.
+    pub const fn is_for_operators(self) -> bool {
+        match self {
+            Self::NeedsAttention | Self::Vanished | Self::LeftBehind => true,
+            Self::Ready | Self::Suspended | Self::Unsuspended | Self::BackupRestored | Self::Terminated => {
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoticeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

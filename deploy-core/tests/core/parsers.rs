@@ -266,12 +266,25 @@ fn what_a_store_keeps_survives_it() {
     assert_eq!(serde_json::from_str::<Sending>(old).unwrap().doubt, None);
     let attention = Attention { since: at, step: Step::Clone, message: "full".to_owned() };
     assert_round_trip(&attention);
-    assert_round_trip(&Notice::NeedsAttention(attention));
-    for notice in [Notice::Ready, Notice::Suspended, Notice::Unsuspended] {
+    let vanished = Notice::Vanished { message: "gone".to_owned(), redeployed: true };
+    let notices = [
+        Notice::Ready,
+        Notice::NeedsAttention(attention),
+        vanished,
+        Notice::LeftBehind { message: "pvesm free".to_owned() },
+        Notice::Suspended,
+        Notice::Unsuspended,
+        Notice::BackupRestored { backup: "nfs:backup/vzdump-qemu-100.vma.zst".to_owned() },
+        Notice::Terminated { addresses: vec!["2001:db8::1".parse().unwrap()] },
+    ];
+    assert_eq!(notices.each_ref().map(Notice::kind), NoticeKind::ALL);
+    for notice in notices {
         assert_round_trip(&notice);
+        // By its name a kind is found again in what a store keeps.
+        let (written, kind) = (serde_json::to_value(&notice).unwrap(), notice.kind());
+        assert_eq!(written["notice"], kind.name());
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
-    assert_round_trip(&Notice::BackupRestored { backup: "nfs:backup/vzdump-qemu-100.vma.zst".to_owned() });
-    assert_round_trip(&Notice::Terminated { addresses: vec!["2001:db8::1".parse().unwrap()] });
     for event in [
         LogEvent::Ordered,
         LogEvent::Began,
