@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Observation,
-    Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId,
+    Observation, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use deploy_testkit::world::World;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,10 @@ impl Hypervisor for Watched {
         let found = self.world.leftovers(machine).await;
         self.lock().leftovers = Some(found.clone());
         found
+    }
+
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        self.world.archived(machine, backup).await
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -1,18 +1,13 @@
 //! Everything that can be asked of a hypervisor.
 
 use crate::{
-    Autostart, Backup, CloneMode, ClusterName, CpuCount, Disk, DiskLimits, DiskSlot, DnsName,
-    FirewallOptions, FirewallRule, GiB, GuestNetwork, MiB, Nic, NicSlot, NodeName, OwnerMark, PasswordHash,
-    PvePool, Revision, SmbiosUuid, SshKey, StorageId, Tag, UserName, Vmid,
+    Backup, BackupMode, CloneMode, ClusterName, Configure, DiskSlot, DnsName, FirewallOptions, FirewallRule,
+    GiB, NicSlot, NodeName, OwnerMark, PvePool, Revision, SmbiosUuid, SnapshotName, StorageId, Vmid,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, fmt};
 
 /// Where a machine is expected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,8 +45,10 @@ impl Target {
     }
 }
 
-/// A change, always a goal ("the size is 20 GiB", "slot scsi1 holds a disk of 32 GiB"), never a delta: asking twice does
-/// no more than asking once. Closed, so that the compiler leads to every place that must know a new one.
+/// A change, a goal ("the size is 20 GiB", "slot scsi1 holds a disk of 32 GiB"), never a delta: asking twice does no more than
+/// asking once. What is no goal says what a repeat does: [`Reset`](Self::Reset), [`RollBack`](Self::RollBack),
+/// [`Backup`](Self::Backup), [`RestoreBackup`](Self::RestoreBackup). Closed, so that the compiler leads to every place that must
+/// know a new one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// The target's number is a clone of a template.
@@ -89,10 +86,69 @@ pub enum Change {
     Start,
     /// It does not run.
     Stop(StopMode),
+    /// It is switched off and on again at once (PVE: `status/reset`), within the same process: settings that wait go on
+    /// waiting. A machine that does not run is refused. No goal, nothing of it is to be seen afterwards: a repeat resets the
+    /// guest once more.
+    Reset,
+    /// The high-availability manager does not care for it (PVE: no HA resource `vm:ID`). It goes on running, or not, as it
+    /// is. While it is managed PVE takes a start or a stop for a wish to the manager, which starts what was stopped otherwise.
+    LeaveHa,
+    /// It has a snapshot of this name, without memory. One that has the name already is left as it is, whatever its description.
+    CreateSnapshot {
+        /// The name.
+        name: SnapshotName,
+        /// Its description, with an [`ExpiryMark`](crate::ExpiryMark) where it shall go by itself.
+        description: String,
+    },
+    /// It has no snapshot of this name.
+    DeleteSnapshot(SnapshotName),
+    /// Configuration and disks are those of this snapshot, and it does not run: PVE stops it hard. What was written since is
+    /// lost, and disks that were added since become `unusedN`. No goal, for what was written since the last time shows nowhere:
+    /// a repeat loses that, too. [`MachineConfig::parent`](crate::MachineConfig::parent) says that it was done at least once.
+    RollBack(SnapshotName),
+    /// There is a backup of it, with these notes. No goal: a repeat makes a second one. Notes that are used once tell whether
+    /// there is one already ([`Backup::notes`](crate::Backup::notes)).
+    Backup {
+        /// The storage it goes to.
+        storage: StorageId,
+        /// How the guest is treated meanwhile.
+        mode: BackupMode,
+        /// One line. Not beside it: `{{` begins one of PVE's variables.
+        notes: String,
+    },
     /// This backup is gone.
     DeleteBackup(Backup),
+    /// The stopped machine is what this backup was made of. Everything comes from the backup: disks, settings, MACs, notes with
+    /// the mark, SMBIOS UUID; the firewall where it holds one. Disks that the machine has and the backup has not become
+    /// `unusedN`, as does every other volume of the number that PVE finds on any storage, also another cluster's. Snapshots
+    /// are gone. One that fails leaves the settings as they were and the disks gone. A machine that runs or is protected is
+    /// refused by the task; one that is gone is to be cloned first, for a restore to a free number that fails leaves a machine
+    /// that shows nothing of whose it is. No goal, for what was written since the last time shows nowhere: a repeat does all
+    /// of it again, and loses that.
+    RestoreBackup {
+        /// The backup.
+        backup: Backup,
+        /// The storage its disks go to; `None` puts each where it came from.
+        storage: Option<StorageId>,
+        /// The identity that the backup must show, which the machine has from then on. It is read from the backup right before,
+        /// and any other is refused: a number that is used again, or a storage that clusters share, shows backups of others'
+        /// machines. [`Hypervisor::archived`](crate::Hypervisor::archived) tells it.
+        identity: SmbiosUuid,
+    },
     /// The machine is gone, with its disks.
-    Destroy,
+    Destroy(DestroyMode),
+}
+
+/// What goes with a machine that is destroyed. Always what its configuration names: disks, also unused ones (`unusedN`) and
+/// those that only its snapshots name, its cloud-init drive, its firewall, its rights, its place in a pool. Never its backups,
+/// nor volumes that carry its number and that it does not name: a cluster that shares the storage may have them from a machine
+/// of the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DestroyMode {
+    /// Also its entries in backup jobs, replication jobs and HA (PVE: `purge`).
+    Purge,
+    /// These stay, for the same number is to be made anew. PVE refuses it of a machine that is in HA or replicated.
+    KeepBackups,
 }
 
 /// How a machine is stopped.
@@ -105,120 +161,6 @@ pub enum StopMode {
         /// Seconds to wait for the guest.
         patience: u16,
     },
-}
-
-/// Settings that one call can carry, also those of several steps. `None` and empty mean "as it is".
-#[derive(Debug, Clone, PartialEq, Default)]
-#[allow(missing_docs)] // the fields are those of `MachineConfig`
-pub struct Configure {
-    pub description: Option<String>,
-    pub name: Option<DnsName>,
-    pub tags: Option<BTreeSet<Tag>>,
-    pub autostart: Option<Autostart>,
-    pub protected: Option<bool>,
-    pub sockets: Option<CpuCount>,
-    pub cores: Option<CpuCount>,
-    pub memory: Option<MiB>,
-    pub balloon: Option<MiB>,
-    pub disks: BTreeMap<DiskSlot, DiskGoal>,
-    pub nics: BTreeMap<NicSlot, Nic>,
-    pub remove_nics: BTreeSet<NicSlot>,
-    pub cloud_init: CloudInitGoal,
-    /// Sizes of disks that are there already, absolute: a request of its own each, after the settings.
-    pub sizes: BTreeMap<DiskSlot, GiB>,
-}
-
-/// What a disk slot shall hold.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DiskGoal {
-    /// The disk that is there, with these limits and options.
-    Keep(Disk),
-    /// A new disk. Only for a slot seen empty, and guarded by the revision: repeated blindly it makes a second volume.
-    Create {
-        /// The storage.
-        storage: StorageId,
-        /// The size.
-        size: GiB,
-        /// The limits.
-        limits: DiskLimits,
-    },
-}
-
-/// What cloud-init shall be told. `None` means "as it is".
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[allow(missing_docs)] // the fields are those of `MachineCloudInit`
-pub struct CloudInitGoal {
-    /// A drive to make, where there is none.
-    pub drive: Option<(DiskSlot, StorageId)>,
-    pub user: Option<UserName>,
-    pub password: Option<PasswordHash>,
-    pub ssh_keys: Option<Vec<SshKey>>,
-    pub networks: BTreeMap<NicSlot, GuestNetwork>,
-    pub remove_networks: BTreeSet<NicSlot>,
-    pub resolvers: Option<Vec<IpAddr>>,
-    pub search_domain: Option<DnsName>,
-    pub upgrade: Option<bool>,
-}
-
-impl Configure {
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Takes in what `other` sets and this does not.
-    pub fn merge(&mut self, other: Self) {
-        let Self {
-            description,
-            name,
-            tags,
-            autostart,
-            protected,
-            sockets,
-            cores,
-            memory,
-            balloon,
-            disks,
-            nics,
-            ..
-        } = other;
-        self.description = self.description.take().or(description);
-        self.name = self.name.take().or(name);
-        self.tags = self.tags.take().or(tags);
-        self.autostart = self.autostart.or(autostart);
-        self.protected = self.protected.or(protected);
-        self.sockets = self.sockets.or(sockets);
-        self.cores = self.cores.or(cores);
-        self.memory = self.memory.or(memory);
-        self.balloon = self.balloon.or(balloon);
-        for (slot, disk) in disks {
-            self.disks.entry(slot).or_insert(disk);
-        }
-        for (slot, nic) in nics {
-            self.nics.entry(slot).or_insert(nic);
-        }
-        self.remove_nics.extend(other.remove_nics);
-        self.cloud_init.merge(other.cloud_init);
-        for (slot, size) in other.sizes {
-            self.sizes.entry(slot).or_insert(size);
-        }
-    }
-}
-
-impl CloudInitGoal {
-    fn merge(&mut self, other: Self) {
-        self.drive = self.drive.take().or(other.drive);
-        self.user = self.user.take().or(other.user);
-        self.password = self.password.take().or(other.password);
-        self.ssh_keys = self.ssh_keys.take().or(other.ssh_keys);
-        for (slot, network) in other.networks {
-            self.networks.entry(slot).or_insert(network);
-        }
-        self.remove_networks.extend(other.remove_networks);
-        self.resolvers = self.resolvers.take().or(other.resolvers);
-        self.search_domain = self.search_domain.take().or(other.search_domain);
-        self.upgrade = self.upgrade.or(other.upgrade);
-    }
 }
 
 /// Parts that a machine's firewall shall have, in the order in which they are made: sets before members, members before
@@ -252,7 +194,14 @@ pub enum ChangeKind {
     SetFirewall,
     Start,
     Stop,
+    Reset,
+    LeaveHa,
+    CreateSnapshot,
+    DeleteSnapshot,
+    RollBack,
+    Backup,
     DeleteBackup,
+    RestoreBackup,
     Destroy,
 }
 
@@ -260,12 +209,19 @@ impl ChangeKind {
     /// Whether it makes or frees volumes, which a worker that is killed in between leaves behind.
     pub(crate) fn moves_volumes(self) -> bool {
         match self {
-            Self::Clone | Self::Migrate | Self::Configure | Self::Destroy => true,
-            Self::JoinPool
+            Self::Clone | Self::Migrate | Self::Configure | Self::RestoreBackup | Self::Destroy => true,
+            // Snapshots without memory are no volumes, and going back to one makes none.
+            Self::CreateSnapshot
+            | Self::DeleteSnapshot
+            | Self::RollBack
+            | Self::JoinPool
             | Self::Resize
             | Self::SetFirewall
             | Self::Start
             | Self::Stop
+            | Self::Reset
+            | Self::LeaveHa
+            | Self::Backup
             | Self::DeleteBackup => false,
         }
     }
@@ -312,8 +268,15 @@ impl Change {
             Self::SetFirewall(_) => ChangeKind::SetFirewall,
             Self::Start => ChangeKind::Start,
             Self::Stop(_) => ChangeKind::Stop,
+            Self::Reset => ChangeKind::Reset,
+            Self::LeaveHa => ChangeKind::LeaveHa,
+            Self::CreateSnapshot { .. } => ChangeKind::CreateSnapshot,
+            Self::DeleteSnapshot(_) => ChangeKind::DeleteSnapshot,
+            Self::RollBack(_) => ChangeKind::RollBack,
+            Self::Backup { .. } => ChangeKind::Backup,
             Self::DeleteBackup(_) => ChangeKind::DeleteBackup,
-            Self::Destroy => ChangeKind::Destroy,
+            Self::RestoreBackup { .. } => ChangeKind::RestoreBackup,
+            Self::Destroy(_) => ChangeKind::Destroy,
         }
     }
 
@@ -334,8 +297,15 @@ impl Change {
             | Self::Resize { .. }
             | Self::Start
             | Self::Stop(_)
+            | Self::Reset
+            | Self::LeaveHa
+            | Self::CreateSnapshot { .. }
+            | Self::DeleteSnapshot(_)
+            | Self::RollBack(_)
+            | Self::Backup { .. }
             | Self::DeleteBackup(_)
-            | Self::Destroy => None,
+            | Self::RestoreBackup { .. }
+            | Self::Destroy(_) => None,
         }
     }
 
@@ -353,8 +323,15 @@ impl Change {
             | Self::SetFirewall(_)
             | Self::Start
             | Self::Stop(_)
+            | Self::Reset
+            | Self::LeaveHa
+            | Self::CreateSnapshot { .. }
+            | Self::DeleteSnapshot(_)
+            | Self::RollBack(_)
+            | Self::Backup { .. }
             | Self::DeleteBackup(_)
-            | Self::Destroy => BTreeSet::new(),
+            | Self::RestoreBackup { .. }
+            | Self::Destroy(_) => BTreeSet::new(),
         }
     }
 }
@@ -378,35 +355,16 @@ impl fmt::Display for Change {
             Self::Start => f.write_str("start"),
             Self::Stop(StopMode::Hard) => f.write_str("stop"),
             Self::Stop(StopMode::Graceful { patience }) => write!(f, "shut down, stop after {patience} s"),
+            Self::Reset => f.write_str("reset"),
+            Self::LeaveHa => f.write_str("leave HA"),
+            Self::CreateSnapshot { name, .. } => write!(f, "create snapshot {name}"),
+            Self::DeleteSnapshot(name) => write!(f, "delete snapshot {name}"),
+            Self::RollBack(name) => write!(f, "roll back to snapshot {name}"),
+            Self::Backup { storage, mode, .. } => write!(f, "back up to {storage} (mode {mode})"),
             Self::DeleteBackup(backup) => write!(f, "delete backup {}", backup.volume),
-            Self::Destroy => f.write_str("destroy"),
+            Self::RestoreBackup { backup, .. } => write!(f, "restore backup {}", backup.volume),
+            Self::Destroy(DestroyMode::Purge) => f.write_str("destroy"),
+            Self::Destroy(DestroyMode::KeepBackups) => f.write_str("destroy, keep backups"),
         }
-    }
-}
-
-impl Configure {
-    /// What it sets, in words.
-    fn topics(&self) -> Vec<String> {
-        let mut topics = Vec::new();
-        let mut say = |set: bool, topic: &str| {
-            if set {
-                topics.push(topic.to_owned());
-            }
-        };
-        say(self.description.is_some(), "description");
-        say(self.name.is_some(), "name");
-        say(self.tags.is_some(), "tags");
-        say(self.autostart.is_some(), "autostart");
-        say(self.protected.is_some(), "protection");
-        say(self.sockets.is_some() || self.cores.is_some(), "CPU");
-        say(self.memory.is_some() || self.balloon.is_some(), "memory");
-        topics.extend(self.disks.keys().map(ToString::to_string));
-        topics.extend(self.nics.keys().map(ToString::to_string));
-        topics.extend(self.remove_nics.iter().map(|slot| format!("no {slot}")));
-        if self.cloud_init != CloudInitGoal::default() {
-            topics.push("cloud-init".to_owned());
-        }
-        topics.extend(self.sizes.iter().map(|(slot, size)| format!("size of {slot} {size}")));
-        topics
     }
 }

@@ -300,7 +300,7 @@ fn ours(
         Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
     };
     // PVE destroys a machine that was suspended to disk, and that lock stays until somebody resumes it.
-    let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy));
+    let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy(_)));
     if let Some(lock) = machine.lock.as_ref().filter(hinders) {
         let (vmid, node) = (record.numbered.vmid, &machine.node);
         let why = format!(

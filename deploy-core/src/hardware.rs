@@ -74,6 +74,17 @@ impl FromStr for DiskSlot {
     }
 }
 
+/// An entry for a volume of the machine that is plugged in nowhere: `unused0` to `unused255`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnusedSlot(pub u8);
+
+impl fmt::Display for UnusedSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unused{}", self.0)
+    }
+}
+
 /// Where a NIC is plugged in: 0 to 31, `net0` to `net31`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]

@@ -4,8 +4,8 @@ use crate::{Change, Look, Machine, MachineFirewall, Remembered, SetFirewall, VmR
 
 /// What still holds of a machine that was seen, once a change of it was answered; `None` where it must be looked at anew.
 ///
-/// Most changes touch the configuration, and everything hangs on that. A start and the firewall do not: the firewall has a file
-/// of its own. What is left out here is looked at when it is needed.
+/// Most changes touch the configuration, and everything hangs on that. What is done to the machine's process does not, nor do HA
+/// and the firewall: they have files of their own. What is left out here is looked at when it is needed.
 pub(crate) fn left_by(
     change: &Change,
     machine: Option<Box<Machine>>,
@@ -14,8 +14,18 @@ pub(crate) fn left_by(
     let mut machine = machine?;
     match change {
         Change::Start => {
-            machine.look = machine.look.without(Look::POWER).without(Look::PENDING).without(Look::AGENT);
-            (machine.power, machine.pending, machine.agent) = (None, None, None);
+            let touched = Look::POWER.and(Look::PENDING).and(Look::AGENT).and(Look::HA);
+            machine.look = machine.look.without(touched);
+            (machine.power, machine.pending, machine.agent, machine.ha) = (None, None, None, None);
+        }
+        Change::Reset => {
+            machine.look = machine.look.without(Look::POWER.and(Look::AGENT));
+            (machine.power, machine.agent) = (None, None);
+        }
+        // The manager may be starting or stopping it just now.
+        Change::LeaveHa => {
+            machine.look = machine.look.without(Look::HA.and(Look::POWER));
+            (machine.ha, machine.power) = (None, None);
         }
         Change::SetFirewall(set) => {
             // What is removed by its position may have been another one.
@@ -37,8 +47,13 @@ pub(crate) fn left_by(
         | Change::Configure(_)
         | Change::Resize { .. }
         | Change::Stop(_)
+        | Change::CreateSnapshot { .. }
+        | Change::DeleteSnapshot(_)
+        | Change::RollBack(_)
+        | Change::Backup { .. }
         | Change::DeleteBackup(_)
-        | Change::Destroy => return None,
+        | Change::RestoreBackup { .. }
+        | Change::Destroy(_) => return None,
     }
     Some(machine)
 }

@@ -61,9 +61,11 @@
 //! # }
 //! ```
 
+mod backup;
 mod change;
 mod command;
 mod commit;
+mod configure;
 mod decide;
 mod deployments;
 mod error_class;
@@ -86,6 +88,7 @@ mod seam;
 mod secret;
 mod settle;
 mod slots;
+mod snapshot;
 mod spec;
 mod step;
 mod text;
@@ -93,9 +96,11 @@ mod together;
 mod turn;
 mod units;
 
+pub use backup::*;
 pub use change::*;
 pub use command::*;
 pub use commit::*;
+pub use configure::*;
 pub use decide::*;
 pub use deployments::*;
 pub use error_class::*;
@@ -115,6 +120,7 @@ pub use seam::*;
 pub use secret::*;
 pub use settle::*;
 pub use slots::*;
+pub use snapshot::*;
 pub use spec::*;
 pub use step::*;
 pub use turn::*;

@@ -1,8 +1,9 @@
 //! A machine as the hypervisor shows it.
 
 use crate::{
-    Autostart, Bytes, CpuCount, Disk, DiskSlot, DnsName, ErrorClass, MacAddr, MiB, Nic, NicSlot, NodeName,
-    PacketPolicy, PvePool, Revision, RuleKey, Shown, SmbiosUuid, SshKey, StorageId, Tag, UserName, Vmid,
+    Autostart, Backups, Bytes, CpuCount, Disk, DiskSlot, DnsName, ErrorClass, MacAddr, MiB, Nic, NicSlot,
+    NodeName, PacketPolicy, PvePool, Revision, RuleKey, Shown, SmbiosUuid, Snapshot, SnapshotName, SshKey,
+    Tag, UnusedSlot, UserName, Vmid,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -35,6 +36,10 @@ impl Look {
     pub const FILTERS: Self = Self(128);
     /// The options of its firewall.
     pub const FIREWALL_OPTIONS: Self = Self(256);
+    /// What the high-availability manager makes of it. The request is that for [`POWER`](Self::POWER).
+    pub const HA: Self = Self(512);
+    /// Its snapshots.
+    pub const SNAPSHOTS: Self = Self(1024);
     /// All of its firewall.
     pub const FIREWALL: Self = Self::RULES.and(Self::FILTERS).and(Self::FIREWALL_OPTIONS);
 
@@ -102,7 +107,11 @@ pub struct Machine {
     /// Its guest agent ([`Look::AGENT`]).
     pub agent: Option<Agent>,
     /// Its backups ([`Look::BACKUPS`]).
-    pub backups: Option<Vec<Backup>>,
+    pub backups: Option<Backups>,
+    /// What the high-availability manager makes of it ([`Look::HA`]).
+    pub ha: Option<HaState>,
+    /// Its snapshots ([`Look::SNAPSHOTS`]).
+    pub snapshots: Option<Vec<Snapshot>>,
     /// Its resource pool ([`Look::POOL`]); `Some(None)` is none, or none that we may see.
     pub pool: Option<Option<PvePool>>,
 }
@@ -126,6 +135,8 @@ impl Machine {
             },
             agent: further.agent.or(self.agent),
             backups: further.backups.or(self.backups),
+            ha: further.ha.or(self.ha),
+            snapshots: further.snapshots.or(self.snapshots),
             pool: further.pool.or(self.pool),
             ..self
         }
@@ -165,6 +176,10 @@ pub struct MachineConfig {
     pub disks: BTreeMap<DiskSlot, Disk>,
     /// Slots taken by drives that are no hard disks (CD-ROM, cloud-init).
     pub drives: BTreeSet<DiskSlot>,
+    /// Volumes of its own that are plugged in nowhere, in the hypervisor's own words: disks that were unplugged (PVE: `unusedN`).
+    pub unused: BTreeMap<UnusedSlot, String>,
+    /// The snapshot that it descends from: the last one that was taken or gone back to.
+    pub parent: Option<SnapshotName>,
     /// NICs.
     pub nics: BTreeMap<NicSlot, Nic>,
     /// What cloud-init would be told.
@@ -260,6 +275,16 @@ pub enum Power {
     Suspended(String),
 }
 
+/// What the high-availability manager makes of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HaState {
+    /// Nothing: it is no HA resource.
+    Unmanaged,
+    /// It cares for it: a start, a stop or a migration is a wish to it, and what somebody stopped otherwise it starts again. With
+    /// the state that is wanted, in PVE's word (`started`, `stopped`, `ignored`, `disabled`), where it is told.
+    Managed(Option<String>),
+}
+
 /// The firewall of a machine as seen; what was not looked at is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineFirewall {
@@ -323,25 +348,6 @@ pub enum Agent {
     Silent,
     /// It answers, and tells these addresses.
     Answers(Vec<(MacAddr, IpAddr)>),
-}
-
-/// A backup of a machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backup {
-    /// The node to ask for it.
-    pub node: NodeName,
-    /// The storage it is on.
-    pub storage: StorageId,
-    /// The volume, in the hypervisor's own words.
-    pub volume: String,
-    /// Whether it is protected against deletion.
-    pub protected: bool,
-    /// Its size.
-    pub size: Option<Bytes>,
-    /// When it was made, by the hypervisor's clock; `None` where that is not known. A number says nothing about whose
-    /// backup it is: an earlier machine's carries the same.
-    #[serde(default)]
-    pub made_at: Option<Timestamp>,
 }
 
 /// A volume that carries a machine's number and that no configuration names: what a worker of the hypervisor left behind that

@@ -25,7 +25,14 @@ pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> 
         | ChangeKind::SetFirewall
         | ChangeKind::Start
         | ChangeKind::Stop
+        | ChangeKind::Reset
+        | ChangeKind::LeaveHa
+        | ChangeKind::CreateSnapshot
+        | ChangeKind::DeleteSnapshot
+        | ChangeKind::RollBack
+        | ChangeKind::Backup
         | ChangeKind::DeleteBackup
+        | ChangeKind::RestoreBackup
         | ChangeKind::Destroy => slots.push(Slot::Node(cluster(), node.clone())),
     }
     slots

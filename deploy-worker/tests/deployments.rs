@@ -58,6 +58,10 @@ impl Hypervisor for Watched {
         self.world.leftovers(machine).await
     }
 
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        self.world.archived(machine, backup).await
+    }
+
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         self.world.inventory(cluster).await
     }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
@@ -31,6 +32,24 @@ impl VmConfig {
     pub fn with_pending(entries: impl IntoIterator<Item = PendingEntry>) -> Self {
         let shown = entries.into_iter().filter(|entry| !entry.delete);
         Self(shown.filter_map(|entry| Some((entry.key, entry.pending.or(entry.value)?))).collect())
+    }
+
+    /// A configuration as its file has it, and backups: `key: value` a line, the notes in lines that begin with `#`, with what is
+    /// no plain character, and `:`, percent-encoded. What follows the first section (`[name]`) are snapshots and what waits.
+    pub fn from_file(text: &str) -> Self {
+        let own = text.lines().take_while(|line| !line.starts_with('['));
+        let (notes, options): (Vec<&str>, Vec<&str>) = own.partition(|line| line.starts_with('#'));
+        let options = options.iter().filter_map(|line| line.split_once(':'));
+        let mut all: BTreeMap<String, String> =
+            options.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect();
+        // vzdump notes in between where it put what.
+        let notes =
+            notes.iter().filter(|line| !line.starts_with("#qmdump#") && !line.starts_with("#vzdump#"));
+        let notes: Vec<_> = notes.map(|line| percent_decode_str(&line[1..]).decode_utf8_lossy()).collect();
+        if !notes.is_empty() {
+            all.insert("description".to_owned(), notes.join("\n"));
+        }
+        Self(all)
     }
 
     /// The value of an option, as text.
@@ -242,6 +261,18 @@ mod tests {
         assert_eq!(config.net(7), Ok(None));
         assert!(config.ipconfig(0).unwrap().unwrap().ip.is_some());
         assert!(config.tags().contains("a"));
+    }
+
+    #[test]
+    fn a_file_says_the_same_as_the_api_does() {
+        let file = "#pve-deploy%3A 7f9c\n#ein f%C3%BCnfter\nboot: order=scsi0\nname: web1\nsmbios1: \
+                    uuid=e6948eb7-ee2a-4996-8892-1f22dfaf2cb4\n#qmdump#map:scsi0:drive-scsi0:local:raw:\n\n\
+                    [before]\nname: old\n";
+        let config = VmConfig::from_file(file);
+        assert_eq!(config.description(), Some("pve-deploy: 7f9c\nein fünfter"));
+        assert_eq!((config.name(), config.iter().count()), (Some("web1"), 4));
+        assert_eq!(config.smbios_uuid().unwrap().to_string(), "e6948eb7-ee2a-4996-8892-1f22dfaf2cb4");
+        assert_eq!(VmConfig::from_file("name: a").description(), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Sighting,
-    SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Shown,
+    Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use proxmox_api::Proxmox;
 use std::sync::Arc;
@@ -47,6 +47,11 @@ impl Hypervisor for Senses {
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
         self.frozen.until(false).await;
         self.proxmox.leftovers(machine).await
+    }
+
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        self.frozen.until(false).await;
+        self.proxmox.archived(machine, backup).await
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -1,7 +1,8 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, Machine, NoteDown, Power, Remembered, StopMode, VmRecord, rules::Verdict,
+    Backup, Change, Configure, DestroyMode, Machine, NoteDown, Power, Remembered, StopMode, VmRecord,
+    rules::Verdict,
 };
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
@@ -19,10 +20,12 @@ pub(crate) fn stopped(_record: &VmRecord, machine: &Machine) -> Verdict {
 /// right to delete them may be gone with it.
 pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.backups {
-        Some(backups) => match backups.iter().find(|backup| !backup.protected && is_ours(record, backup)) {
-            Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
-            None => Verdict::Met,
-        },
+        Some(backups) => {
+            match backups.found.iter().find(|backup| !backup.protected && is_ours(record, backup)) {
+                Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
+                None => Verdict::Met,
+            }
+        }
         None => Verdict::UnderWay("its backups were not shown".to_owned()),
     }
 }
@@ -46,7 +49,7 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
         Verdict::Met if DOUBTS.iter().any(|doubt| record.remembered.contains(doubt)) => {
             Verdict::Note(NoteDown::AwaitFirewall)
         }
-        Verdict::Met => Verdict::Unmet(Change::Destroy),
+        Verdict::Met => Verdict::Unmet(Change::Destroy(DestroyMode::Purge)),
         other => other,
     }
 }

@@ -1,5 +1,6 @@
 use crate::{
-    Change, ClusterName, ErrorClass, Leftover, Look, Machine, MachineId, Sighting, Summary, Target, TaskId,
+    Backup, Change, ClusterName, ErrorClass, Leftover, Look, Machine, MachineId, Shown, Sighting, Summary,
+    Target, TaskId,
 };
 use async_trait::async_trait;
 
@@ -42,6 +43,13 @@ pub trait Hypervisor: Send + Sync {
     /// # Errors
     /// [`LookError`].
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
+
+    /// What a backup of this machine's number shows of whose machine it was made of, read from the backup itself: the storage's
+    /// list knows only the number, which others may have had.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError>;
 
     /// All machines of a cluster that we may see, by one call.
     ///

@@ -50,6 +50,10 @@ impl Hypervisor for Noted {
         self.world.leftovers(machine).await
     }
 
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        self.world.archived(machine, backup).await
+    }
+
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         self.world.inventory(cluster).await
     }
@@ -69,11 +73,15 @@ fn decisive(kind: ChangeKind) -> Look {
         | ChangeKind::Migrate
         | ChangeKind::Configure
         | ChangeKind::Resize
+        | ChangeKind::RollBack
+        | ChangeKind::RestoreBackup
         | ChangeKind::Destroy => Look::CONFIG,
         ChangeKind::JoinPool => Look::POOL,
         ChangeKind::SetFirewall => Look::RULES,
-        ChangeKind::Start | ChangeKind::Stop => Look::POWER,
-        ChangeKind::DeleteBackup => Look::BACKUPS,
+        ChangeKind::Start | ChangeKind::Stop | ChangeKind::Reset => Look::POWER,
+        ChangeKind::LeaveHa => Look::HA,
+        ChangeKind::CreateSnapshot | ChangeKind::DeleteSnapshot => Look::SNAPSHOTS,
+        ChangeKind::Backup | ChangeKind::DeleteBackup => Look::BACKUPS,
     }
 }
 
@@ -114,6 +122,7 @@ fn live(n: usize, delivery: Delivery, by_task: bool, unknown: &mut HashSet<Chang
         protected: false,
         size: None,
         made_at: Some(bench.clock.now()),
+        notes: None,
     };
     bench.world.with(|cluster| cluster.machines.get_mut(&vmid(NUMBER)).unwrap().backups.push(backup));
     bench.ledger.command(Command::Terminate).unwrap();

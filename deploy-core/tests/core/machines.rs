@@ -50,6 +50,7 @@ pub(crate) fn plain_machine(record: &VmRecord) -> Machine {
         node: p("n1"),
         look: [Look::POWER, Look::PENDING, Look::FIREWALL, Look::AGENT, Look::BACKUPS, Look::POOL]
             .into_iter()
+            .chain([Look::HA, Look::SNAPSHOTS])
             .fold(Look::CONFIG, Look::and),
         lock: None,
         config,
@@ -57,7 +58,9 @@ pub(crate) fn plain_machine(record: &VmRecord) -> Machine {
         pending: Some([].into()),
         firewall: Some(MachineFirewall { rules_revision: Some(p("f1")), ..MachineFirewall::default() }),
         agent: Some(Agent::Silent),
-        backups: Some(vec![]),
+        backups: Some(Backups::default()),
+        ha: Some(HaState::Unmanaged),
+        snapshots: Some(vec![]),
         pool: Some(None),
     }
 }

@@ -55,6 +55,7 @@ proptest! {
             protected,
             size: None,
             made_at: Some(made_at),
+            notes: None,
         };
         bench.world.with(|cluster| {
             let machine = cluster.machines.get_mut(&bench.record().numbered.vmid).unwrap();

@@ -104,6 +104,7 @@ impl<'a> Stage<'a> {
             protected,
             size: None,
             made_at: Some(self.clock.now()),
+            notes: None,
         }
     }
 

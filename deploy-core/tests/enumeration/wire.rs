@@ -71,7 +71,7 @@ impl Wire {
                     outcome => outcome,
                 }
             }
-            (Some(Planted::ReleasedEarly), Change::Destroy) => {
+            (Some(Planted::ReleasedEarly), Change::Destroy(_)) => {
                 self.world.submit(target, change).await?;
                 self.destroyed.store(true, Ordering::Relaxed);
                 Ok(Submitted::Applied)
@@ -127,6 +127,10 @@ impl Hypervisor for Wire {
 
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
         self.world.leftovers(machine).await
+    }
+
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        self.world.archived(machine, backup).await
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

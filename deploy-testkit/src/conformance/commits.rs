@@ -3,9 +3,9 @@
 use super::{Rig, StoreFactory};
 use crate::sample;
 use deploy_core::{
-    AddressStore, Assignment, Attention, Change, ChangeKind, Command, CommandId, Commit, CommitError, Due,
-    Family, LeaseStore, LogEvent, Notice, Numbered, Operation, Progress, RecordStore, Remembered, Sending,
-    SmbiosUuid, Step, VmRecord, Waiting,
+    AddressStore, Assignment, Attention, Change, ChangeKind, Command, CommandId, Commit, CommitError,
+    DestroyMode, Due, Family, LeaseStore, LogEvent, Notice, Numbered, Operation, Progress, RecordStore,
+    Remembered, Sending, SmbiosUuid, Step, VmRecord, Waiting,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -32,8 +32,10 @@ pub(crate) fn one_field_each(record: &VmRecord) -> Vec<Commit> {
         resolvers: vec![sample::parsed("2001:db8::53")],
         pool: sample::parsed("public"),
     };
-    let sending =
-        Sending { remember: BTreeSet::from([Remembered::PoolJoined]), ..Sending::from(&Change::Destroy) };
+    let sending = Sending {
+        remember: BTreeSet::from([Remembered::PoolJoined]),
+        ..Sending::from(&Change::Destroy(DestroyMode::Purge))
+    };
     assert_eq!(sending.kind, ChangeKind::Destroy);
     let numbered = Numbered { pve_name: sample::parsed("renamed"), ..record.numbered.clone() };
     let later = sample::epoch() + SignedDuration::from_micros(90_000_001);

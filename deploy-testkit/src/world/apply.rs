@@ -7,8 +7,8 @@ use super::{
     task::Fate,
 };
 use deploy_core::{
-    Bytes, Change, Configure, Disk, DiskGoal, DiskSlot, ErrorClass, MachineCloudInit, Power, SetFirewall,
-    SubmitError, Submitted, Target, Vmid,
+    Bytes, Change, Configure, DestroyMode, Disk, DiskGoal, DiskSlot, ErrorClass, MachineCloudInit, Power,
+    SetFirewall, SubmitError, Submitted, Target, Vmid,
 };
 use std::collections::BTreeMap;
 
@@ -47,17 +47,33 @@ impl Cluster {
                 Ok(Submitted::Applied)
             }
             Change::Start if self.accessible(target, true)?.power == Power::Running => Ok(Submitted::Applied),
+            Change::LeaveHa => {
+                let machine = self.accessible(target, false)?;
+                if fate == Fate::Fails {
+                    return Err(failed());
+                }
+                machine.ha = None;
+                Ok(Submitted::Applied)
+            }
+            Change::RestoreBackup { backup, identity, .. } => {
+                self.judge_archive(target, backup, *identity)?;
+                self.accessible(target, true)?.lock = Some("create".to_owned());
+                Ok(Submitted::Task(self.begin(target, change, fate)))
+            }
             Change::Migrate { .. }
             | Change::Resize { .. }
             | Change::Start
             | Change::Stop(_)
+            | Change::Reset
+            | Change::CreateSnapshot { .. }
+            | Change::DeleteSnapshot(_)
+            | Change::RollBack(_)
+            | Change::Backup { .. }
             | Change::DeleteBackup(_)
-            | Change::Destroy => {
+            | Change::Destroy(_) => {
                 let machine = self.accessible(target, true)?;
                 possible(machine, change)?;
-                if matches!(change, Change::Migrate { .. }) {
-                    machine.lock = Some("migrate".to_owned());
-                }
+                lock(machine, change);
                 Ok(Submitted::Task(self.begin(target, change, fate)))
             }
         }
@@ -144,6 +160,14 @@ impl Cluster {
     /// Writes settings.
     pub(super) fn write(&mut self, vmid: Vmid, configure: &Configure) -> Result<(), &'static str> {
         let mut machine = self.machines.get(&vmid).cloned().ok_or("the machine is gone")?;
+        for slot in &configure.remove_disks {
+            Self::unplug(&mut machine, *slot);
+        }
+        for slot in &configure.remove_unused {
+            if let Some(volume) = machine.config.unused.remove(slot) {
+                self.volumes.remove(&volume);
+            }
+        }
         for (slot, goal) in &configure.disks {
             self.plug(vmid, &mut machine, *slot, goal)?;
         }
@@ -240,6 +264,27 @@ fn failed() -> SubmitError {
     answered(ErrorClass::Failed, "it failed")
 }
 
+/// What a change locks the machine with while its task runs.
+fn lock(machine: &mut ModelMachine, change: &Change) {
+    let lock = match change {
+        Change::Migrate { .. } => "migrate",
+        Change::CreateSnapshot { name, description } => {
+            return Cluster::begin_snapshot(machine, name, description);
+        }
+        Change::DeleteSnapshot(name) => {
+            let found = machine.snapshots.iter_mut().find(|snapshot| snapshot.shown.name == *name);
+            if let Some(snapshot) = found {
+                snapshot.shown.incomplete = Some("delete".to_owned());
+            }
+            "snapshot-delete"
+        }
+        Change::RollBack(_) => "rollback",
+        Change::Backup { .. } => "backup",
+        _ => return,
+    };
+    machine.lock = Some(lock.to_owned());
+}
+
 /// What can be refused at once.
 fn possible(machine: &ModelMachine, change: &Change) -> Result<(), SubmitError> {
     match change {
@@ -259,10 +304,16 @@ fn possible(machine: &ModelMachine, change: &Change) -> Result<(), SubmitError> 
             Some(_) => Ok(()),
             None => Err(answered(ErrorClass::Refused, "no such disk")),
         },
-        Change::Destroy if machine.config.protected => {
+        Change::Reset if machine.power == Power::Stopped => {
+            Err(answered(ErrorClass::Unknown, "VM not running"))
+        }
+        Change::Destroy(_) if machine.config.protected => {
             Err(answered(ErrorClass::Refused, "can't remove VM - protection mode enabled"))
         }
-        Change::Destroy if machine.power != Power::Stopped => {
+        Change::Destroy(DestroyMode::KeepBackups) if machine.ha.is_some() => {
+            Err(answered(ErrorClass::Refused, "used in HA resources and purge parameter not set"))
+        }
+        Change::Destroy(_) if machine.power != Power::Stopped => {
             Err(answered(ErrorClass::Failed, "VM is running - destroy failed"))
         }
         _ => Ok(()),

@@ -1,9 +1,9 @@
 //! The cluster: its machines, volumes, tasks and requests on their way.
 
-use super::{Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
+use super::{Archive, Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
     Backup, Change, ChangeKind, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted,
-    Target, Vmid,
+    Target, Unread, Vmid,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -15,6 +15,12 @@ pub struct Cluster {
     pub machines: BTreeMap<Vmid, ModelMachine>,
     /// Every volume of every machine, by name.
     pub volumes: BTreeMap<String, Volume>,
+    /// What the backups hold, by volume. One that is missing here is of a machine that nobody knows any more.
+    pub archives: BTreeMap<String, Archive>,
+    /// Storages that may hold backups and cannot be read.
+    pub unread: Vec<Unread>,
+    /// Backups that outlived their machine, by its number.
+    pub kept_backups: BTreeMap<Vmid, Vec<Backup>>,
     /// What was counted.
     pub counters: Counters,
     /// What becomes of the next requests.
@@ -64,8 +70,10 @@ pub struct Counters {
     /// Changes that left later than they may, and by how much: their sender stood still between its last look at the clock
     /// and the wire.
     pub sent_late: Vec<(ChangeKind, SignedDuration)>,
-    /// Backups without protection that outlived their machine.
+    /// Backups without protection that outlived their machine, which was destroyed with a purge.
     pub backups_left: Vec<Backup>,
+    /// Changes that are no goals, each time that one had its effect: resets, backups, going back to a snapshot or a backup.
+    pub pulses: Vec<(Vmid, ChangeKind)>,
 }
 
 /// How long things take.
@@ -201,6 +209,9 @@ impl Cluster {
                 return Ok(());
             }
             Change::Configure(_) => self.counters.unguarded += u32::from(target.revision.is_none()),
+            Change::RestoreBackup { backup, identity, .. } => {
+                self.judge_archive(target, backup, *identity)?;
+            }
             _ => {}
         }
         match there {

@@ -2,7 +2,7 @@
 
 use deploy_core::{
     Backup, Bytes, Disk, DiskLimits, DiskSlot, FirewallOptions, FirewallRule, GuestV4, GuestV6, MacAddr,
-    MachineConfig, NicSlot, NodeName, PasswordHash, Power, PvePool, RuleKey, SmbiosUuid,
+    MachineConfig, NicSlot, NodeName, PasswordHash, Power, PvePool, RuleKey, SmbiosUuid, Snapshot,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -37,8 +37,14 @@ pub struct ModelMachine {
     pub lock: Option<String>,
     /// Its firewall.
     pub firewall: ModelFirewall,
-    /// Its backups.
+    /// Its backups. Those that outlive it are found again by whoever gets the number next.
     pub backups: Vec<Backup>,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<ModelSnapshot>,
+    /// The state that the high-availability manager is told to keep it in, if it cares for it.
+    pub ha: Option<String>,
+    /// What is on its disks: a number that a test counts up for what the guest writes. Snapshots and backups keep it.
+    pub written: u64,
     /// Its resource pool.
     pub pool: Option<PvePool>,
     /// Whether it is a template.
@@ -65,6 +71,9 @@ impl ModelMachine {
             lock: None,
             firewall: ModelFirewall::default(),
             backups: Vec::new(),
+            snapshots: Vec::new(),
+            ha: None,
+            written: 0,
             pool: None,
             template: false,
             follows_shutdown: true,
@@ -98,7 +107,8 @@ impl ModelMachine {
     /// The volumes that its configuration names.
     pub fn named_volumes(&self) -> BTreeSet<&str> {
         let disks = self.config.disks.values().map(|disk| disk.volume.as_str());
-        disks.chain(self.drive_volumes.values().map(String::as_str)).collect()
+        let unused = self.config.unused.values().map(String::as_str);
+        disks.chain(unused).chain(self.drive_volumes.values().map(String::as_str)).collect()
     }
 
     /// The addresses that a guest that was told its networks has.
@@ -115,6 +125,19 @@ impl ModelMachine {
         }
         shown
     }
+}
+
+/// A snapshot as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSnapshot {
+    /// What is shown of it.
+    pub shown: Snapshot,
+    /// The configuration that it goes back to.
+    pub config: MachineConfig,
+    /// The password that cloud-init was told.
+    pub password: Option<PasswordHash>,
+    /// What was on the disks.
+    pub written: u64,
 }
 
 /// A firewall as it is.

@@ -45,20 +45,23 @@
 //! caller on both sides of it: that is what a crash looks like.
 
 mod apply;
+mod archive;
 mod cluster;
 mod fault;
 mod machine;
 mod show;
+mod snapshot;
 mod task;
 
+pub use archive::Archive;
 pub use cluster::{Cluster, Counters, Timing, Volume};
 pub use fault::{Delivery, Effect, Fault, Faults, LookFault};
-pub use machine::{ModelFirewall, ModelMachine, ModelRule};
+pub use machine::{ModelFirewall, ModelMachine, ModelRule, ModelSnapshot};
 
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Sighting,
-    SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Backup, Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId,
+    Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use std::{
     pin::Pin,
@@ -126,6 +129,13 @@ impl Hypervisor for World {
         let found = self.with(|cluster| cluster.leftovers(machine));
         Yield::default().await;
         found
+    }
+
+    async fn archived(&self, _machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        Yield::default().await;
+        let shown = self.with(|cluster| cluster.archived(backup));
+        Yield::default().await;
+        shown
     }
 
     async fn inventory(&self, _cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -2,8 +2,8 @@
 
 use super::{Cluster, LookFault, ModelFirewall, ModelMachine, Volume};
 use deploy_core::{
-    Agent, ErrorClass, Holder, Leftover, Look, LookError, Machine, MachineFirewall, MachineId, Obscured,
-    Power, Revision, SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
+    Agent, ErrorClass, HaState, Holder, Leftover, Look, LookError, Machine, MachineFirewall, MachineId,
+    Obscured, Power, Revision, SeenRule, Sighting, Summary, TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ impl Cluster {
             return Sighting::Unknown(obscured(fault));
         }
         match self.machines.get(&vmid) {
-            Some(machine) => Sighting::Seen(Box::new(self.show(machine, look))),
+            Some(machine) => Sighting::Seen(Box::new(self.show(vmid, machine, look))),
             None => Sighting::ProvenAbsent,
         }
     }
@@ -66,7 +66,7 @@ impl Cluster {
         Ok(self.machines.iter().map(summary).collect())
     }
 
-    fn show(&self, machine: &ModelMachine, look: Look) -> Machine {
+    fn show(&self, vmid: Vmid, machine: &ModelMachine, look: Look) -> Machine {
         let mut config = machine.config.clone();
         config.revision = revision(machine.revision);
         config.cloud_init.has_password = machine.password.is_some();
@@ -79,7 +79,11 @@ impl Cluster {
             pending: look.covers(Look::PENDING).then(|| machine.pending.clone()),
             firewall: look.touches(Look::FIREWALL).then(|| show_firewall(&machine.firewall, look)),
             agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
-            backups: look.covers(Look::BACKUPS).then(|| machine.backups.clone()),
+            backups: look.covers(Look::BACKUPS).then(|| self.backups(vmid, machine)),
+            ha: look.covers(Look::HA).then(|| ha(machine)),
+            snapshots: look
+                .covers(Look::SNAPSHOTS)
+                .then(|| machine.snapshots.iter().map(|snapshot| snapshot.shown.clone()).collect()),
             pool: look.covers(Look::POOL).then(|| machine.pool.clone().filter(|_| self.shows_pools)),
         }
     }
@@ -92,6 +96,10 @@ impl Cluster {
             Agent::Silent
         }
     }
+}
+
+fn ha(machine: &ModelMachine) -> HaState {
+    machine.ha.clone().map_or(HaState::Unmanaged, |state| HaState::Managed(Some(state)))
 }
 
 fn show_firewall(firewall: &ModelFirewall, look: Look) -> MachineFirewall {
@@ -109,7 +117,7 @@ pub(super) fn revision(number: u64) -> Option<Revision> {
     format!("r{number}").parse().ok()
 }
 
-fn obscured(fault: LookFault) -> Obscured {
+pub(super) fn obscured(fault: LookFault) -> Obscured {
     let (class, message) = match fault {
         LookFault::Unreachable => (ErrorClass::Unreachable, "no route to host"),
         LookFault::Forbidden => (ErrorClass::Unauthorized, "permission check failed (VM.Audit)"),

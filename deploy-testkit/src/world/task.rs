@@ -2,8 +2,8 @@
 
 use super::{Cluster, ModelMachine, cluster::is_outdated};
 use deploy_core::{
-    Change, CloneMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target, TaskId,
-    TaskState, Vmid,
+    Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target,
+    TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +138,8 @@ impl Cluster {
             power: Power::Stopped,
             pool: None,
             backups: Vec::new(),
+            snapshots: Vec::new(),
+            ha: None,
             revision: self.number(),
             pending: BTreeSet::new(),
             ..machine
@@ -169,7 +171,15 @@ impl Cluster {
                 return Err("the guest did not shut down");
             }
             Change::Stop(_) => machine.power = Power::Stopped,
-            Change::DeleteBackup(gone) => machine.backups.retain(|backup| backup.volume != gone.volume),
+            Change::Reset if machine.power == Power::Stopped => return Err("VM not running"),
+            // The guest begins anew.
+            Change::Reset => machine.running_since = Some(now),
+            Change::CreateSnapshot { name, .. } => return Self::end_snapshot(machine, name, now),
+            Change::DeleteSnapshot(name) => Self::delete_snapshot(machine, name),
+            Change::RollBack(name) => Self::roll_back_to(machine, name)?,
+            Change::Backup { storage, notes, .. } => self.back_up(vmid, storage, notes)?,
+            Change::RestoreBackup { backup, storage, .. } => self.restore(vmid, backup, storage.as_ref())?,
+            Change::DeleteBackup(gone) => self.delete_backup(vmid, gone),
             Change::Resize { slot, size } => {
                 let disk = machine.config.disks.get_mut(slot).ok_or("no such disk")?;
                 disk.size = Some(size.bytes());
@@ -180,27 +190,47 @@ impl Cluster {
                 return Err("file changed by other user");
             }
             Change::Configure(configure) => return self.write(vmid, configure),
-            Change::Destroy => {
+            Change::Destroy(mode) => {
                 let left = machine.backups.iter().filter(|backup| !backup.protected);
-                self.counters.backups_left.extend(left.cloned());
+                if *mode == DestroyMode::Purge {
+                    self.counters.backups_left.extend(left.cloned());
+                }
+                let kept = std::mem::take(&mut machine.backups);
+                self.kept_backups.entry(vmid).or_default().extend(kept);
                 self.machines.remove(&vmid);
                 self.volumes.retain(|_, volume| volume.vmid != vmid);
             }
-            Change::JoinPool(_) | Change::SetFirewall(_) => {}
+            Change::JoinPool(_) | Change::SetFirewall(_) | Change::LeaveHa => {}
+        }
+        if let Change::Reset | Change::RollBack(_) | Change::Backup { .. } | Change::RestoreBackup { .. } =
+            task.change
+        {
+            self.counters.pulses.push((vmid, task.change.kind()));
         }
         Ok(())
     }
 
     fn roll_back(&mut self, task: &Task) {
         let vmid = task.target.machine.vmid;
+        if let Change::RestoreBackup { backup, .. } = &task.change {
+            self.fail_restore(vmid, backup);
+        }
         match task.change {
             Change::Clone { .. } => {
                 self.machines.remove(&vmid);
                 self.volumes.retain(|_, volume| volume.vmid != vmid);
             }
-            Change::Migrate { .. } => {
+            Change::Migrate { .. }
+            | Change::CreateSnapshot { .. }
+            | Change::DeleteSnapshot(_)
+            | Change::RollBack(_)
+            | Change::Backup { .. }
+            | Change::RestoreBackup { .. } => {
                 if let Some(machine) = self.machines.get_mut(&vmid) {
                     machine.lock = None;
+                    machine
+                        .snapshots
+                        .retain(|snapshot| snapshot.shown.incomplete.as_deref() != Some("prepare"));
                 }
             }
             _ => {}

@@ -53,6 +53,10 @@ impl Hypervisor for FakeTasks {
         Ok(Vec::new())
     }
 
+    async fn archived(&self, _machine: &MachineId, _backup: &Backup) -> Result<Shown, LookError> {
+        Err(LookError { class: ErrorClass::Refused, message: "there are no backups".to_owned() })
+    }
+
     async fn inventory(&self, _cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {
         Ok(Vec::new())
     }

@@ -63,10 +63,16 @@ fn quickest(kind: ChangeKind) -> Duration {
         ChangeKind::Migrate => 1_000,
         ChangeKind::Clone => 700,
         ChangeKind::Start | ChangeKind::Stop | ChangeKind::Destroy => 300,
+        ChangeKind::Backup | ChangeKind::RestoreBackup => 2_000,
         ChangeKind::JoinPool
         | ChangeKind::Configure
         | ChangeKind::Resize
         | ChangeKind::SetFirewall
+        | ChangeKind::Reset
+        | ChangeKind::LeaveHa
+        | ChangeKind::CreateSnapshot
+        | ChangeKind::DeleteSnapshot
+        | ChangeKind::RollBack
         | ChangeKind::DeleteBackup => 0,
     })
 }

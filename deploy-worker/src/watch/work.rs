@@ -47,7 +47,14 @@ impl Work {
             | ChangeKind::SetFirewall
             | ChangeKind::Start
             | ChangeKind::Stop
+            | ChangeKind::Reset
+            | ChangeKind::LeaveHa
+            | ChangeKind::CreateSnapshot
+            | ChangeKind::DeleteSnapshot
+            | ChangeKind::RollBack
+            | ChangeKind::Backup
             | ChangeKind::DeleteBackup
+            | ChangeKind::RestoreBackup
             | ChangeKind::Destroy => (&record.node, None, None),
         };
         let place = Place { cluster: spec.cluster.clone(), node: node.clone() };

@@ -4,6 +4,7 @@
 //! means. The errors are those of [`ApiError`](crate::ApiError).
 
 mod agent;
+mod backup;
 mod clone;
 mod cloudinit;
 mod cluster;
@@ -18,12 +19,14 @@ mod permissions;
 mod pools;
 mod power;
 mod resize;
+mod restore;
 mod snapshot;
 mod storage;
 mod tasks;
 mod version;
 
 pub use agent::AgentInterface;
+pub use backup::BackupVm;
 pub use clone::CloneVm;
 pub use cluster::{ClusterNode, ClusterStatus, VmResource, VmidState};
 pub use config::{ConfigUpdate, PendingEntry};
@@ -36,6 +39,7 @@ pub use node::{NodeInfo, NodeVm};
 pub use permissions::Permissions;
 pub use pools::{Pool, PoolMember};
 pub use power::{HaStatus, RunState, VmStatus};
+pub use restore::RestoreVm;
 pub use snapshot::Snapshot;
 pub use storage::{StorageInfo, StorageVolume};
 pub use tasks::{TaskFilter, TaskLog, TaskSource};

@@ -145,6 +145,16 @@ impl Client {
         self.power(node, vmid, "reboot", &Params::new().opt("timeout", timeout)).await
     }
 
+    /// Resets a machine that runs, as its button would: no pending changes are applied.
+    ///
+    /// PVE API viewer: `POST /nodes/{node}/qemu/{vmid}/status/reset`.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; [`Failure::WrongState`](crate::Failure::WrongState) if it does not run.
+    pub async fn reset_vm(&self, node: &str, vmid: u32) -> Result<Started, ApiError> {
+        self.power(node, vmid, "reset", &Params::new()).await
+    }
+
     async fn power(&self, node: &str, vmid: u32, action: &str, params: &Params) -> Result<Started, ApiError> {
         self.call(Method::POST, ApiPath::of_vm(node, vmid, &["status", action]), params, Pace::ShortWrite)
             .await

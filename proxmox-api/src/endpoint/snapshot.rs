@@ -14,6 +14,9 @@ use crate::timeouts::Pace;
 pub struct Snapshot {
     /// Its name.
     pub name: String,
+    /// Its description, without the final newlines that PVE adds at times.
+    #[serde(default)]
+    pub description: String,
     /// When it was taken, in Unix seconds.
     #[serde(default, deserialize_with = "lenient::opt_number")]
     pub snaptime: Option<u64>,
@@ -40,6 +43,40 @@ impl Client {
         let mut list: Vec<Snapshot> = self.call(Method::GET, path, &Params::new(), Pace::Read).await?;
         list.retain(|snapshot| snapshot.name != "current");
         Ok(list)
+    }
+
+    /// Takes a snapshot, without memory unless `vmstate` (VM.Snapshot). The guest's file systems are frozen meanwhile where its
+    /// agent answers.
+    ///
+    /// PVE API viewer: `POST /nodes/{node}/qemu/{vmid}/snapshot`.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; that there is one of this name is the task's failure.
+    pub async fn create_snapshot(
+        &self,
+        node: &str,
+        vmid: u32,
+        name: &str,
+        description: Option<&str>,
+        vmstate: bool,
+    ) -> Result<Started, ApiError> {
+        let params = Params::new()
+            .set("snapname", name)
+            .opt("description", description)
+            .opt_flag("vmstate", vmstate.then_some(true));
+        self.call(Method::POST, ApiPath::of_vm(node, vmid, &["snapshot"]), &params, Pace::ShortWrite).await
+    }
+
+    /// Goes back to a snapshot (VM.Snapshot or VM.Snapshot.Rollback): the machine is stopped hard, and what was written since is
+    /// lost.
+    ///
+    /// PVE API viewer: `POST /nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback`.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; that there is none is the task's failure.
+    pub async fn roll_back(&self, node: &str, vmid: u32, name: &str) -> Result<Started, ApiError> {
+        let path = ApiPath::of_vm(node, vmid, &["snapshot", name, "rollback"]);
+        self.call(Method::POST, path, &Params::new(), Pace::ShortWrite).await
     }
 
     /// Removes a snapshot; with `force` also when a storage fails to.

@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 /// named by the configuration that is read after.
 pub(super) async fn of(client: &Client, id: &MachineId) -> Result<Vec<Leftover>, ApiError> {
     let vmid = id.vmid.get();
-    let Search { found, hindrance } = volumes(client, vmid, "images").await?;
+    let Search { found, hindrances } = volumes(client, vmid, "images").await?;
+    // As before any of them was told: a node or a storage that is down is none.
+    let hindrance = hindrances.into_iter().find_map(|hindrance| hindrance.error);
     if found.is_empty() {
         return complete(Vec::new(), hindrance);
     }

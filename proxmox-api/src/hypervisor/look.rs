@@ -3,11 +3,12 @@
 use super::{
     Cluster, backups,
     meaning::{obscured, read},
-    read_config, read_firewall,
+    read_config, read_firewall, snapshots,
 };
-use crate::{ApiError, Cause, Client, Failure, RunState, VmConfig, VmStatus, VmidState};
+use crate::{ApiError, Cause, Client, Failure, HaStatus, RunState, VmConfig, VmStatus, VmidState};
 use deploy_core::{
-    Agent, ErrorClass, Look, Machine, MachineConfig, MachineId, NodeName, Obscured, Power, PvePool, Sighting,
+    Agent, ErrorClass, HaState, Look, Machine, MachineConfig, MachineId, NodeName, Obscured, Power, PvePool,
+    Sighting,
 };
 use std::collections::BTreeSet;
 
@@ -138,6 +139,8 @@ fn shown_nothing(node: NodeName) -> Machine {
         firewall: None,
         agent: None,
         backups: None,
+        ha: None,
+        snapshots: None,
         pool: None,
     }
 }
@@ -152,11 +155,13 @@ async fn aspects(
     let client = &cluster.client;
     let failed = |error: ApiError| obscured(&error);
     let (node, vmid) = (machine.node.as_str(), id.vmid.get());
-    let power = if wanted.covers(Look::POWER) || wanted.covers(Look::AGENT) {
-        power(&read(|| client.vm_status(node, vmid)).await.map_err(failed)?)
+    let status = if wanted.touches(Look::POWER.and(Look::AGENT).and(Look::HA)) {
+        Some(read(|| client.vm_status(node, vmid)).await.map_err(failed)?)
     } else {
         None
     };
+    let power = status.as_ref().and_then(power);
+    let ha = status.map(|status| ha(status.ha));
     let firewall = if wanted.touches(Look::FIREWALL) {
         Some(read_firewall::firewall(client, node, vmid, wanted).await.map_err(failed)?)
     } else {
@@ -176,7 +181,16 @@ async fn aspects(
         None
     };
     let pool = if wanted.covers(Look::POOL) { Some(pool(client, vmid).await.map_err(failed)?) } else { None };
-    Ok(Machine { look: wanted, power, firewall, agent, backups, pool, ..machine })
+    let snapshots = if wanted.covers(Look::SNAPSHOTS) {
+        Some(snapshots::of(client, node, vmid).await.map_err(failed)?)
+    } else {
+        None
+    };
+    Ok(Machine { look: wanted, power, firewall, agent, backups, ha, snapshots, pool, ..machine })
+}
+
+fn ha(status: HaStatus) -> HaState {
+    if status.managed { HaState::Managed(status.state) } else { HaState::Unmanaged }
 }
 
 /// Whether it runs; `None` at the moment in which a configuration appears, when PVE does not say.

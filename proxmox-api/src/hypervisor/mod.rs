@@ -8,6 +8,7 @@ mod meaning;
 mod probe;
 mod read_config;
 mod read_firewall;
+mod snapshots;
 mod storages;
 mod submit;
 mod submit_firewall;
@@ -17,9 +18,9 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, Machine,
-    MachineId, Obscured, Power, Sent, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
-    Vmid,
+    Backup, Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, Machine,
+    MachineId, Obscured, Power, Sent, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId,
+    TaskState, Vmid,
 };
 use jiff::Timestamp;
 use probe::Probes;
@@ -133,6 +134,15 @@ impl Hypervisor for Proxmox {
         let refused = |message| LookError { class: ErrorClass::Refused, message };
         let client = self.client(&machine.cluster).map_err(refused)?;
         leftovers::of(client, machine).await.map_err(|error| LookError {
+            class: meaning::class(error.class()),
+            message: meaning::words(&error),
+        })
+    }
+
+    async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
+        let refused = |message| LookError { class: ErrorClass::Refused, message };
+        let client = self.client(&machine.cluster).map_err(refused)?;
+        backups::archived(client, backup).await.map_err(|error| LookError {
             class: meaning::class(error.class()),
             message: meaning::words(&error),
         })

@@ -5,7 +5,7 @@ use crate::{
 };
 use deploy_core::{
     Autostart, Bytes, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops, Limit,
-    MachineCloudInit, MachineConfig, MiBps, Nic, NicSlot, SmbiosUuid,
+    MachineCloudInit, MachineConfig, MiBps, Nic, NicSlot, SmbiosUuid, UnusedSlot,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -26,6 +26,8 @@ pub(super) fn machine_config(config: &VmConfig) -> MachineConfig {
         balloon: config.number("balloon"),
         agent: config.get("agent").is_some_and(agent_enabled),
         boot: boot(config),
+        unused: config.unused().filter_map(unused).collect(),
+        parent: config.get("parent").and_then(|name| name.parse().ok()),
         cloud_init: cloud_init(config),
         nics: config.nets().filter_map(|index| nic(config, index)).collect(),
         ..MachineConfig::default()
@@ -59,6 +61,10 @@ fn boot(config: &VmConfig) -> Vec<DiskSlot> {
         .boot_order()
         .map(|order| order.devices.iter().filter_map(|device| device.parse().ok()).collect())
         .unwrap_or_default()
+}
+
+fn unused((entry, volume): (&str, &str)) -> Option<(UnusedSlot, String)> {
+    Some((UnusedSlot(entry.strip_prefix("unused")?.parse().ok()?), volume.to_owned()))
 }
 
 fn disk(drive: &DriveConfig) -> Option<Disk> {

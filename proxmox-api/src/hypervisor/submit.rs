@@ -1,13 +1,16 @@
 //! Changes, as PVE's calls.
 
 use super::{
+    backups,
     meaning::{not_submitted, read, submitted},
     submit_firewall, write_config,
 };
-use crate::{Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Started, VmConfig};
+use crate::{
+    BackupVm, Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, RestoreVm, Started,
+};
 use deploy_core::{
-    Change, CloneMode, Configure, DiskSlot, DnsName, ErrorClass, GiB, NodeName, Ownership, Sent, Shown,
-    SmbiosUuid, StopMode, SubmitError, Submitted, Target, Vmid,
+    Backup, Change, CloneMode, Configure, DestroyMode, DiskSlot, DnsName, ErrorClass, GiB, NodeName,
+    Ownership, Sent, SmbiosUuid, StopMode, StorageId, SubmitError, Submitted, Target, Vmid,
 };
 
 /// How long PVE waits for a configuration task before it answers with the task instead of the outcome: long enough for an
@@ -46,12 +49,40 @@ pub(super) async fn submit(
         Change::Stop(StopMode::Graceful { patience }) => {
             submitted(client.shutdown_vm(node, vmid, Some(u32::from(*patience)), true).await)
         }
+        Change::Reset => submitted(client.reset_vm(node, vmid).await),
+        Change::LeaveHa => submitted(client.delete_ha_resource(vmid).await.map(|()| Started::Done)),
+        Change::CreateSnapshot { name, description } => {
+            let description = Some(description.as_str()).filter(|text| !text.is_empty());
+            submitted(client.create_snapshot(node, vmid, name.as_str(), description, false).await)
+        }
+        Change::DeleteSnapshot(name) => {
+            submitted(client.delete_snapshot(node, vmid, name.as_str(), false).await)
+        }
+        Change::RollBack(name) => {
+            still_ours(client, target).await?;
+            submitted(client.roll_back(node, vmid, name.as_str()).await)
+        }
+        Change::Backup { storage, mode, notes } => {
+            let backup = BackupVm {
+                storage: storage.as_str(),
+                mode: Some(&mode.to_string()),
+                compress: Some("zstd"),
+                notes_template: Some(notes).filter(|notes| !notes.is_empty()).map(String::as_str),
+                protected: None,
+                // Which of the older ones may go is not for a new one to decide.
+                remove: Some(false),
+            };
+            submitted(client.backup_vm(node, vmid, &backup).await)
+        }
+        Change::RestoreBackup { backup, storage, identity } => {
+            restore(client, target, backup, storage.as_ref(), *identity).await
+        }
         Change::DeleteBackup(backup) => {
             let call =
                 client.delete_volume(backup.node.as_str(), backup.storage.as_str(), &backup.volume, None);
             submitted(call.await)
         }
-        Change::Destroy => destroy(client, target).await,
+        Change::Destroy(mode) => destroy(client, target, *mode).await,
     }
 }
 
@@ -141,31 +172,65 @@ async fn resize(
 
 /// PVE has no conditional delete, so that the identity is read once more right before: whoever replaced the machine a
 /// moment ago keeps his.
-async fn destroy(client: &Client, target: &Target) -> Result<Submitted, SubmitError> {
+async fn destroy(client: &Client, target: &Target, mode: DestroyMode) -> Result<Submitted, SubmitError> {
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
-    let config = match read(|| client.vm_config(node, vmid)).await {
-        Ok(config) => config,
-        Err(error) => return Err(SubmitError { sent: Sent::No, ..not_submitted(&error) }),
-    };
-    match Ownership::judge(target.mark, target.smbios, shown(&config)) {
-        Ownership::Ours | Ownership::OursUnmarked => {}
-        Ownership::TooEarly | Ownership::Stranger => {
-            return Err(SubmitError {
-                class: ErrorClass::Unknown,
-                sent: Sent::No,
-                message: format!("machine {vmid} is not the one that was to be destroyed"),
-            });
-        }
-    }
+    still_ours(client, target).await?;
     // Not with `destroy-unreferenced-disks`: on a storage that another cluster shares it frees the disks of the machine
     // that has the same number there.
-    let how = DestroyVm { purge: true, destroy_unreferenced_disks: false };
+    let how = DestroyVm { purge: mode == DestroyMode::Purge, destroy_unreferenced_disks: false };
     match client.destroy_vm(node, vmid, how).await {
         Err(error) if error.class() == Failure::Gone => Ok(Submitted::Applied),
         result => submitted(result),
     }
 }
 
-fn shown(config: &VmConfig) -> Shown {
-    Shown::of(config.description().unwrap_or_default(), config.smbios_uuid().map(SmbiosUuid), config.lock())
+/// Reads the identity once more, right before what cannot be made conditional and cannot be taken back.
+async fn still_ours(client: &Client, target: &Target) -> Result<(), SubmitError> {
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    let config = match read(|| client.vm_config(node, vmid)).await {
+        Ok(config) => config,
+        Err(error) => return Err(SubmitError { sent: Sent::No, ..not_submitted(&error) }),
+    };
+    match Ownership::judge(target.mark, target.smbios, backups::shown(&config)) {
+        Ownership::Ours | Ownership::OursUnmarked => Ok(()),
+        Ownership::TooEarly | Ownership::Stranger => Err(SubmitError {
+            class: ErrorClass::Unknown,
+            sent: Sent::No,
+            message: format!("machine {vmid} is not the one that was decided on"),
+        }),
+    }
+}
+
+/// Only over our own machine, and only from a backup that shows, in itself, the identity that was decided on: in the list of a
+/// storage there is nothing but the number.
+async fn restore(
+    client: &Client,
+    target: &Target,
+    backup: &Backup,
+    storage: Option<&StorageId>,
+    identity: SmbiosUuid,
+) -> Result<Submitted, SubmitError> {
+    let archived = match backups::archived(client, backup).await {
+        Ok(archived) => archived,
+        Err(error) => return Err(SubmitError { sent: Sent::No, ..not_submitted(&error) }),
+    };
+    let is_ours = target.smbios == Some(identity) || archived.mark == Some(target.mark);
+    if archived.smbios != Some(identity) || !is_ours {
+        return Err(SubmitError {
+            class: ErrorClass::Refused,
+            sent: Sent::No,
+            message: format!("backup {} was made of another machine", backup.volume),
+        });
+    }
+    still_ours(client, target).await?;
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    let restore = RestoreVm {
+        archive: &backup.volume,
+        storage: storage.map(StorageId::as_str),
+        // There is our machine; a moment later there may be somebody else's, as with `destroy`.
+        force: true,
+        // Its MACs and its identity are what it is known by.
+        unique: false,
+    };
+    submitted(client.restore_vm(node, vmid, &restore).await)
 }

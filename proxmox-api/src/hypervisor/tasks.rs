@@ -69,7 +69,7 @@ fn state(status: TaskStatus) -> TaskState {
     TaskState::Ended(match (exit.class(), exit) {
         (None, TaskExit::Warnings(count)) => Ended::Warnings(format!("{count}, see the task's log")),
         // Not the machine, which has a class of its own: a volume that an earlier worker left stands in the way.
-        (Some(Failure::Already(Already::Exists)), exit) => {
+        (Some(Failure::Already(Already::Exists)), exit) if !exit.to_string().contains("snapshot name '") => {
             Ended::Failed { class: ErrorClass::Refused, message: exit.to_string() }
         }
         (None | Some(Failure::Already(_)), _) => Ended::Ok,

@@ -44,6 +44,8 @@ pub(super) fn update(configure: &Configure) -> Result<Update, PropertyError> {
     for (slot, nic) in &configure.nics {
         set = set.set(slot.to_string(), net(nic)?.to_string());
     }
+    delete.extend(configure.remove_disks.iter().map(ToString::to_string));
+    delete.extend(configure.remove_unused.iter().map(ToString::to_string));
     delete.extend(configure.remove_nics.iter().map(ToString::to_string));
     Ok(cloud_init(&configure.cloud_init, set, delete))
 }

@@ -27,7 +27,7 @@ fn content(volume: &str, ctime: &str) -> String {
 
 async fn backups(server: &Canned) -> Result<Vec<Backup>, Sighting> {
     match look(server, Look::CONFIG.and(Look::BACKUPS)).await {
-        Sighting::Seen(machine) => Ok(machine.backups.unwrap()),
+        Sighting::Seen(machine) => Ok(machine.backups.unwrap().found),
         other => Err(other),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::canned::{Canned, answer};
 use crate::looks::machine;
 use deploy_core::{
-    Change, Clock, ErrorClass, Hypervisor, NicSlot, OwnerMark, Sent, SetFirewall, SubmitError, Submitted,
-    Target, VmKey,
+    Change, Clock, DestroyMode, ErrorClass, Hypervisor, NicSlot, OwnerMark, Sent, SetFirewall, SubmitError,
+    Submitted, Target, VmKey,
 };
 use jiff::Timestamp;
 use proxmox_api::{Client, Credentials, Proxmox};
@@ -88,7 +88,7 @@ async fn destroying_reads_the_identity_but_does_not_destroy_too_late() {
     let key = "pve-deploy: 00000000-0000-0000-0000-000000000000";
     let config = answer("200 OK", &format!(r#"{{"data":{{"description":"{key}"}}}}"#));
     let server = Canned::start([config]).await;
-    assert_held_back(submit(server.client(), at(99), &Change::Destroy).await);
+    assert_held_back(submit(server.client(), at(99), &Change::Destroy(DestroyMode::Purge)).await);
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert!(requests[0].starts_with("GET "), "{requests:?}");

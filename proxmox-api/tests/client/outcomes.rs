@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::canned::{Act, Canned, answer};
 use crate::looks::{hypervisor, look, machine};
 use deploy_core::{
-    Change, CloneMode, Ended, ErrorClass, Hypervisor, Look, NicSlot, OwnerMark, Sent, SetFirewall, Sighting,
-    SubmitError, Submitted, Target, TaskState, VmKey, Vmid,
+    Change, CloneMode, DestroyMode, Ended, ErrorClass, Hypervisor, Look, NicSlot, OwnerMark, Sent,
+    SetFirewall, Sighting, SubmitError, Submitted, Target, TaskState, VmKey, Vmid,
 };
 
 fn refused(status: &str, message: &str) -> Act {
@@ -56,7 +56,7 @@ async fn what_is_so_already_is_done_and_looked_at() {
     let mark = "pve-deploy: 00000000-0000-0000-0000-000000000000";
     let config = answer("200 OK", &format!(r#"{{"data":{{"description":"{mark}"}}}}"#));
     let gone = refused("500 x", "Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist");
-    assert_eq!(submit(&Change::Destroy, [config, gone]).await, Ok(Submitted::Applied));
+    assert_eq!(submit(&Change::Destroy(DestroyMode::Purge), [config, gone]).await, Ok(Submitted::Applied));
 }
 
 /// A set or member that is there already is what was wanted, and the rest goes on.

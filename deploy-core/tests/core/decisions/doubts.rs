@@ -105,12 +105,12 @@ fn a_firewall_in_doubt_has_its_time_to_arrive_before_the_machine_goes() {
     for doubt in [Remembered::FirewallInDoubt, Remembered::RulesInDoubt] {
         let mut record = leaving(Step::Removing);
         let machine = plain_machine(&record);
-        assert_eq!(change(seen(&record, &machine)), Change::Destroy);
+        assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
         record.remembered.insert(doubt);
         assert_eq!(seen(&record, &machine), Decision::Note(NoteDown::AwaitFirewall));
         let record = settled(&record, Outcome::Noted(NoteDown::AwaitFirewall));
         assert_ne!(record.due, order(plain()).due);
-        assert_eq!(change(seen(&record, &machine)), Change::Destroy);
+        assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
     }
 }
 
@@ -135,7 +135,7 @@ fn volumes_are_in_doubt_after_an_intent_that_was_left_behind() {
 
 #[test]
 fn what_a_destroy_without_an_answer_left_is_looked_for_once() {
-    let record = settled(&leaving(Step::Removing), Outcome::Intending(&Change::Destroy));
+    let record = settled(&leaving(Step::Removing), Outcome::Intending(&Change::Destroy(DestroyMode::Purge)));
     let asks = |record: &VmRecord| query(record, record.created_at, &RetryPolicy::default()).leftovers;
     assert!(asks(&record));
     let record = settled(&record, Outcome::Noted(NoteDown::Leftovers(Ok(Vec::new()))));

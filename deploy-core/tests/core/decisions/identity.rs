@@ -107,7 +107,7 @@ fn terminating_takes_a_clone_that_arrived_late_too() {
         let mut machine = plain_machine(&record);
         machine.config.smbios = Some(STRANGERS);
         let Decision::Submit(target, change) = seen(&record, &machine) else { panic!("it is left") };
-        assert_eq!((*change, target.smbios), (Change::Destroy, None));
+        assert_eq!((*change, target.smbios), (Change::Destroy(DestroyMode::Purge), None));
         machine.config.description = "theirs".to_owned();
         assert!(is_done(&seen(&record, &machine)), "without our mark it is somebody else's");
     }

@@ -92,7 +92,7 @@ fn protection_goes_before_the_machine() {
     machine.config.protected = true;
     assert_eq!(settings(seen(&record, &machine)).protected, Some(false));
     machine.config.protected = false;
-    assert_eq!(change(seen(&record, &machine)), Change::Destroy);
+    assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
 }
 
 #[test]
@@ -107,15 +107,17 @@ fn only_its_own_backups_go_and_of_them_not_the_protected() {
         protected,
         size: None,
         made_at,
+        notes: None,
     };
+    let shown = |found: &mut dyn Iterator<Item = Backup>| Backups { found: found.collect(), unread: vec![] };
     let after = |seconds| Some(created_at + jiff::SignedDuration::from_secs(seconds));
     let kept = [backup(true, after(60)), backup(false, after(-1)), backup(false, None)];
     for made_at in [after(0), after(60)] {
         let ours = backup(false, made_at);
-        machine.backups = Some(kept.iter().cloned().chain([ours.clone()]).collect());
+        machine.backups = Some(shown(&mut kept.iter().cloned().chain([ours.clone()])));
         assert_eq!(change(seen(&record, &machine)), Change::DeleteBackup(ours));
     }
-    machine.backups = Some(kept.into());
+    machine.backups = Some(shown(&mut kept.into_iter()));
     assert!(is_done(&seen(&record, &machine)));
 }
 

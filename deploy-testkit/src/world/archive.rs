@@ -1,0 +1,163 @@
+//! Backups of the model: what they hold, and whose they are.
+
+use super::{Cluster, ModelFirewall, ModelMachine, cluster::error, show::obscured, snapshot::keep_unused};
+use deploy_core::{
+    Backup, Backups, Disk, ErrorClass, LookError, MachineConfig, Obscured, PasswordHash, Power, Sent, Shown,
+    SmbiosUuid, StorageId, SubmitError, Target, Vmid,
+};
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archive {
+    /// The configuration, with the identity of the machine that it was made of.
+    pub config: MachineConfig,
+    /// The password that cloud-init was told.
+    pub password: Option<PasswordHash>,
+    /// The firewall.
+    pub firewall: ModelFirewall,
+    /// What was on the disks.
+    pub written: u64,
+}
+
+impl Archive {
+    /// What a backup of this machine holds; snapshots are not among it, nor are unused disks.
+    pub fn of(machine: &ModelMachine) -> Self {
+        Self {
+            config: MachineConfig { unused: [].into(), parent: None, ..machine.config.clone() },
+            password: machine.password.clone(),
+            firewall: machine.firewall.clone(),
+            written: machine.written,
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::of(&self.config.description, self.config.smbios, None)
+    }
+}
+
+impl Cluster {
+    /// What is found under a number: the machine's own, and what an earlier one left.
+    pub(super) fn backups(&self, vmid: Vmid, machine: &ModelMachine) -> Backups {
+        let kept = self.kept_backups.get(&vmid).into_iter().flatten();
+        Backups { found: machine.backups.iter().chain(kept).cloned().collect(), unread: self.unread.clone() }
+    }
+
+    pub(super) fn archived(&mut self, backup: &Backup) -> Result<Shown, LookError> {
+        if let Some(fault) = self.faults.next_look() {
+            let Obscured { class, message } = obscured(fault);
+            return Err(LookError { class, message });
+        }
+        let archive = self.archives.get(&backup.volume).map(Archive::shown);
+        archive.ok_or_else(|| LookError { class: ErrorClass::Failed, message: "no such volume".to_owned() })
+    }
+
+    /// What the call itself can tell of a backup before it is restored.
+    pub(super) fn judge_archive(
+        &self,
+        target: &Target,
+        backup: &Backup,
+        identity: SmbiosUuid,
+    ) -> Result<(), SubmitError> {
+        let refused = |why| Err(error(ErrorClass::Refused, Sent::No, why));
+        match self.archives.get(&backup.volume).map(Archive::shown) {
+            None => refused("no such volume"),
+            Some(shown) if shown.smbios != Some(identity) => refused("the backup shows another identity"),
+            Some(shown) if target.smbios != Some(identity) && shown.mark != Some(target.mark) => {
+                refused("the backup is somebody else's")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A restore failed: the settings are as they were, and the disks that it was to make anew are gone.
+    pub(super) fn fail_restore(&mut self, vmid: Vmid, backup: &Backup) {
+        let (Some(machine), Some(archive)) =
+            (self.machines.get_mut(&vmid), self.archives.get(&backup.volume))
+        else {
+            return;
+        };
+        if machine.config.protected || machine.power != Power::Stopped {
+            return;
+        }
+        let gone = machine.config.disks.iter().filter(|(slot, _)| archive.config.disks.contains_key(*slot));
+        for (_, disk) in gone {
+            self.volumes.remove(&disk.volume);
+        }
+        machine.written = 0;
+    }
+
+    /// The machine becomes what the backup holds. Disks that it names are made anew in place of those that were there, others
+    /// are unplugged.
+    pub(super) fn restore(
+        &mut self,
+        vmid: Vmid,
+        backup: &Backup,
+        storage: Option<&StorageId>,
+    ) -> Result<(), &'static str> {
+        let archive = self.archives.get(&backup.volume).cloned().ok_or("no such volume")?;
+        let mut machine = self.machines.get(&vmid).cloned().ok_or("the machine is gone")?;
+        if machine.config.protected {
+            return Err("unable to restore VM - protection mode enabled");
+        }
+        if machine.power != Power::Stopped {
+            return Err("unable to restore VM - vm is running");
+        }
+        let mut config = archive.config;
+        let old = std::mem::take(&mut machine.config);
+        machine.config.unused = old.unused;
+        for (slot, Disk { volume, .. }) in old.disks {
+            if config.disks.contains_key(&slot) {
+                self.volumes.remove(&volume);
+            } else {
+                keep_unused(&mut machine, volume);
+            }
+        }
+        for disk in config.disks.values_mut() {
+            let storage = storage.unwrap_or(&disk.storage).clone();
+            *disk = Disk { volume: self.new_volume(vmid, &storage), storage, ..disk.clone() };
+        }
+        config.unused = std::mem::take(&mut machine.config.unused);
+        machine.config = config;
+        (machine.password, machine.firewall, machine.written) =
+            (archive.password, archive.firewall, archive.written);
+        machine.snapshots.clear();
+        machine.pending.clear();
+        machine.lock = None;
+        machine.revision = self.number();
+        self.machines.insert(vmid, machine);
+        Ok(())
+    }
+
+    /// A backup is there, and keeps what the machine is now.
+    pub(super) fn back_up(
+        &mut self,
+        vmid: Vmid,
+        storage: &StorageId,
+        notes: &str,
+    ) -> Result<(), &'static str> {
+        let volume = format!("{storage}:backup/vzdump-qemu-{vmid}-{}", self.number());
+        let now = self.now;
+        let machine = self.machines.get_mut(&vmid).ok_or("the machine is gone")?;
+        machine.lock = None;
+        machine.backups.push(Backup {
+            node: machine.node.clone(),
+            storage: storage.clone(),
+            volume: volume.clone(),
+            protected: false,
+            size: None,
+            made_at: Some(now),
+            notes: Some(notes.to_owned()),
+        });
+        self.archives.insert(volume, Archive::of(machine));
+        Ok(())
+    }
+
+    /// The backup is gone, whoever's machine it was made of.
+    pub(super) fn delete_backup(&mut self, vmid: Vmid, gone: &Backup) {
+        let machine = self.machines.get_mut(&vmid).map(|machine| &mut machine.backups);
+        for backups in machine.into_iter().chain(self.kept_backups.get_mut(&vmid)) {
+            backups.retain(|backup| backup.volume != gone.volume);
+        }
+        self.archives.remove(&gone.volume);
+    }
+}
