@@ -243,6 +243,10 @@ uuid_type!(
     WorkerId
 );
 uuid_type!(
+    /// One run of a job; fresh each time, so that a late run is never mistaken for the one after it.
+    RunId
+);
+uuid_type!(
     /// One command that was given to a machine.
     CommandId
 );

@@ -65,6 +65,7 @@ mod schema;
 mod seams;
 mod settings;
 mod store;
+mod tick;
 mod tls;
 mod vm;
 mod writer;

@@ -9,7 +9,10 @@ use std::{
 use tokio_postgres::Client;
 
 /// The migrations, in order; the n-th leads to version n. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_jobs_traffic_locks.sql"),
+];
 
 /// The version that this program reads and writes.
 pub(crate) fn known_version() -> i32 {

@@ -41,6 +41,10 @@ impl StoreFactory for InSchema {
         store.close().await;
         self.open(self.schemas.load(Ordering::Relaxed) - 1, clock).await
     }
+
+    fn writes(&self, store: &PostgresStore) -> Option<u64> {
+        Some(store.write_stats().writes)
+    }
 }
 
 deploy_testkit::store_conformance!(InSchema::new());

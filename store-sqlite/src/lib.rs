@@ -58,6 +58,7 @@ mod reader;
 mod schema;
 mod seams;
 mod store;
+mod tick;
 mod vm;
 mod writer;
 

@@ -9,8 +9,11 @@ use std::path::Path;
 pub(crate) const APPLICATION_ID: i64 = 0x7076_6470;
 
 /// The migrations, in order; the n-th leads to version n. Only ever appended to.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_who_delivers.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_who_delivers.sql"),
+    include_str!("../migrations/0003_jobs_traffic_locks.sql"),
+];
 
 /// The version that this program reads and writes.
 pub(crate) fn known_version() -> i64 {

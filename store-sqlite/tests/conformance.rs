@@ -34,6 +34,10 @@ impl StoreFactory for InFile {
         store.close().await;
         open(store.path(), clock).await
     }
+
+    fn writes(&self, store: &SqliteStore) -> Option<u64> {
+        Some(store.write_stats().writes)
+    }
 }
 
 deploy_testkit::store_conformance!(InFile::default());

@@ -4,27 +4,35 @@
 //! `deploy-testkit` has a suite that holds every implementation to that.
 
 mod address;
+mod address_audit;
 mod clock;
 mod doorbell;
 mod entropy;
 mod gate;
 mod hypervisor;
+mod job;
+mod lock;
 mod notifier;
 mod span;
 mod store;
+mod traffic;
 
 pub use address::{
     AddressRange, AddressRequest, AddressStore, AssignError, Assignment, HeldAddress, IpPool, Pool,
     PoolError, PoolUsage, TakeError, Want,
 };
+pub use address_audit::{AddressAudit, OrphanedAddress};
 pub use clock::Clock;
 pub use doorbell::{Doorbell, NoDoorbell};
 pub use entropy::Entropy;
 pub use gate::{Gate, OpenGate, Slot};
 pub use hypervisor::{Ended, Holder, Hypervisor, LookError, Sent, SubmitError, Submitted, TaskState};
+pub use job::{Job, JobOutcome, JobReport, JobRun, JobRunning, JobStart, JobState, JobStore, JobTerms};
+pub use lock::{LockStore, LockedSince, SeenLock};
 pub use notifier::{Notifier, NotifyError};
 pub use span::Span;
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,
     RecordStore, RenumberError, Resting, StoreError, StoreOutcome, WorkerInfo,
 };
+pub use traffic::TrafficStore;

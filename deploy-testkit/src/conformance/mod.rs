@@ -31,19 +31,23 @@ pub mod commands;
 pub mod commits;
 pub mod creation;
 pub mod fencing;
+pub mod jobs;
 pub mod leases;
+pub mod locks;
 pub mod log;
 pub mod numbers;
+pub mod orphans;
 pub mod outbox;
 pub mod pools;
 pub mod records;
 pub mod resting;
 mod rig;
+pub mod traffic;
 pub mod workers;
 
 use crate::ManualClock;
 use async_trait::async_trait;
-use deploy_core::{AddressStore, LeaseStore, RecordStore};
+use deploy_core::{AddressAudit, AddressStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore};
 pub use rig::Rig;
 use std::sync::Arc;
 
@@ -51,13 +55,27 @@ use std::sync::Arc;
 #[async_trait]
 pub trait StoreFactory: Send + Sync {
     /// The store; clones are one store.
-    type Store: LeaseStore + RecordStore + AddressStore + Clone + 'static;
+    type Store: LeaseStore
+        + RecordStore
+        + AddressStore
+        + AddressAudit
+        + JobStore
+        + TrafficStore
+        + LockStore
+        + Clone
+        + 'static;
 
     /// A new store with nothing in it, apart from any other of this factory.
     async fn fresh(&self, clock: Arc<ManualClock>) -> Self::Store;
 
     /// Closes `store`, which nobody else holds, and opens what it wrote again; a store that keeps nothing gives it back.
     async fn reopen(&self, store: Self::Store, clock: Arc<ManualClock>) -> Self::Store;
+
+    /// How many writes `store` has made, if it counts them.
+    fn writes(&self, store: &Self::Store) -> Option<u64> {
+        let _ = store;
+        None
+    }
 }
 
 /// Runs the whole suite: one `#[tokio::test]` for each case, in one module for each concern. The argument is an expression
@@ -178,6 +196,40 @@ macro_rules! store_conformance {
                 what_rested_outside_of_the_pool_is_forgotten,
                 the_same_address_comes_back_in_any_order,
                 many_at_once_never_share_and_use_every_address,
+            }
+            jobs {
+                a_job_has_one_run_at_a_time,
+                runs_at_one_moment_are_one,
+                a_run_that_comes_too_early_is_told_when,
+                the_lock_of_a_dead_run_is_free_when_its_time_is_over,
+                a_run_that_prolongs_its_lock_keeps_it,
+                a_late_run_is_fenced,
+                asking_again_under_one_run_is_answered_the_same,
+                what_the_last_run_came_to_is_kept,
+                jobs_do_not_wait_for_one_another,
+                jobs_outlive_a_restart,
+            }
+            traffic {
+                readings_add_up_to_a_total_and_days,
+                a_reading_that_is_handed_in_again_counts_nothing,
+                counters_that_begin_anew_are_counted_from_zero,
+                an_older_reading_is_dropped,
+                readings_at_one_moment_count_once,
+                a_machine_without_a_record_is_left_out,
+                days_are_those_of_the_query,
+                traffic_outlives_its_machine_and_a_restart,
+            }
+            locks {
+                a_lock_is_dated_from_the_first_look,
+                another_lock_is_dated_anew,
+                a_lock_that_was_gone_is_dated_anew,
+                machines_that_were_not_looked_at_are_left_alone,
+                a_lock_that_is_seen_again_costs_no_write,
+                locks_outlive_a_restart,
+            }
+            orphans {
+                what_a_living_machine_holds_is_no_orphan,
+                what_a_terminated_machine_holds_is_an_orphan,
             }
             alike {
                 any_calls_are_answered_as_by_the_memory_store,

@@ -1,6 +1,7 @@
 use super::workers::later;
 use deploy_core::{
-    AddressRange, Family, HeldAddress, Invalid, Pool, PoolError, PoolName, PoolUsage, TakeError, VmKey, Want,
+    AddressRange, Family, HeldAddress, Invalid, OrphanedAddress, Pool, PoolError, PoolName, PoolUsage,
+    TakeError, VmKey, Want,
 };
 use jiff::Timestamp;
 use std::{
@@ -208,6 +209,15 @@ impl Addresses {
     /// What a machine holds, in the order in which it was taken.
     pub(super) fn held(&self, key: VmKey) -> Vec<HeldAddress> {
         self.held.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// All that anybody holds.
+    pub(super) fn held_by_any(&self) -> Vec<OrphanedAddress> {
+        let of = |key: VmKey, held: &HeldAddress| {
+            let cluster = self.pools.get(&held.pool)?.pool.cluster.clone();
+            Some(OrphanedAddress { cluster, key, held: held.clone() })
+        };
+        self.held.iter().flat_map(|(key, held)| held.iter().filter_map(|held| of(*key, held))).collect()
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod machines;
 mod numbers;
 mod outbox;
+mod tick;
 mod workers;
 
 use addresses::Addresses;
@@ -19,6 +20,7 @@ use machines::Machines;
 use numbers::Numbers;
 use outbox::Outbox;
 use std::sync::{Arc, Mutex, PoisonError};
+use tick::Tick;
 use workers::Workers;
 
 /// A store in memory, for tests and for trying things out: all seams of a store, nothing kept when it is dropped.
@@ -39,6 +41,7 @@ struct State {
     workers: Workers,
     outbox: Outbox,
     addresses: Addresses,
+    tick: Tick,
 }
 
 impl MemoryStore {
