@@ -89,6 +89,11 @@ name_type!(
     |t| is_word(t, 64, "-_.")
 );
 name_type!(
+    /// A DNS provider, by the name that the embedder gave it.
+    ProviderName, "provider", "1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit",
+    |t| is_word(t, 64, "-_.")
+);
+name_type!(
     /// A tag of a machine, lower case as PVE stores it.
     Tag, "tags", "a tag: lower-case letters, digits, '_', '-', '+' or '.', not beginning with '-', '+' or '.'",
     |t| !t.is_empty() && t.len() <= 124

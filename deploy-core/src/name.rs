@@ -11,6 +11,17 @@ use std::{fmt, str::FromStr};
 pub struct DnsName(String);
 
 impl DnsName {
+    /// A name made of parts that are known to give one.
+    pub(crate) fn known(name: String) -> Self {
+        Self(name)
+    }
+
+    /// Whether it is `zone`, or below it.
+    pub fn is_within(&self, zone: &Self) -> bool {
+        let above = self.0.strip_suffix(&zone.0);
+        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

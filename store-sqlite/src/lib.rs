@@ -2,7 +2,7 @@
 //!
 //! Nothing to install and nothing to run beside the panel: the records, the deploy log, the address pools and the outbox are
 //! in one file. All seams of a store ([`LeaseStore`](deploy_core::LeaseStore), [`RecordStore`](deploy_core::RecordStore),
-//! [`AddressStore`](deploy_core::AddressStore)) are implemented by [`SqliteStore`]. Where several processes or machines shall
+//! [`AddressStore`](deploy_core::AddressStore), [`DnsStore`](deploy_core::DnsStore)) are implemented by [`SqliteStore`]. Where several processes or machines shall
 //! work together, PostgreSQL is the store to choose; a second process on the same file is refused.
 //!
 //! ```
@@ -50,6 +50,7 @@
 //! the file: what was written last is still in `-wal`. It must be on a local disk: SQLite's locks do not work on NFS.
 
 mod column;
+mod dns;
 mod failure;
 mod lock;
 mod open;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_who_delivers.sql"),
     include_str!("../migrations/0003_jobs_traffic_locks.sql"),
+    include_str!("../migrations/0004_dns.sql"),
 ];
 
 /// The version that this program reads and writes.

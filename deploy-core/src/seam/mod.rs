@@ -6,6 +6,8 @@
 mod address;
 mod address_audit;
 mod clock;
+mod dns;
+mod dns_entry;
 mod doorbell;
 mod entropy;
 mod gate;
@@ -23,6 +25,8 @@ pub use address::{
 };
 pub use address_audit::{AddressAudit, OrphanedAddress};
 pub use clock::Clock;
+pub use dns::{DnsChange, DnsClaim, DnsClaimed, DnsStatus, DnsStore, DnsWriteError, PtrError};
+pub use dns_entry::{DnsData, DnsEntry, DnsKind, DnsRecord, DnsState, reverse_name};
 pub use doorbell::{Doorbell, NoDoorbell};
 pub use entropy::Entropy;
 pub use gate::{Gate, OpenGate, Slot};

@@ -30,6 +30,7 @@ pub mod alike;
 pub mod commands;
 pub mod commits;
 pub mod creation;
+pub mod dns;
 pub mod fencing;
 pub mod jobs;
 pub mod leases;
@@ -47,7 +48,7 @@ pub mod workers;
 
 use crate::ManualClock;
 use async_trait::async_trait;
-use deploy_core::{AddressAudit, AddressStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore};
+use deploy_core::{AddressAudit, AddressStore, DnsStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore};
 pub use rig::Rig;
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ pub trait StoreFactory: Send + Sync {
         + JobStore
         + TrafficStore
         + LockStore
+        + DnsStore
         + Clone
         + 'static;
 
@@ -230,6 +232,20 @@ macro_rules! store_conformance {
             orphans {
                 what_a_living_machine_holds_is_no_orphan,
                 what_a_terminated_machine_holds_is_an_orphan,
+            }
+            dns {
+                what_may_change_the_records_marks_the_machine,
+                a_claim_is_one_workers_for_its_time,
+                machines_are_claimed_when_they_are_due,
+                a_mark_during_a_claim_makes_it_due_again,
+                a_claim_that_is_over_changes_nothing,
+                everything_of_an_entry_comes_back,
+                a_name_is_one_machines,
+                a_name_that_many_want_at_once_is_one_machines,
+                many_claims_at_once_share_the_machines,
+                a_name_is_kept_for_an_address,
+                other_zones_make_every_machine_due,
+                a_thorough_turn_is_owed_until_it_is_finished,
             }
             alike {
                 any_calls_are_answered_as_by_the_memory_store,

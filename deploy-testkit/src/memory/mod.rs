@@ -1,6 +1,7 @@
 //! A store that forgets.
 
 mod addresses;
+mod dns;
 mod machines;
 mod numbers;
 mod outbox;
@@ -15,6 +16,7 @@ use deploy_core::{
     LogEntry, LogId, NewRecord, NoticeId, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore,
     RenumberError, Resting, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
+use dns::Dns;
 use jiff::{SignedDuration, Timestamp};
 use machines::Machines;
 use numbers::Numbers;
@@ -42,6 +44,7 @@ struct State {
     outbox: Outbox,
     addresses: Addresses,
     tick: Tick,
+    dns: Dns,
 }
 
 impl MemoryStore {
@@ -228,7 +231,11 @@ impl State {
         if let Some(numbered) = &commit.numbered {
             self.numbers.must_be_reserved(lease.key, numbered.vmid)?;
         }
+        let before = self.machines.record(lease.key).map(dns::basis);
         self.machines.commit(lease.key, commit, now);
+        if before != self.machines.record(lease.key).map(dns::basis) {
+            self.dns.mark(lease.key);
+        }
         if let Some(notice) = &commit.notice {
             self.outbox.queue(lease.key, notice, now);
         }
