@@ -1,7 +1,7 @@
 //! A store in PostgreSQL: any number of workers and panels, on any number of machines, share one database.
 //!
 //! All seams of a store ([`LeaseStore`](deploy_core::LeaseStore), [`RecordStore`](deploy_core::RecordStore),
-//! [`AddressStore`](deploy_core::AddressStore)) are implemented by [`PostgresStore`]. It lives in a schema of its own beside
+//! [`AddressStore`](deploy_core::AddressStore), [`DnsStore`](deploy_core::DnsStore)) are implemented by [`PostgresStore`]. It lives in a schema of its own beside
 //! whatever else the database holds, and [`Order`] orders a machine inside a transaction of the embedder's.
 //!
 //! ```no_run
@@ -54,6 +54,7 @@ mod clock;
 mod column;
 mod connect;
 mod db;
+mod dns;
 mod failure;
 mod link;
 mod listen;

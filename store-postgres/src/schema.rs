@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_jobs_traffic_locks.sql"),
+    include_str!("../migrations/0003_dns.sql"),
 ];
 
 /// The version that this program reads and writes.

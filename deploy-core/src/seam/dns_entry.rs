@@ -157,8 +157,8 @@ pub struct DnsEntry {
     pub last_error: Option<String>,
     /// When it is tried next, if there is anything to do.
     pub next_try: Option<Timestamp>,
-    /// Since when it is not known whether a request that publishes it still arrives. As long as it may, the record's absence is
-    /// not believed.
+    /// Since when it is not known whether a request that publishes it, or takes it away, still arrives. As long as one may,
+    /// what is seen is not believed to last.
     pub in_doubt: Option<Timestamp>,
 }
 
@@ -183,12 +183,20 @@ impl DnsEntry {
 
     /// Whether there is something to do about it at this time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.state != DnsState::Published && self.next_try.is_none_or(|at| at <= now)
+        match self.state {
+            DnsState::Published => self.next_try.is_some_and(|at| at <= now),
+            DnsState::Planned
+            | DnsState::Publishing
+            | DnsState::Withdrawing
+            | DnsState::Conflict
+            | DnsState::Foreign => self.next_try.is_none_or(|at| at <= now),
+        }
     }
 
-    /// Whether a request may still arrive that publishes it, if one can be under way for so long.
-    pub fn may_arrive(&self, now: Timestamp, late_arrival: SignedDuration) -> bool {
-        self.in_doubt.is_some_and(|since| since.saturating_add(late_arrival).is_ok_and(|until| now < until))
+    /// When no request of ours can arrive any more, if one may now and each is under way for so long at most.
+    pub fn doubtful_until(&self, now: Timestamp, late_arrival: SignedDuration) -> Option<Timestamp> {
+        let until = self.in_doubt?.checked_add(late_arrival).unwrap_or(Timestamp::MAX);
+        (now < until).then_some(until)
     }
 }
 

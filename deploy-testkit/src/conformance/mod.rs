@@ -48,7 +48,9 @@ pub mod workers;
 
 use crate::ManualClock;
 use async_trait::async_trait;
-use deploy_core::{AddressAudit, AddressStore, DnsStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore};
+use deploy_core::{
+    AddressAudit, AddressStore, DnsStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore,
+};
 pub use rig::Rig;
 use std::sync::Arc;
 
