@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const LAYERS: &[(&str, &[&str])] = &[
     ("deploy-core", &[]),
     ("deploy-worker", &["deploy-core"]),
+    ("deploy-notify", &["deploy-core"]),
     ("deploy-testkit", &["deploy-core"]),
     ("proxmox-api", &["deploy-core"]),
     ("proxmox-sim", &[]),
@@ -19,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "deploy-core",
             "deploy-worker",
+            "deploy-notify",
             "deploy-testkit",
             "proxmox-api",
             "proxmox-sim",
@@ -33,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["deploy-core", "deploy-worker", "deploy-testkit", "proxmox-api", "proxmox-sim", "ip-pool"],
     ),
     ("throwaway-postgres", &[]),
+    ("throwaway-smtp", &[]),
     (
         "benches",
         &[
@@ -122,7 +125,8 @@ fn members_import_only_the_layers_below_them() {
 #[test]
 fn backends_do_not_know_one_another_even_in_their_tests() {
     let metadata = metadata();
-    let backends = ["proxmox-api", "ip-pool", "store-sqlite", "store-postgres", "deploy-worker"];
+    let backends =
+        ["proxmox-api", "ip-pool", "store-sqlite", "store-postgres", "deploy-worker", "deploy-notify"];
     for name in backends {
         for dependency in &member(&metadata, name).dependencies {
             let is_backend = backends.contains(&dependency.name.as_str());
@@ -187,7 +191,7 @@ fn everything_below(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
 #[test]
 fn what_is_for_tests_is_never_shipped() {
     let metadata = metadata();
-    let for_tests = ["deploy-testkit", "throwaway-postgres"];
+    let for_tests = ["deploy-testkit", "throwaway-postgres", "throwaway-smtp"];
     let unpublished = ["examples", "simulation", "benches"];
     for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {
         for dependency in &member(&metadata, name).dependencies {
