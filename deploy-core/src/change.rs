@@ -102,8 +102,8 @@ pub enum Change {
     },
     /// It has no snapshot of this name.
     DeleteSnapshot(SnapshotName),
-    /// Configuration and disks are those of this snapshot, and it does not run: PVE stops it hard. What was written since is
-    /// lost, and disks that were added since become `unusedN`. No goal, for what was written since the last time shows nowhere:
+    /// Configuration and disks are those of this snapshot, but for the notes, which stay; and it does not run: PVE stops it hard.
+    /// What was written since is lost, and disks that were added since become `unusedN`. No goal, for what was written since the last time shows nowhere:
     /// a repeat loses that, too. [`MachineConfig::parent`](crate::MachineConfig::parent) says that it was done at least once.
     RollBack(SnapshotName),
     /// There is a backup of it, with these notes. No goal: a repeat makes a second one. Notes that are used once tell whether
@@ -121,7 +121,8 @@ pub enum Change {
     /// The stopped machine is what this backup was made of. Everything comes from the backup: disks, settings, MACs, notes with
     /// the mark, SMBIOS UUID; the firewall where it holds one. Disks that the machine has and the backup has not become
     /// `unusedN`, as does every other volume of the number that PVE finds on any storage, also another cluster's. Snapshots
-    /// are gone. One that fails leaves the settings as they were and the disks gone. A machine that runs or is protected is
+    /// are gone. While it works, and where it fails, there is a [husk](crate::MachineConfig::is_husk) in the machine's place,
+    /// often without a lock; it can be restored over, and be destroyed, as the machine can. A machine that runs or is protected is
     /// refused by the task; one that is gone is to be cloned first, for a restore to a free number that fails leaves a machine
     /// that shows nothing of whose it is. No goal, for what was written since the last time shows nowhere: a repeat does all
     /// of it again, and loses that.

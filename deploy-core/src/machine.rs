@@ -119,7 +119,8 @@ pub struct Machine {
 impl Machine {
     /// What it shows of its identity.
     pub fn shown(&self) -> Shown {
-        Shown::of(&self.config.description, self.config.smbios, self.lock.as_deref())
+        let husk = self.lock.is_none() && self.config.is_husk();
+        Shown { husk, ..Shown::of(&self.config.description, self.config.smbios, self.lock.as_deref()) }
     }
 
     /// What was seen, with what a further look at the same machine shows beside it. Its configuration is the one seen first.
@@ -194,6 +195,15 @@ impl MachineConfig {
         by_boot
             .or_else(|| if self.boot.is_empty() { self.disks.iter().next() } else { None })
             .map(|(s, d)| (*s, d))
+    }
+
+    /// Whether this is what PVE has in a machine's place while it restores a backup over it, and leaves there where that fails: 128
+    /// MiB of memory and nothing else, neither mark nor UUID, which every other machine has. Nobody's, for nothing is in it.
+    pub fn is_husk(&self) -> bool {
+        // Where nothing is said of them there is a CPU with a core.
+        let Self { revision, sockets, cores, memory, .. } = self.clone();
+        let husk = Self { revision, sockets, cores, memory, ..Self::default() };
+        memory.is_some_and(|memory| memory.get() == 128) && *self == husk
     }
 
     /// Whether anything is plugged into `slot`.

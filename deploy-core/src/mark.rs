@@ -60,13 +60,15 @@ pub struct Shown {
     pub smbios: Option<SmbiosUuid>,
     /// Whether its lock says that it is only being made or destroyed, so that it need not show all of itself.
     pub unfinished: bool,
+    /// Whether it is nothing but a husk ([`MachineConfig::is_husk`](crate::MachineConfig::is_husk)), without a lock.
+    pub husk: bool,
 }
 
 impl Shown {
     /// What a machine with this description, UUID and lock shows.
     pub fn of(description: &str, smbios: Option<SmbiosUuid>, lock: Option<&str>) -> Self {
         let unfinished = matches!(lock, Some("clone" | "create" | "import" | "destroyed"));
-        Self { mark: OwnerMark::find(description), smbios, unfinished }
+        Self { mark: OwnerMark::find(description), smbios, unfinished, husk: false }
     }
 }
 
@@ -81,8 +83,8 @@ impl Ownership {
                     Self::OursUnmarked
                 }
             }
-            // A restore or a migration under way shows a partial configuration.
-            Some(_) if shown.smbios.is_none() && shown.unfinished => Self::TooEarly,
+            // A restore or a migration under way shows a partial configuration; a restore shows no lock either, at times.
+            Some(_) if shown.smbios.is_none() && (shown.unfinished || shown.husk) => Self::TooEarly,
             None if shown.mark == Some(ours) => Self::Ours,
             None if shown.mark.is_none() && shown.unfinished => Self::TooEarly,
             Some(_) | None => Self::Stranger,

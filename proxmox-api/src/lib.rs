@@ -57,12 +57,14 @@
 //! | `/vms` | VM.Allocate, VM.Audit | making, seeing and destroying machines |
 //! | `/vms` | VM.Config.CPU, .Memory, .Disk, .Network, .Options | settings; the firewall is .Network, names, tags and protection are .Options |
 //! | `/vms` | VM.Config.Cloudinit, .CDROM | making a cloud-init drive where the template has none |
-//! | `/vms` | VM.PowerMgmt | starting and stopping |
+//! | `/vms` | VM.PowerMgmt | starting, stopping, resetting |
 //! | `/vms` | VM.Migrate | orders for another node than the clone's |
-//! | `/vms` | VM.Backup | seeing and deleting the backups of a machine that is taken away |
+//! | `/vms` | VM.Backup | seeing, making, restoring and deleting backups, and reading whose they are |
+//! | `/vms` | VM.Snapshot | taking and deleting snapshots, and going back to them; who only goes back needs VM.Snapshot.Rollback |
 //! | `/vms` | VM.GuestAgent.Audit (9), VM.Monitor (8 and before) | asking guest agents, where machines have them switched on |
-//! | `/storage/<each>` | Datastore.AllocateSpace, Datastore.Audit | disks; without them on a storage its backups are not seen |
+//! | `/storage/<each>` | Datastore.AllocateSpace, Datastore.Audit | disks and backups; without them on a storage its backups are not seen |
 //! | `/sdn/zones/localnetwork/<bridge>` | SDN.Use (8 and later) | a NIC on the bridge, with or without a VLAN tag, also the template's own |
+//! | `/` | Sys.Console | machines that somebody put into HA are taken out of it before they are stopped for good; where none are, not needed |
 //! | `/` | Sys.Audit | [`Client::cluster_status`] and [`Client::cluster_firewall_options`]; deploying does without |
 //! | `/nodes` | Sys.Audit | telling early that a lock is held by nobody any more, for the tasks of others hold locks too; deploying does without |
 //! | `/pool/<each>` | Pool.Audit, Pool.Allocate | orders that name a PVE pool |
@@ -75,7 +77,7 @@
 //! # On 8 and before: VM.Monitor instead of VM.GuestAgent.Audit. A role with an unknown privilege is refused.
 //! pveum role add DeployVM --privs "VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU \
 //!     VM.Config.Cloudinit VM.Config.Disk VM.Config.Memory VM.Config.Network VM.Config.Options \
-//!     VM.GuestAgent.Audit VM.Migrate VM.PowerMgmt"
+//!     VM.GuestAgent.Audit VM.Migrate VM.PowerMgmt VM.Snapshot"
 //! pveum role add DeployStorage --privs "Datastore.AllocateSpace Datastore.Audit"
 //! pveum role add DeployBridge --privs SDN.Use
 //! pveum role add DeployAudit --privs Sys.Audit

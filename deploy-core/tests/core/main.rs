@@ -13,6 +13,7 @@ mod orders;
 mod parsers;
 mod retries;
 mod seams;
+mod snapshots;
 mod tables;
 mod terminates;
 mod time;

@@ -2,7 +2,7 @@
 
 use super::{
     Cluster, Effect, ModelMachine, ModelRule,
-    cluster::{answered, is_outdated, is_target},
+    cluster::{answered, is_husk_of, is_outdated, is_target},
     show::revision,
     task::Fate,
 };
@@ -57,8 +57,10 @@ impl Cluster {
             }
             Change::RestoreBackup { backup, identity, .. } => {
                 self.judge_archive(target, backup, *identity)?;
-                self.accessible(target, true)?.lock = Some("create".to_owned());
-                Ok(Submitted::Task(self.begin(target, change, fate)))
+                self.reach(target, true, true)?;
+                let task = self.begin(target, change, fate);
+                self.begin_restore(target.machine.vmid, backup);
+                Ok(Submitted::Task(task))
             }
             Change::Migrate { .. }
             | Change::Resize { .. }
@@ -71,7 +73,7 @@ impl Cluster {
             | Change::Backup { .. }
             | Change::DeleteBackup(_)
             | Change::Destroy(_) => {
-                let machine = self.accessible(target, true)?;
+                let machine = self.reach(target, true, matches!(change, Change::Destroy(_)))?;
                 possible(machine, change)?;
                 lock(machine, change);
                 Ok(Submitted::Task(self.begin(target, change, fate)))
@@ -103,11 +105,22 @@ impl Cluster {
 
     /// The machine of a request that arrived; another one by now is not there for it.
     fn accessible(&mut self, target: &Target, locks: bool) -> Result<&mut ModelMachine, SubmitError> {
-        match self.machines.get_mut(&target.machine.vmid) {
-            Some(machine) if is_target(target, machine) => match &machine.lock {
-                Some(lock) if locks => Err(answered(ErrorClass::Busy, &format!("VM is locked ({lock})"))),
-                _ => Ok(machine),
-            },
+        self.reach(target, locks, false)
+    }
+
+    /// The same, or what a restore left of it. While a restore works it holds the lock of the file.
+    fn reach(&mut self, target: &Target, locks: bool, husks: bool) -> Result<&mut ModelMachine, SubmitError> {
+        let vmid = target.machine.vmid;
+        if locks && self.tasks.restores(vmid) {
+            return Err(answered(ErrorClass::Busy, "can't lock file: got timeout"));
+        }
+        match self.machines.get_mut(&vmid) {
+            Some(machine) if is_target(target, machine) || (husks && is_husk_of(target, machine)) => {
+                match &machine.lock {
+                    Some(lock) if locks => Err(answered(ErrorClass::Busy, &format!("VM is locked ({lock})"))),
+                    _ => Ok(machine),
+                }
+            }
             _ => Err(answered(ErrorClass::Failed, "configuration file does not exist")),
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{Cluster, ModelFirewall, ModelMachine, cluster::error, show::obscured, snapshot::keep_unused};
 use deploy_core::{
-    Backup, Backups, Disk, ErrorClass, LookError, MachineConfig, Obscured, PasswordHash, Power, Sent, Shown,
-    SmbiosUuid, StorageId, SubmitError, Target, Vmid,
+    Backup, Backups, Disk, ErrorClass, LookError, MachineConfig, MiB, Obscured, PasswordHash, Power, Sent,
+    Shown, SmbiosUuid, StorageId, SubmitError, Target, Vmid,
 };
 
 /// What a backup holds.
@@ -33,6 +33,11 @@ impl Archive {
     fn shown(&self) -> Shown {
         Shown::of(&self.config.description, self.config.smbios, None)
     }
+}
+
+#[allow(clippy::unwrap_used)] // a constant
+fn husk_memory() -> MiB {
+    MiB::try_from(128).unwrap()
 }
 
 impl Cluster {
@@ -69,8 +74,9 @@ impl Cluster {
         }
     }
 
-    /// A restore failed: the settings are as they were, and the disks that it was to make anew are gone.
-    pub(super) fn fail_restore(&mut self, vmid: Vmid, backup: &Backup) {
+    /// A restore begins: disks that the backup has as well are freed, and a husk is in the machine's place, where it is to stay
+    /// if the task fails. A machine that runs or is protected is left alone; the task will say so.
+    pub(super) fn begin_restore(&mut self, vmid: Vmid, backup: &Backup) {
         let (Some(machine), Some(archive)) =
             (self.machines.get_mut(&vmid), self.archives.get(&backup.volume))
         else {
@@ -79,15 +85,21 @@ impl Cluster {
         if machine.config.protected || machine.power != Power::Stopped {
             return;
         }
-        let gone = machine.config.disks.iter().filter(|(slot, _)| archive.config.disks.contains_key(*slot));
-        for (_, disk) in gone {
-            self.volumes.remove(&disk.volume);
+        let old = std::mem::take(&mut machine.config);
+        machine.config.memory = Some(husk_memory());
+        machine.snapshots.clear();
+        machine.pending.clear();
+        machine.drive_volumes.clear();
+        (machine.revision, machine.written) = (machine.revision + 1, 0);
+        for (slot, Disk { volume, .. }) in old.disks {
+            if archive.config.disks.contains_key(&slot) {
+                self.volumes.remove(&volume);
+            }
         }
-        machine.written = 0;
     }
 
-    /// The machine becomes what the backup holds. Disks that it names are made anew in place of those that were there, others
-    /// are unplugged.
+    /// The machine becomes what the backup holds, with new disks; volumes of its number that it does not name become unused
+    /// ones of its.
     pub(super) fn restore(
         &mut self,
         vmid: Vmid,
@@ -102,27 +114,23 @@ impl Cluster {
         if machine.power != Power::Stopped {
             return Err("unable to restore VM - vm is running");
         }
-        let mut config = archive.config;
-        let old = std::mem::take(&mut machine.config);
-        machine.config.unused = old.unused;
-        for (slot, Disk { volume, .. }) in old.disks {
-            if config.disks.contains_key(&slot) {
-                self.volumes.remove(&volume);
-            } else {
-                keep_unused(&mut machine, volume);
-            }
-        }
-        for disk in config.disks.values_mut() {
+        let found: Vec<String> = self
+            .volumes
+            .iter()
+            .filter(|(_, volume)| volume.vmid == vmid)
+            .map(|(name, _)| name.clone())
+            .collect();
+        machine.config = archive.config;
+        machine.config.unused.clear();
+        for disk in machine.config.disks.values_mut() {
             let storage = storage.unwrap_or(&disk.storage).clone();
             *disk = Disk { volume: self.new_volume(vmid, &storage), storage, ..disk.clone() };
         }
-        config.unused = std::mem::take(&mut machine.config.unused);
-        machine.config = config;
+        for volume in found {
+            keep_unused(&mut machine, volume);
+        }
         (machine.password, machine.firewall, machine.written) =
             (archive.password, archive.firewall, archive.written);
-        machine.snapshots.clear();
-        machine.pending.clear();
-        machine.lock = None;
         machine.revision = self.number();
         self.machines.insert(vmid, machine);
         Ok(())

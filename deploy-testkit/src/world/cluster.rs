@@ -215,6 +215,7 @@ impl Cluster {
             _ => {}
         }
         match there {
+            Some(machine) if takes_husks(change) && is_husk_of(target, machine) => Ok(()),
             Some(machine) if !is_target(target, machine) => {
                 // One that left too late had been looked at, only too long ago.
                 self.counters.misdirected += u32::from(!target.is_over(self.now));
@@ -247,6 +248,16 @@ pub(super) fn is_target(target: &Target, machine: &ModelMachine) -> bool {
         Some(uuid) => machine.config.smbios == Some(uuid),
         None => OwnerMark::find(&machine.config.description) == Some(target.mark),
     }
+}
+
+/// Whether a husk is as good as the machine.
+fn takes_husks(change: &Change) -> bool {
+    matches!(change, Change::Destroy(_) | Change::RestoreBackup { .. })
+}
+
+/// Whether it is what a restore left where the target's machine was.
+pub(super) fn is_husk_of(target: &Target, machine: &ModelMachine) -> bool {
+    target.smbios.is_some() && machine.lock.is_none() && machine.config.is_husk()
 }
 
 /// Whether the configuration is another than the one that was decided on.

@@ -56,7 +56,8 @@ impl Cluster {
         machine.revision += 1;
     }
 
-    /// Configuration and disks are as they were; disks that came since are unplugged, and the machine is stopped.
+    /// Configuration and disks are as they were, but for the notes; disks that came since are unplugged, and the machine is
+    /// stopped.
     pub(super) fn roll_back_to(machine: &mut ModelMachine, name: &SnapshotName) -> Result<(), &'static str> {
         machine.lock = None;
         let kept = find(machine, name).cloned().ok_or("snapshot does not exist")?;
@@ -74,6 +75,7 @@ impl Cluster {
         machine.config = MachineConfig {
             unused: (0..).map(UnusedSlot).zip(unplugged).collect(),
             parent: Some(name.clone()),
+            description: std::mem::take(&mut machine.config.description),
             ..kept.config
         };
         (machine.password, machine.written) = (kept.password, kept.written);

@@ -46,6 +46,11 @@ impl Tasks {
         self.running.iter().find(|task| task.target.machine.vmid == vmid).map(|task| task.id.clone())
     }
 
+    pub(super) fn restores(&self, vmid: Vmid) -> bool {
+        let restores = |task: &&Task| matches!(task.change, Change::RestoreBackup { .. });
+        self.running.iter().filter(restores).any(|task| task.target.machine.vmid == vmid)
+    }
+
     pub(super) fn state(&self, id: &TaskId) -> TaskState {
         match self.ended.get(id) {
             Some(ended) => TaskState::Ended(ended.clone()),
@@ -212,9 +217,6 @@ impl Cluster {
 
     fn roll_back(&mut self, task: &Task) {
         let vmid = task.target.machine.vmid;
-        if let Change::RestoreBackup { backup, .. } = &task.change {
-            self.fail_restore(vmid, backup);
-        }
         match task.change {
             Change::Clone { .. } => {
                 self.machines.remove(&vmid);
@@ -224,8 +226,7 @@ impl Cluster {
             | Change::CreateSnapshot { .. }
             | Change::DeleteSnapshot(_)
             | Change::RollBack(_)
-            | Change::Backup { .. }
-            | Change::RestoreBackup { .. } => {
+            | Change::Backup { .. } => {
                 if let Some(machine) = self.machines.get_mut(&vmid) {
                     machine.lock = None;
                     machine

@@ -2,6 +2,7 @@
 
 use super::{
     meaning::{read, words},
+    read_config::machine_config,
     storages::{Found, Hindrance, volumes},
 };
 use crate::{ApiError, Client, VmConfig};
@@ -25,7 +26,9 @@ pub(super) async fn archived(client: &Client, backup: &Backup) -> Result<Shown, 
 
 /// What a configuration shows of its identity.
 pub(super) fn shown(config: &VmConfig) -> Shown {
-    Shown::of(config.description().unwrap_or_default(), config.smbios_uuid().map(SmbiosUuid), config.lock())
+    let husk = config.lock().is_none() && machine_config(config).is_husk();
+    let smbios = config.smbios_uuid().map(SmbiosUuid);
+    Shown { husk, ..Shown::of(config.description().unwrap_or_default(), smbios, config.lock()) }
 }
 
 /// When a volume was made, by the storage's clock.

@@ -59,7 +59,7 @@ pub(super) async fn submit(
             submitted(client.delete_snapshot(node, vmid, name.as_str(), false).await)
         }
         Change::RollBack(name) => {
-            still_ours(client, target).await?;
+            still_ours(client, target, Husk::Nobodys).await?;
             submitted(client.roll_back(node, vmid, name.as_str()).await)
         }
         Change::Backup { storage, mode, notes } => {
@@ -174,7 +174,7 @@ async fn resize(
 /// moment ago keeps his.
 async fn destroy(client: &Client, target: &Target, mode: DestroyMode) -> Result<Submitted, SubmitError> {
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
-    still_ours(client, target).await?;
+    still_ours(client, target, Husk::Ours).await?;
     // Not with `destroy-unreferenced-disks`: on a storage that another cluster shares it frees the disks of the machine
     // that has the same number there.
     let how = DestroyVm { purge: mode == DestroyMode::Purge, destroy_unreferenced_disks: false };
@@ -184,15 +184,26 @@ async fn destroy(client: &Client, target: &Target, mode: DestroyMode) -> Result<
     }
 }
 
+/// What is made of a husk: a restore of ours that failed left it, or somebody else's, over our machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Husk {
+    /// There is nothing in it to lose, and it is in our machine's place.
+    Ours,
+    /// There is nothing in it to work on.
+    Nobodys,
+}
+
 /// Reads the identity once more, right before what cannot be made conditional and cannot be taken back.
-async fn still_ours(client: &Client, target: &Target) -> Result<(), SubmitError> {
+async fn still_ours(client: &Client, target: &Target, husk: Husk) -> Result<(), SubmitError> {
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
     let config = match read(|| client.vm_config(node, vmid)).await {
         Ok(config) => config,
         Err(error) => return Err(SubmitError { sent: Sent::No, ..not_submitted(&error) }),
     };
-    match Ownership::judge(target.mark, target.smbios, backups::shown(&config)) {
+    let shown = backups::shown(&config);
+    match Ownership::judge(target.mark, target.smbios, shown) {
         Ownership::Ours | Ownership::OursUnmarked => Ok(()),
+        Ownership::TooEarly if shown.husk && husk == Husk::Ours => Ok(()),
         Ownership::TooEarly | Ownership::Stranger => Err(SubmitError {
             class: ErrorClass::Unknown,
             sent: Sent::No,
@@ -222,7 +233,7 @@ async fn restore(
             message: format!("backup {} was made of another machine", backup.volume),
         });
     }
-    still_ours(client, target).await?;
+    still_ours(client, target, Husk::Ours).await?;
     let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
     let restore = RestoreVm {
         archive: &backup.volume,

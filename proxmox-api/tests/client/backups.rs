@@ -2,7 +2,7 @@
 
 use crate::canned::{Canned, answer};
 use crate::looks::look;
-use deploy_core::{Backup, ErrorClass, Look, Sighting};
+use deploy_core::{Backups, ErrorClass, Look, Sighting};
 
 const NODES: &str = r#"{"data":[{"node":"pve1","status":"online"},{"node":"pve2","status":"online"},
     {"node":"pve3","status":"offline"}]}"#;
@@ -25,12 +25,18 @@ fn content(volume: &str, ctime: &str) -> String {
     )
 }
 
-async fn backups(server: &Canned) -> Result<Vec<Backup>, Sighting> {
+async fn backups(server: &Canned) -> Result<Backups, Sighting> {
     match look(server, Look::CONFIG.and(Look::BACKUPS)).await {
-        Sighting::Seen(machine) => Ok(machine.backups.unwrap().found),
+        Sighting::Seen(machine) => Ok(machine.backups.unwrap()),
         other => Err(other),
     }
 }
+
+fn unread(backups: &Backups) -> Vec<String> {
+    backups.unread.iter().map(ToString::to_string).collect()
+}
+
+const DOWN: &str = "the storages of pve3: it is not online";
 
 #[tokio::test]
 async fn every_storage_is_asked_for_what_it_has_and_when_it_was_made() {
@@ -44,8 +50,10 @@ async fn every_storage_is_asked_for_what_it_has_and_when_it_was_made() {
         answer("200 OK", &content("local:c", r#","ctime":"1700000001""#)),
     ])
     .await;
-    let found = backups(&server).await.unwrap();
-    let seen: Vec<_> = found
+    let backups = backups(&server).await.unwrap();
+    assert_eq!(unread(&backups), [DOWN]);
+    let seen: Vec<_> = backups
+        .found
         .iter()
         .map(|backup| {
             (backup.volume.as_str(), backup.node.as_str(), backup.made_at.map(jiff::Timestamp::as_second))
@@ -74,8 +82,14 @@ async fn a_storage_that_cannot_be_read_hides_no_other() {
         answer("200 OK", &content("nas:a", "")),
     ])
     .await;
-    let volumes: Vec<_> = backups(&server).await.unwrap().into_iter().map(|backup| backup.volume).collect();
+    let backups = backups(&server).await.unwrap();
+    let volumes: Vec<_> = backups.found.iter().map(|backup| backup.volume.as_str()).collect();
     assert_eq!(volumes, ["local:b", "nas:a"]);
+    let place = "GET /nodes/pve1/storage";
+    let dead = format!("storage dead of pve1: {place}/dead/content: 500 storage 'dead' is not online");
+    let hung = format!("storage hung of pve1: {place}/hung/content: 500 got timeout");
+    // What another node could read of a shared one is all of it.
+    assert_eq!(unread(&backups), [dead.as_str(), DOWN, &hung]);
     assert_eq!(server.requests().len(), 9);
 }
 
@@ -89,7 +103,9 @@ async fn a_node_whose_storages_cannot_be_read_hides_no_other() {
         answer("200 OK", &content("local:b", "")),
     ])
     .await;
-    assert_eq!(backups(&server).await.unwrap().len(), 1);
+    let backups = backups(&server).await.unwrap();
+    assert_eq!(backups.found.len(), 1);
+    assert_eq!(unread(&backups), ["the storages of pve1: GET /nodes/pve1/storage: 500 got timeout", DOWN]);
 }
 
 #[tokio::test]
@@ -109,4 +125,19 @@ async fn what_hides_everything_is_an_error() {
         let Err(Sighting::Unknown(obscured)) = backups(&server).await else { panic!("no error") };
         assert_eq!(obscured.class, class, "{}", obscured.message);
     }
+}
+
+/// It is enabled, and holds backups, and PVE says itself that it cannot be read.
+#[tokio::test]
+async fn a_storage_that_is_not_online_is_told_and_not_asked() {
+    let storages = storages(&[("nas", true)]).replace(r#""active":1"#, r#""active":0"#);
+    let server = Canned::start([
+        answer("200 OK", r#"{"data":{}}"#),
+        answer("200 OK", r#"{"data":[{"node":"pve1","status":"online"}]}"#),
+        answer("200 OK", &storages),
+    ])
+    .await;
+    let backups = backups(&server).await.unwrap();
+    assert!(backups.found.is_empty());
+    assert_eq!(unread(&backups), ["storage nas of pve1: it is not online"]);
 }

@@ -2,8 +2,8 @@
 //! PVE's API, as it does in every test, where that is there.
 
 use proxmox_api::{
-    Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, FirewallOptions, FirewallRule, MigrateVm, Params,
-    TaskFilter, TaskSource, Upid,
+    BackupVm, Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, FirewallOptions, FirewallRule, MigrateVm,
+    Params, RestoreVm, TaskFilter, TaskSource, Upid,
 };
 
 use crate::canned::{Canned, answer};
@@ -100,6 +100,22 @@ async fn call_machine(client: &Client) {
     let _ = client.destroy_vm("pve1", 100, destroy).await;
     let _ = client.snapshots("pve1", 100).await;
     let _ = client.delete_snapshot("pve1", 100, "clean", true).await;
+    let _ = client.create_snapshot("pve1", 100, "clean", Some("before\nit"), true).await;
+    let _ = client.roll_back("pve1", 100, "clean").await;
+    let _ = client.reset_vm("pve1", 100).await;
+    let backup = BackupVm {
+        storage: "local",
+        mode: Some("stop"),
+        compress: Some("zstd"),
+        notes_template: Some("for {{guestname}}"),
+        protected: Some(true),
+        remove: Some(false),
+    };
+    let _ = client.backup_vm("pve1", 100, &backup).await;
+    let volume = "local:backup/vzdump-qemu-100-2026_01_02-03_04_05.vma.zst";
+    let _ = client.backup_config("pve1", volume).await;
+    let restore = RestoreVm { archive: volume, storage: Some("local"), force: true, unique: true };
+    let _ = client.restore_vm("pve1", 100, &restore).await;
     let _ = client.regenerate_cloud_init("pve1", 100).await;
     let _ = client.cloud_init_pending("pve1", 100).await;
     let _ = client.agent_ping("pve1", 100).await;

@@ -9,11 +9,18 @@ use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 static DESCRIPTION: LazyLock<Option<Value>> = LazyLock::new(|| {
     let text = std::fs::read_to_string(shared("pve-schema.json")).ok()?;
     Some(serde_json::from_str(&text).unwrap())
+});
+
+/// Calls that the description leaves out and the API viewer has.
+static BESIDE: LazyLock<[Value; 1]> = LazyLock::new(|| {
+    let text = |format: &str| json!({ "type": "string", "format": format, "optional": false });
+    [json!({ "method": "GET", "path": "/nodes/{node}/vzdump/extractconfig",
+        "params": { "node": text("pve-node"), "volume": { "type": "string", "optional": false } } })]
 });
 
 /// What lies beside the repository: the description, and the recordings in a folder that `PVE_TRANSCRIPTS` can name.
@@ -43,7 +50,7 @@ pub(crate) fn violations(request: &str) -> Vec<String> {
     let Some(path) = path.strip_prefix("/api2/json") else { return vec![format!("{path} is no call")] };
     let path = decoded(path);
     let endpoints = description["endpoints"].as_array().unwrap();
-    let described = endpoints.iter().find_map(|endpoint| {
+    let described = endpoints.iter().chain(&*BESIDE).find_map(|endpoint| {
         let variables = variables(endpoint["path"].as_str()?, &path)?;
         (endpoint["method"] == method).then_some((endpoint, variables))
     });

@@ -10,6 +10,7 @@ mod described;
 mod expected;
 mod holders;
 mod leftovers;
+mod life;
 mod looks;
 mod outcomes;
 mod recorded;

@@ -74,8 +74,12 @@ pub(crate) async fn machine(
                 same(data, &[("parent", Is::Text(snapshot.parent.as_deref()))]);
                 same(data, &[("snapstate", Is::Text(snapshot.snapstate.as_deref()))]);
                 same(data, &[("vmstate", Is::Flag(snapshot.vmstate))]);
+                same(data, &[("description", Is::Text(Some(&snapshot.description)))]);
             }
         }),
+        ("POST", ["snapshot"]) => task(client.create_snapshot(node, VM, "s1", None, false).await, data),
+        ("POST", ["snapshot", _, "rollback"]) => task(client.roll_back(node, VM, "s1").await, data),
+        ("POST", ["status", "reset"]) => task(client.reset_vm(node, VM).await, data),
         ("DELETE", ["snapshot", _]) => task(client.delete_snapshot(node, VM, "s1", false).await, data),
         ("PUT", ["cloudinit"]) => nothing(client.regenerate_cloud_init(node, VM).await, data),
         ("GET", ["cloudinit"]) => right(client.cloud_init_pending(node, VM).await, |all| pending(&all, data)),
