@@ -117,9 +117,10 @@ pub use carrier::{Carrier, Uncarried};
 pub use client::Client;
 pub use endpoint::{
     AgentInterface, BackupVm, CloneVm, ClusterNode, ClusterStatus, ConfigUpdate, DestroyVm, FirewallOptions,
-    FirewallRule, HaResource, HaStatus, IpSet, IpSetMember, MigratePreview, MigrateVm, NodeInfo, NodeVm,
-    PendingEntry, Permissions, Pool, PoolMember, RestoreVm, RunState, Snapshot, StorageInfo, StorageVolume,
-    TaskFilter, TaskLog, TaskSource, Version, VmResource, VmStatus, VmidState,
+    FirewallRule, HaResource, HaStatus, IpSet, IpSetMember, MigratePreview, MigrateVm, NodeInfo,
+    NodeResource, NodeVm, PendingEntry, Permissions, Pool, PoolMember, Resources, RestoreVm, RunState,
+    Snapshot, StorageInfo, StorageVolume, TaskFilter, TaskLog, TaskSource, Version, VmResource, VmStatus,
+    VmidState,
 };
 pub use error::{Already, Answer, ApiError, Busy, Cause, Failure, Sent, classify, locked_by};
 pub use hypervisor::Proxmox;

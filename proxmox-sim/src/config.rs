@@ -22,6 +22,8 @@ pub struct ClusterConfig {
     pub nodes: Vec<String>,
     /// Processors of every node; no machine may have more.
     pub node_cpus: u64,
+    /// What every NIC of a running machine receives and sends all the time.
+    pub nic_traffic: NicTraffic,
     /// Whether an HA manager runs. Without one the wishes of HA calls are only recorded.
     pub ha_manager: bool,
     /// Whether the cluster's firewall is on.
@@ -59,6 +61,16 @@ pub struct ClusterConfig {
     pub request_history: usize,
     /// Injected faults.
     pub faults: Faults,
+}
+
+/// Bytes a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NicTraffic {
+    /// That the guest receives.
+    pub received: u64,
+    /// That the guest sends.
+    pub sent: u64,
 }
 
 /// A storage.
@@ -192,6 +204,7 @@ impl ClusterConfig {
             epoch: 0,
             nodes: ["pve1", "pve2", "pve3"].map(str::to_owned).to_vec(),
             node_cpus: 16,
+            nic_traffic: NicTraffic::default(),
             ha_manager: true,
             firewall: true,
             bridges: ["vmbr0", "vmbr1"].map(str::to_owned).to_vec(),

@@ -48,7 +48,7 @@ mod world;
 
 pub use cluster::{CallId, Cluster, Handled, StaleLock, Switch};
 pub use config::{
-    BackupConfig, ClusterConfig, Grant, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
+    BackupConfig, ClusterConfig, Grant, NicTraffic, StorageConfig, StorageKind, TemplateConfig, TokenConfig,
 };
 pub use counters::{Counters, OffSchema, TaskCount};
 pub use faults::{Faults, Incarnation, Mishap, MishapKind, Mishaps};

@@ -41,13 +41,24 @@ pub(crate) fn additional_disks_exist(record: &VmRecord, machine: &Machine) -> Ve
 
 /// Every additional disk has its size.
 pub(crate) fn additional_disk_sizes(record: &VmRecord, machine: &Machine) -> Verdict {
-    additional(record)
-        .map(|(slot, wanted)| match machine.config.disks.get(&slot) {
-            Some(disk) => sized(record, &format!("additional disk {slot}"), slot, disk, wanted.size),
-            None => vanished(slot),
-        })
+    each_additional_size(record, machine)
+        .map(|(.., verdict)| verdict)
         .find(|verdict| *verdict != Verdict::Met)
         .unwrap_or(Verdict::Met)
+}
+
+/// Each additional disk with its size as ordered, and whether it has that.
+pub(crate) fn each_additional_size<'a>(
+    record: &'a VmRecord,
+    machine: &'a Machine,
+) -> impl Iterator<Item = (DiskSlot, GiB, Verdict)> + 'a {
+    additional(record).map(|(slot, wanted)| {
+        let verdict = match machine.config.disks.get(&slot) {
+            Some(disk) => sized(record, &format!("additional disk {slot}"), slot, disk, wanted.size),
+            None => vanished(slot),
+        };
+        (slot, wanted.size, verdict)
+    })
 }
 
 /// Every additional disk has its limits.

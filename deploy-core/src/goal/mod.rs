@@ -16,8 +16,8 @@ pub(crate) use clone::{clone_change, cloned, destroy_command, migrated};
 pub(crate) use cloud_init::cloud_init;
 pub(crate) use cpu_ram::cpu_ram;
 pub(crate) use disk::{
-    additional_disk_bandwidths, additional_disk_sizes, additional_disks_exist, system_disk_bandwidth,
-    system_disk_size,
+    additional_disk_bandwidths, additional_disk_sizes, additional_disks_exist, each_additional_size,
+    system_disk_bandwidth, system_disk_size,
 };
 pub(crate) use firewall::firewall;
 pub(crate) use network::network;

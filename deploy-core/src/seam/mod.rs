@@ -17,6 +17,7 @@ mod lock;
 mod notifier;
 mod span;
 mod store;
+mod surveyor;
 mod traffic;
 
 pub use address::{
@@ -38,5 +39,8 @@ pub use span::Span;
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,
     RecordStore, RenumberError, Resting, StoreError, StoreOutcome, WorkerInfo,
+};
+pub use surveyor::{
+    GuestKind, Hidden, Inspected, Inspection, NodeState, RunningTask, Survey, Surveyed, Surveyor,
 };
 pub use traffic::TrafficStore;

@@ -4,6 +4,7 @@
 mod bench;
 mod comes_to_rest;
 mod decisions;
+mod drift;
 mod ledger;
 mod leftovers;
 mod locks;

@@ -2,11 +2,11 @@
 
 use super::{Archive, Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
-    Backup, Change, ChangeKind, ErrorClass, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError, Submitted,
-    Target, Unread, Vmid,
+    Backup, Change, ChangeKind, ErrorClass, NodeName, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError,
+    Submitted, Target, Unread, Vmid,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster's state, open to whoever tests with it.
 #[derive(Debug, Default)]
@@ -31,6 +31,10 @@ pub struct Cluster {
     pub configures_by_task: bool,
     /// Whether we may see which resource pool a machine is in.
     pub shows_pools: bool,
+    /// Machines that its list does not show, for want of a right or because it is late.
+    pub unlisted: BTreeSet<Vmid>,
+    /// Nodes that do not answer.
+    pub nodes_down: BTreeSet<NodeName>,
     pub(super) tasks: Tasks,
     pub(super) late: Vec<Late>,
     pub(super) now: Timestamp,

@@ -2,7 +2,7 @@
 
 use deploy_core::{
     Backup, Bytes, Disk, DiskLimits, DiskSlot, FirewallOptions, FirewallRule, GuestV4, GuestV6, MacAddr,
-    MachineConfig, NicSlot, NodeName, PasswordHash, Power, PvePool, RuleKey, SmbiosUuid, Snapshot,
+    MachineConfig, NicSlot, NodeName, PasswordHash, Power, PvePool, RuleKey, SmbiosUuid, Snapshot, Traffic,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub struct ModelMachine {
     pub power: Power,
     /// Since when it runs.
     pub running_since: Option<Timestamp>,
+    /// What its NICs counted since it was started, for tests to set.
+    pub counted: Traffic,
     /// How many times it was started.
     pub starts: u32,
     /// Its lock.
@@ -67,6 +69,7 @@ impl ModelMachine {
             drive_volumes: BTreeMap::new(),
             power: Power::Stopped,
             running_since: None,
+            counted: Traffic::default(),
             starts: 0,
             lock: None,
             firewall: ModelFirewall::default(),

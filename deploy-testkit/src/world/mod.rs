@@ -51,6 +51,7 @@ mod fault;
 mod machine;
 mod show;
 mod snapshot;
+mod survey;
 mod task;
 
 pub use archive::Archive;

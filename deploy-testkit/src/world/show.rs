@@ -15,6 +15,9 @@ impl Cluster {
             return Sighting::Unknown(obscured(fault));
         }
         match self.machines.get(&vmid) {
+            Some(machine) if self.nodes_down.contains(&machine.node) => {
+                Sighting::Unknown(obscured(LookFault::Unreachable))
+            }
             Some(machine) => Sighting::Seen(Box::new(self.show(vmid, machine, look))),
             None => Sighting::ProvenAbsent,
         }
@@ -51,10 +54,7 @@ impl Cluster {
     }
 
     pub(super) fn inventory(&mut self) -> Result<Vec<Summary>, LookError> {
-        if let Some(fault) = self.faults.next_look() {
-            let Obscured { class, message } = obscured(fault);
-            return Err(LookError { class, message });
-        }
+        self.list_fault()?;
         let summary = |(vmid, machine): (&Vmid, &ModelMachine)| Summary {
             vmid: *vmid,
             node: machine.node.clone(),
@@ -64,6 +64,14 @@ impl Cluster {
             template: machine.template,
         };
         Ok(self.machines.iter().map(summary).collect())
+    }
+
+    /// What becomes of the next list.
+    pub(super) fn list_fault(&mut self) -> Result<(), LookError> {
+        self.faults.next_look().map_or(Ok(()), |fault| {
+            let Obscured { class, message } = obscured(fault);
+            Err(LookError { class, message })
+        })
     }
 
     fn show(&self, vmid: Vmid, machine: &ModelMachine, look: Look) -> Machine {

@@ -3,7 +3,7 @@
 use super::{Cluster, ModelMachine, cluster::is_outdated};
 use deploy_core::{
     Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target,
-    TaskId, TaskState, Vmid,
+    TaskId, TaskState, Traffic, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +164,7 @@ impl Cluster {
             Change::Start if machine.power == Power::Stopped => {
                 machine.power = Power::Running;
                 machine.running_since = Some(now);
+                machine.counted = Traffic::default();
                 machine.starts += 1;
                 self.counters.started_pending += u32::from(!machine.pending.is_empty());
                 if machine.falls > 0 {

@@ -1,6 +1,7 @@
 use http::Method;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::power::RunState;
 use crate::client::Client;
@@ -94,6 +95,50 @@ pub struct VmResource {
     /// The memory it uses, in bytes.
     #[serde(default, deserialize_with = "lenient::opt_number")]
     pub mem: Option<u64>,
+    /// What its NICs have received since it was started, in bytes.
+    #[serde(default, deserialize_with = "lenient::opt_number")]
+    pub netin: Option<u64>,
+    /// What its NICs have sent since it was started, in bytes.
+    #[serde(default, deserialize_with = "lenient::opt_number")]
+    pub netout: Option<u64>,
+}
+
+/// One node in the list of the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct NodeResource {
+    /// Its name.
+    pub node: String,
+    /// `online` or `offline`, by the cluster's membership; `unknown` where that is not told.
+    #[serde(default)]
+    pub status: Option<String>,
+}
+
+/// The list of the whole cluster, as far as it is about guests and nodes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// The guests that we may see (VM.Audit).
+    pub guests: Vec<VmResource>,
+    /// The nodes.
+    pub nodes: Vec<NodeResource>,
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut resources = Self::default();
+        for value in Vec::<Value>::deserialize(deserializer)? {
+            match value["type"].as_str() {
+                Some("qemu" | "lxc") => {
+                    resources.guests.push(VmResource::deserialize(value).map_err(D::Error::custom)?)
+                }
+                Some("node") => {
+                    resources.nodes.push(NodeResource::deserialize(value).map_err(D::Error::custom)?)
+                }
+                // Storages, pools, networks: whatever else a version lists.
+                _ => {}
+            }
+        }
+        Ok(resources)
+    }
 }
 
 pub(super) fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
@@ -192,5 +237,15 @@ impl Client {
     pub async fn vm_resources(&self) -> Result<Vec<VmResource>, ApiError> {
         let params = Params::new().set("type", "vm");
         self.call(Method::GET, ApiPath::join(["cluster", "resources"]), &params, Pace::Read).await
+    }
+
+    /// All guests of the cluster that we may see (VM.Audit), and its nodes, with one request.
+    ///
+    /// PVE API viewer: `GET /cluster/resources`.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn resources(&self) -> Result<Resources, ApiError> {
+        self.call(Method::GET, ApiPath::join(["cluster", "resources"]), &Params::new(), Pace::Read).await
     }
 }

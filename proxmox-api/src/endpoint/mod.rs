@@ -28,7 +28,7 @@ mod version;
 pub use agent::AgentInterface;
 pub use backup::BackupVm;
 pub use clone::CloneVm;
-pub use cluster::{ClusterNode, ClusterStatus, VmResource, VmidState};
+pub use cluster::{ClusterNode, ClusterStatus, NodeResource, Resources, VmResource, VmidState};
 pub use config::{ConfigUpdate, PendingEntry};
 pub use destroy::DestroyVm;
 pub use firewall::{FirewallOptions, FirewallRule};

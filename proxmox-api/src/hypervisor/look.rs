@@ -194,7 +194,7 @@ fn ha(status: HaStatus) -> HaState {
 }
 
 /// Whether it runs; `None` at the moment in which a configuration appears, when PVE does not say.
-fn power(status: &VmStatus) -> Option<Power> {
+pub(super) fn power(status: &VmStatus) -> Option<Power> {
     match (status.status, status.qmpstatus.as_deref()) {
         (RunState::Stopped, _) => Some(Power::Stopped),
         (RunState::Unknown, _) => None,

@@ -12,6 +12,7 @@ mod snapshots;
 mod storages;
 mod submit;
 mod submit_firewall;
+mod survey;
 mod tasks;
 mod write_config;
 

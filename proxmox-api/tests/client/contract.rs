@@ -29,6 +29,7 @@ async fn call_everything(client: &Client) {
     let _ = client.vmid_state(100).await;
     let _ = client.next_vmid().await;
     let _ = client.vm_resources().await;
+    let _ = client.resources().await;
     let _ = client.nodes().await;
     let _ = client.node_vms("pve1").await;
     let tasks = TaskFilter {

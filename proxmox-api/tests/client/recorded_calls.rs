@@ -110,7 +110,30 @@ pub(crate) async fn call(client: &Client, method: &str, path: &str, row: &Value)
                     same(data, &[("hastate", Is::Text(vm.hastate.as_deref())), ("uptime", whole(vm.uptime))]);
                     same(data, &[("maxmem", whole(vm.maxmem)), ("mem", whole(vm.mem))]);
                     same(data, &[("maxcpu", Is::Number(vm.maxcpu)), ("cpu", Is::Number(vm.cpu))]);
+                    same(data, &[("netin", whole(vm.netin)), ("netout", whole(vm.netout))]);
                     is(&vm.tags, data);
+                }
+            })
+        }
+        ("GET", ["cluster", "resources"]) if row["params"] == json!([]) => {
+            right(client.resources().await, |all| {
+                let of = |kinds: &[&str]| -> Vec<&Value> {
+                    let rows = data.as_array().unwrap().iter();
+                    rows.filter(|row| kinds.iter().any(|kind| row["type"] == **kind)).collect()
+                };
+                let (guests, nodes) = (of(&["qemu", "lxc"]), of(&["node"]));
+                assert_eq!((all.guests.len(), all.nodes.len()), (guests.len(), nodes.len()), "{data}");
+                for (row, guest) in guests.into_iter().zip(&all.guests) {
+                    same(
+                        row,
+                        &[("vmid", whole(Some(guest.vmid.into()))), ("node", Is::Text(Some(&guest.node)))],
+                    );
+                    same(row, &[("netin", whole(guest.netin)), ("netout", whole(guest.netout))]);
+                }
+                for (row, node) in nodes.into_iter().zip(&all.nodes) {
+                    let fields = [("node", Is::Text(Some(node.node.as_str())))];
+                    same(row, &fields);
+                    same(row, &[("status", Is::Text(node.status.as_deref()))]);
                 }
             })
         }

@@ -1,8 +1,10 @@
 //! `/version` and `/cluster`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{Answered, Call, data, list, nodes, storage};
+use super::{Answered, Call, data, figures, list, nodes, storage};
 use crate::Version;
 use crate::reply::Refusal;
 use crate::world::{Statistic, World};
@@ -151,12 +153,15 @@ pub(super) fn member(world: &World, vmid: u32) -> Option<Value> {
 }
 
 fn figures(world: &World, statistic: &Statistic) -> Value {
-    let uptime = statistic.since.map_or(0, |since| world.now.saturating_sub(since).as_secs());
+    // As it was when it was told, not as it is now.
+    let told = world.statistics.told_at(statistic);
+    let ran = statistic.since.map_or(Duration::ZERO, |since| told.saturating_sub(since));
     let mut row = json!({
         "name": statistic.name, "status": statistic.status, "template": u8::from(statistic.template),
-        "maxcpu": statistic.cpus, "maxmem": statistic.memory, "maxdisk": statistic.disk, "uptime": uptime,
-        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0,
+        "maxcpu": statistic.cpus, "maxmem": statistic.memory, "maxdisk": statistic.disk, "uptime": ran.as_secs(),
+        "cpu": 0, "mem": 0, "disk": 0, "diskread": 0, "diskwrite": 0,
     });
+    figures::count(world, statistic.nics, ran, &mut row);
     if world.version == Version::V9_2 {
         row["memhost"] = json!(0);
     }

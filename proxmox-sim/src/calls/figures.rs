@@ -1,6 +1,8 @@
 //! What is measured about a machine: the part that its status, the list of a node and the resources
 //! have in common.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::Version;
@@ -14,8 +16,10 @@ pub(super) fn of(world: &World, machine: &Machine, full: bool) -> Value {
         "vmid": machine.vmid, "name": machine.name(), "status": if running.is_some() { "running" } else { "stopped" },
         "cpus": machine.cpus(), "maxmem": machine.memory_bytes(), "maxdisk": machine.disk_bytes(),
         "uptime": running.map_or(0, |r| world.now.saturating_sub(r.since).as_secs()),
-        "cpu": 0, "mem": 0, "disk": 0, "netin": 0, "netout": 0,
+        "cpu": 0, "mem": 0, "disk": 0,
     });
+    let ran = running.map_or(Duration::ZERO, |running| world.now.saturating_sub(running.since));
+    count(world, machine.nics(), ran, &mut row);
     if nine {
         row["memhost"] = json!(0);
     }
@@ -50,6 +54,14 @@ pub(super) fn of(world: &World, machine: &Machine, full: bool) -> Value {
         }
     }
     row
+}
+
+/// What a machine with so many NICs has received and sent in that time. The counters are its NICs' on the node, which are made
+/// anew with its process: when it starts, and when it moves while it runs.
+pub(super) fn count(world: &World, nics: u64, ran: Duration, row: &mut Value) {
+    let counted = |each: u64| u128::from(each) * u128::from(nics) * ran.as_millis() / 1000;
+    row["netin"] = json!(u64::try_from(counted(world.nic_traffic.received)).unwrap_or(u64::MAX));
+    row["netout"] = json!(u64::try_from(counted(world.nic_traffic.sent)).unwrap_or(u64::MAX));
 }
 
 /// What only the machine's process can tell.

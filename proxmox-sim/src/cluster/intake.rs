@@ -88,7 +88,7 @@ impl Cluster {
 
     /// Carries out a request that sees the cluster as it was.
     fn execute_looking_back(&mut self, call: CallId, request: &Request, age: Time) {
-        let picture = self.world.statistics.pictures.of(self.world.now, age).cloned();
+        let picture = self.world.statistics.pictures.of(self.world.now, age);
         let Some(mut picture) = picture else {
             return self.execute(call, request, None);
         };

@@ -137,10 +137,15 @@ impl Migrate {
                 attempt!(self.rehome(bench.world, &volid, &storage));
             }
         }
+        let process = self.running.then(|| (bench.world.now, bench.world.random.pid()));
         let Ok(machine) = bench.world.machine_on_mut(&self.node, self.vmid) else {
             return Step::Failed("migration problems".to_owned());
         };
         machine.node.clone_from(&self.target);
+        // It goes on in another process, whose time and counters begin with it.
+        if let (Some(running), Some((since, pid))) = (&mut machine.running, process) {
+            (running.since, running.pid) = (since, pid);
+        }
         self.progress = 2;
         let seconds = bench.world.durations.migrate / 10.0;
         Step::After(bench.world.lasting(seconds))

@@ -25,6 +25,7 @@ impl World {
             durations: config.durations.clone(),
             nodes: config.nodes.iter().enumerate().map(node).collect(),
             node_cpus: config.node_cpus,
+            nic_traffic: config.nic_traffic,
             ha_manager: config.ha_manager,
             quorate: true,
             storages: config.storages.iter().map(|s| (s.name.clone(), Storage::build(s))).collect(),

@@ -104,6 +104,11 @@ impl Machine {
         number("cores") * number("sockets")
     }
 
+    pub(crate) fn nics(&self) -> u64 {
+        let is_nic = |key: &&String| key.strip_prefix("net").is_some_and(|n| n.parse::<u8>().is_ok());
+        self.config.current.keys().filter(is_nic).count() as u64
+    }
+
     pub(crate) fn memory_bytes(&self) -> u64 {
         let text = self.config.get("memory").unwrap_or("512");
         text.trim_start_matches("current=").parse::<u64>().unwrap_or(512) << 20

@@ -29,6 +29,7 @@ pub(crate) use volumes::Place;
 pub(crate) use wording::transferred;
 
 use crate::access::Accounts;
+use crate::config::NicTraffic;
 use crate::task::Tasks;
 use crate::timing::Durations;
 use crate::version::Version;
@@ -73,6 +74,8 @@ pub(crate) struct World {
     pub(crate) nodes: BTreeMap<String, Node>,
     /// Processors of every node.
     pub(crate) node_cpus: u64,
+    /// What each NIC of a running machine receives and sends.
+    pub(crate) nic_traffic: NicTraffic,
     /// Whether wishes for the HA manager are carried out.
     pub(crate) ha_manager: bool,
     pub(crate) quorate: bool,

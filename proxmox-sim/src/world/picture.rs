@@ -10,6 +10,8 @@ use super::{Node, Statistic, World};
 /// The cluster as lists show it.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
+    /// When it was taken.
+    at: Duration,
     nodes: BTreeMap<String, Node>,
     /// Only with what lists show live: where they are, their locks and tags.
     machines: BTreeMap<u32, Machine>,
@@ -43,7 +45,7 @@ impl Pictures {
             return;
         }
         let machines = machines.iter().map(|(vmid, machine)| (*vmid, outline(machine))).collect();
-        self.push(at, Arc::new(Picture { nodes: nodes.clone(), machines, rows: rows.clone() }));
+        self.push(at, Arc::new(Picture { at, nodes: nodes.clone(), machines, rows: rows.clone() }));
     }
 
     /// Nothing has changed since the latest one.
@@ -62,9 +64,10 @@ impl Pictures {
     }
 
     /// The latest picture that is at least that old, or else the oldest.
-    pub(crate) fn of(&self, now: Duration, age: Duration) -> Option<&Picture> {
+    pub(crate) fn of(&self, now: Duration, age: Duration) -> Option<Picture> {
         let old_enough = self.all.iter().rev().find(|(at, _)| *at + age <= now);
-        old_enough.or_else(|| self.all.front()).map(|(_, picture)| picture.as_ref())
+        let (at, picture) = old_enough.or_else(|| self.all.front())?;
+        Some(Picture { at: *at, ..(**picture).clone() })
     }
 }
 
@@ -74,6 +77,7 @@ impl Picture {
         std::mem::swap(&mut self.nodes, &mut world.nodes);
         std::mem::swap(&mut self.machines, &mut world.machines);
         std::mem::swap(&mut self.rows, &mut world.statistics.rows);
+        std::mem::swap(&mut self.at, &mut world.statistics.at);
     }
 }
 

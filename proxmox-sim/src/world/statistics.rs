@@ -18,6 +18,7 @@ pub(crate) struct Statistic {
     pub(crate) cpus: u64,
     pub(crate) memory: u64,
     pub(crate) disk: u64,
+    pub(crate) nics: u64,
     /// Fingerprint of what it was made of.
     source: u64,
     /// When it was last broadcast, where that was not the last time.
@@ -30,7 +31,7 @@ pub(crate) struct Statistic {
 pub(crate) struct Statistics {
     round: Option<u64>,
     /// When the last broadcast was.
-    at: Duration,
+    pub(super) at: Duration,
     /// Nothing has changed since then.
     unchanged: bool,
     pub(super) rows: BTreeMap<u32, Statistic>,
@@ -98,8 +99,12 @@ impl Statistics {
 
     /// What is known of a machine now.
     pub(crate) fn get(&self, vmid: u32, now: Duration) -> Option<&Statistic> {
-        let at = |row: &Statistic| row.silent_since.unwrap_or(self.at);
-        self.rows.get(&vmid).filter(|row| now.saturating_sub(at(row)) <= LIFE)
+        self.rows.get(&vmid).filter(|row| now.saturating_sub(self.told_at(row)) <= LIFE)
+    }
+
+    /// When a row was last broadcast.
+    pub(crate) fn told_at(&self, row: &Statistic) -> Duration {
+        row.silent_since.unwrap_or(self.at)
     }
 }
 
@@ -113,6 +118,7 @@ impl Statistic {
             cpus: machine.cpus(),
             memory: machine.memory_bytes(),
             disk: machine.disk_bytes(),
+            nics: machine.nics(),
             source,
             silent_since: None,
         }
@@ -126,6 +132,7 @@ fn source(machine: &Machine) -> u64 {
     for key in ["name", "template", "cores", "sockets", "memory"] {
         config.get(key).hash(&mut hasher);
     }
+    machine.nics().hash(&mut hasher);
     machine.boot_slot().map(|slot| (slot, config.get(slot))).hash(&mut hasher);
     machine.running.as_ref().map(|running| running.since).hash(&mut hasher);
     hasher.finish()
