@@ -76,8 +76,7 @@ fn a_machine_that_moves_while_it_runs_counts_from_zero() {
     let mut lab = lab();
     power(&mut lab, "start");
     lab.pass(500.0);
-    let migrated =
-        lab.task("POST", "/nodes/pve1/qemu/100/migrate", &[("target", "pve3"), ("online", "1")]);
+    let migrated = lab.task("POST", "/nodes/pve1/qemu/100/migrate", &[("target", "pve3"), ("online", "1")]);
     assert_eq!(migrated, "OK");
     lab.pass(3.0);
     let current = counted(&lab.get("/nodes/pve3/qemu/100/status/current"));

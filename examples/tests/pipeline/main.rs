@@ -2,6 +2,7 @@
 
 mod bench;
 mod create;
+mod remote;
 mod rights;
 mod terminate;
 mod trouble;
