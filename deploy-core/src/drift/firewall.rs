@@ -27,8 +27,8 @@ pub(super) fn differences(missing: &SetFirewall, machine: &Machine, found: &mut 
         );
     }
     if let Some(wanted) = options {
-        let seen = parts(&seen.options.unwrap_or_default());
-        for ((part, ordered), (_, seen)) in parts(wanted).into_iter().zip(seen) {
+        let seen = parts(seen.options.unwrap_or_default());
+        for ((part, ordered), (_, seen)) in parts(*wanted).into_iter().zip(seen) {
             found.compare(format!("firewall.{part}"), ordered, seen);
         }
     }
@@ -54,7 +54,7 @@ fn words(rule: &FirewallRule) -> String {
     format!("{direction} {}{}{}", rule.action.as_str(), what.unwrap_or_default(), port.unwrap_or_default())
 }
 
-fn parts(options: &FirewallOptions) -> [(&'static str, String); 8] {
+fn parts(options: FirewallOptions) -> [(&'static str, String); 8] {
     let FirewallOptions {
         enabled,
         ip_filter,
@@ -65,8 +65,8 @@ fn parts(options: &FirewallOptions) -> [(&'static str, String); 8] {
         policy_in,
         policy_out,
     } = options;
-    let flag = |flag: &Option<bool>| shown(flag.map(|on| if on { "on" } else { "off" }), "not set");
-    let policy = |policy: &Option<PacketPolicy>| shown(policy.map(PacketPolicy::as_str), "not set");
+    let flag = |flag: Option<bool>| shown(flag.map(|on| if on { "on" } else { "off" }), "not set");
+    let policy = |policy: Option<PacketPolicy>| shown(policy.map(PacketPolicy::as_str), "not set");
     [
         ("enabled", flag(enabled)),
         ("ip_filter", flag(ip_filter)),

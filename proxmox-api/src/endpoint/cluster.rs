@@ -128,10 +128,10 @@ impl<'de> Deserialize<'de> for Resources {
         for value in Vec::<Value>::deserialize(deserializer)? {
             match value["type"].as_str() {
                 Some("qemu" | "lxc") => {
-                    resources.guests.push(VmResource::deserialize(value).map_err(D::Error::custom)?)
+                    resources.guests.push(VmResource::deserialize(value).map_err(D::Error::custom)?);
                 }
                 Some("node") => {
-                    resources.nodes.push(NodeResource::deserialize(value).map_err(D::Error::custom)?)
+                    resources.nodes.push(NodeResource::deserialize(value).map_err(D::Error::custom)?);
                 }
                 // Storages, pools, networks: whatever else a version lists.
                 _ => {}
