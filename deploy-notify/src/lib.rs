@@ -29,7 +29,7 @@
 //!     .with_undeliverable(operator.clone());
 //! let to_operators = Mail::to_operator(smtp, store.clone(), sender, operator);
 //! let secret = std::fs::read_to_string("webhook-secret")?.parse()?;
-//! let to_panel = Webhook::new("https://panel.example.net/hooks/machines", secret, store)?;
+//! let to_panel = Webhook::new("https://panel.example.net/hooks/machines", secret)?.with_records(store);
 //!
 //! let (for_operators, for_customers): (Vec<_>, Vec<_>) =
 //!     NoticeKind::ALL.into_iter().partition(|kind| kind.is_for_operators());

@@ -1,7 +1,7 @@
 //! The service: what is ordered is ordered, what is to go is told to go, and the engine works until somebody stops it.
 
-use crate::{config::Job, post::Lines};
-use deploy_core::{ClusterName, ExternalRef, VmKey};
+use crate::config::Job;
+use deploy_core::{ClusterName, ExternalRef, RecordStore, VmKey};
 use examples::{
     database::{Database, Opened, Store},
     difference,
@@ -35,7 +35,9 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
         engine::define(&store, cluster).await?;
     }
     tell_of_others(&*store, &job.clients).await?;
-    let tune = |worker| job.tuning.apply(worker).with_notifier(Arc::new(Lines));
+    let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
+    let notifier = Arc::new(job.post.notifier(&records));
+    let tune = |worker| job.tuning.apply(worker).with_notifier(notifier);
     let engine = Engine::start(store, database.clock(), job.clients.clone(), tune);
     let listening = database.listen(engine.doorbell());
     let ordered = engine.order(&job.orders).await?.len();
@@ -43,7 +45,11 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     engine.terminate(&going).await?;
     let clusters = names(job.clients.iter().map(|(name, _)| name));
     info!(worker = job.tuning.name(), database = place, clusters, ordered, going = going.len(), "working");
-    stopped.await;
+    // Beside the work, for the mail server may take its time; and given up with it.
+    tokio::select! {
+        () = stopped => {}
+        () = async { job.post.check().await; std::future::pending().await } => {}
+    }
     info!("stopping");
     drop(listening);
     engine.stop().await?;

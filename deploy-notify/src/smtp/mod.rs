@@ -3,6 +3,8 @@
 mod connection;
 mod error;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use error::{SmtpConfigError, SmtpError};
 pub use settings::{Login, MailTrust, Security, SmtpSettings};

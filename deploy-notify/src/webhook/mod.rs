@@ -46,7 +46,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Webhook {
     receiver: Receiver,
     secrets: Vec<WebhookSecret>,
-    store: Arc<dyn RecordStore>,
+    store: Option<Arc<dyn RecordStore>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -58,17 +58,19 @@ struct Body<'f> {
 }
 
 impl Webhook {
-    /// Posts to this URL, signed with this secret. The store is asked for the machine's record, see [`Facts`].
+    /// Posts to this URL, signed with this secret, what the notice says by itself.
     ///
     /// # Errors
     /// [`WebhookConfigError`]; nothing is sent yet.
-    pub fn new(
-        url: &str,
-        secret: WebhookSecret,
-        store: Arc<dyn RecordStore>,
-    ) -> Result<Self, WebhookConfigError> {
+    pub fn new(url: &str, secret: WebhookSecret) -> Result<Self, WebhookConfigError> {
         let receiver = Receiver::new(url)?;
-        Ok(Self { receiver, secrets: vec![secret], store, clock: Arc::new(SystemClock) })
+        Ok(Self { receiver, secrets: vec![secret], store: None, clock: Arc::new(SystemClock) })
+    }
+
+    /// Says as well what the machine's record says, which this store is asked for: its name, place, addresses and data.
+    pub fn with_records(mut self, store: Arc<dyn RecordStore>) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// Signs with this secret as well, while one is replaced by another.
@@ -102,8 +104,11 @@ impl Webhook {
 #[async_trait]
 impl Notifier for Webhook {
     async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError> {
-        let facts =
-            Facts::gather(notice, &*self.store).await.map_err(|error| NotifyError(error.to_string()))?;
+        let facts = match &self.store {
+            Some(store) => Facts::gather(notice, &**store).await,
+            None => Ok(Facts::of(notice, None)),
+        };
+        let facts = facts.map_err(|error| NotifyError(error.to_string()))?;
         let body = Body { r#type: facts.kind, timestamp: facts.at, data: &facts };
         let body = serde_json::to_vec(&body).map_err(|error| NotifyError(error.to_string()))?;
         let timestamp = self.clock.now().as_second();

@@ -19,7 +19,7 @@ fn secret(text: &str) -> WebhookSecret {
 }
 
 fn webhook(url: &str) -> Webhook {
-    Webhook::new(url, secret(OLD), store(record())).unwrap()
+    Webhook::new(url, secret(OLD)).unwrap().with_records(store(record()))
 }
 
 #[tokio::test]
@@ -63,6 +63,19 @@ async fn a_notice_arrives_signed_and_whole() {
                 "metadata": record().metadata,
             },
         })
+    );
+}
+
+#[tokio::test]
+async fn without_records_the_notice_alone_is_told() {
+    let receiver = Receiver::start([]).await;
+    Webhook::new(&receiver.url, secret(OLD)).unwrap().notify(&ready(3)).await.unwrap();
+    let body: Value = serde_json::from_slice(&receiver.came()[0].body).unwrap();
+    let data = &body["data"];
+    assert_eq!((&data["reference"], &data["contact"]), (&json!("order-1"), &json!("ann@example.org")));
+    assert_eq!(
+        (&data["name"], &data["addresses"], &data["metadata"]),
+        (&Value::Null, &json!([]), &Value::Null)
     );
 }
 
@@ -184,7 +197,7 @@ async fn a_receiver_elsewhere_must_prove_itself() {
     trusted.notify(&ready(1)).await.unwrap();
     assert_eq!(receiver.came().len(), 1);
 
-    let refused = |url: &str| Webhook::new(url, secret(OLD), store(record())).unwrap_err();
+    let refused = |url: &str| Webhook::new(url, secret(OLD)).unwrap_err();
     assert_eq!(refused("http://panel.example.net/hooks"), WebhookConfigError::PlainAcrossNetwork);
     for url in ["panel.example.net", "ftp://panel.example.net", "https://ann:pw@panel.example.net/"] {
         let error = refused(url);

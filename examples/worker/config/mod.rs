@@ -3,12 +3,14 @@
 mod cluster;
 mod database;
 mod delays;
+mod notices;
 #[cfg(test)]
 mod tests;
 mod tuning;
 
 pub(crate) use tuning::Tuning;
 
+use crate::post::Post;
 use anyhow::Context as _;
 use cluster::Table;
 use database::Postgres;
@@ -20,6 +22,7 @@ use examples::{
     input::{self, Problem, Rejected},
     orders::{self, Order},
 };
+use notices::{SmtpTable, WebhookTable};
 use proxmox_api::Client;
 use serde::Deserialize;
 use std::{
@@ -41,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) orders: Vec<Order>,
     /// What is to be gone.
     pub(crate) terminate: BTreeSet<ExternalRef>,
+    /// Who is told of notices, beside the standard output.
+    pub(crate) post: Post,
     pub(crate) tuning: Tuning,
 }
 
@@ -59,6 +64,8 @@ struct File {
     lease_seconds: Option<Seconds>,
     poll_seconds: Option<Seconds>,
     audit_seconds: Option<Seconds>,
+    smtp: Option<Spanned<SmtpTable>>,
+    webhook: Option<Spanned<WebhookTable>>,
     #[serde(default)]
     concurrency: Concurrency,
     #[serde(default)]
@@ -76,6 +83,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
     let database = database.map_err(|problem| problems.push(problem)).ok();
     let clusters = cluster::definitions(&file.clusters, &mut problems);
     let clients = cluster::clients(&file.clusters, &beside, &mut problems);
+    let post = notices::post(file.smtp.as_ref(), file.webhook.as_ref(), &beside, &mut problems);
     if file.clusters.is_empty() {
         problems.push(Problem::new(0..0, "cluster: is empty; the worker needs at least one to work on"));
     }
@@ -93,6 +101,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
         clusters,
         orders,
         terminate: file.terminate,
+        post,
         tuning: Tuning {
             name: file.name,
             lease: file.lease_seconds,

@@ -1,7 +1,7 @@
 //! The example file, and ways to spoil it.
 
 use super::{File, Job, load};
-use deploy_core::RetryPolicy;
+use deploy_core::{NoticeKind, RetryPolicy};
 use deploy_worker::Limits;
 use examples::{database::Database, input, orders};
 use std::{fs, num::NonZero};
@@ -196,4 +196,83 @@ fn a_cluster_may_be_written_down_by_somebody_else() {
     refused(&[(numbers, "")], &["cluster[0] (demo): vmids: is missing; say all of"]);
     let job = job(&[(numbers, ""), (pools, ""), ("orders = \"machines.toml\"", "")]).unwrap();
     assert_eq!((job.clients.len(), job.clusters.len(), job.orders.len()), (1, 0, 0));
+}
+
+/// The example with mail and a webhook switched on, and then changed further.
+fn told(changes: &[(&str, &str)]) -> anyhow::Result<Job> {
+    let (start, end) = (EXAMPLE.find("# [smtp]").unwrap(), EXAMPLE.find("# --- Clusters").unwrap());
+    let on: String = EXAMPLE[start..end]
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|line| line.contains(" = ") || line.starts_with('[')).unwrap_or("")
+        })
+        // Their files are not there.
+        .filter(|line| !line.starts_with("ca =") && !line.starts_with("templates ="))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut text = changed(&[(&EXAMPLE[start..end], &format!("{on}\n"))]);
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from:?} is not in the file");
+        text = text.replacen(from, to, 1);
+    }
+    let folder = folder(&text, &machines());
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("smtp-password", "s3cret\n");
+    write("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    write("short", "whsec_s3cret\n");
+    write("ready.txt", "Subject: x\n\nHello {{ custommer }}\n");
+    load(&folder.path().join("worker.toml"))
+}
+
+#[test]
+fn the_example_of_notices_says_the_defaults() {
+    let said = told(&[]).unwrap();
+    let (letters, (_, kinds)) = (said.post.letters.unwrap(), said.post.webhook.unwrap());
+    assert_eq!(kinds, NoticeKind::ALL);
+    let (contact, operator) = (letters.contact_kinds.clone(), letters.operator_kinds.clone());
+    let left_out = told(&[("contact_kinds =", "# "), ("operator_kinds =", "# "), ("kinds =", "# ")]).unwrap();
+    let (letters, (_, kinds)) = (left_out.post.letters.unwrap(), left_out.post.webhook.unwrap());
+    assert_eq!(kinds, NoticeKind::ALL);
+    assert_eq!((letters.contact_kinds, letters.operator_kinds), (contact, operator));
+    assert_eq!(letters.operator.unwrap().to_string(), "ops@example.net");
+    let nobody = job(&[]).unwrap();
+    assert!(nobody.post.letters.is_none() && nobody.post.webhook.is_none());
+}
+
+#[test]
+fn notices_that_could_not_be_told_are_refused_before_anything_is_done() {
+    let refused = |changes: &[(&str, &str)], expected: &[&str]| {
+        let error = format!("{:#}", told(changes).err().expect("it is taken"));
+        for part in expected {
+            assert!(error.contains(part), "{part:?} is not in:\n{error}");
+        }
+        for secret in ["s3cret", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "hooks/machines"] {
+            assert!(!error.contains(secret), "{error}");
+        }
+    };
+    refused(
+        &[("security = \"tls\"", "security = \"plain\"")],
+        &["smtp: security: a connection to mail.example.net"],
+    );
+    refused(
+        &[("security = \"tls\"", "security = \"ssl\"")],
+        &["security: \"ssl\" is not valid: write \"tls\""],
+    );
+    refused(&[("host = \"mail.example.net\"", "host = \"mail example\"")], &["smtp: host: "]);
+    refused(&[("user = \"panel\"", "")], &["smtp: user: is missing"]);
+    refused(&[("\"smtp-password\"", "\"none\"")], &["smtp: password_file: ", "none cannot be read"]);
+    refused(&[("Hosting <noreply@", "Hosting <noreply")], &["smtp: sender: ", "is not a mail address"]);
+    refused(&[("\"ops@example.net\"", "\"ops\"")], &["smtp: operator: \"ops\" is not a mail address"]);
+    refused(
+        &[("port = 465", "templates = \".\"")],
+        &["smtp: templates: template ready.txt, line 3: there is no variable custommer"],
+    );
+    refused(&[("port = 465", "ca = \"none.pem\"")], &["smtp: ca: ", "none.pem cannot be read"]);
+    refused(&[("port = 465", "ca = \"token\"")], &["smtp: trust: the PEM text holds no certificate"]);
+    refused(
+        &[("[\"ready\", \"susp", "[\"redy\", \"susp")],
+        &["contact_kinds: \"redy\" is not valid: write \"ready\""],
+    );
+    refused(&[("https://panel", "http://panel")], &["webhook: url: a receiver on another machine"]);
+    refused(&[("\"webhook-secret\"", "\"short\"")], &["webhook: secret_file: a webhook's secret is"]);
 }
