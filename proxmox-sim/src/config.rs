@@ -1,5 +1,7 @@
 //! What a simulated cluster is made of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
@@ -144,6 +146,9 @@ pub struct BackupConfig {
     /// Whether it is protected from deletion.
     #[serde(default)]
     pub protected: bool,
+    /// The options of the machine that it was made of. Without any nothing can be read out of it.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
 }
 
 /// An API token.

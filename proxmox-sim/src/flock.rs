@@ -44,6 +44,16 @@ impl Flock {
         Self { failure, ..Self::migration(node, vmid) }
     }
 
+    /// The lock that lets one backup of a node run at a time.
+    pub(crate) fn vzdump(node: &str) -> Self {
+        Self {
+            key: format!("{node}/vzdump"),
+            shared: false,
+            timeout: Duration::from_secs(180 * 60),
+            failure: "can't acquire lock '/var/run/vzdump.lock' - got timeout".to_owned(),
+        }
+    }
+
     /// The lock under which volumes of a storage are made and removed.
     pub(crate) fn storage(node: &str, storage: &str, shared: bool) -> Self {
         let (key, failure) = if shared {

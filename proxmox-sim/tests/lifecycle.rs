@@ -124,8 +124,14 @@ fn the_guest_answers_after_its_boot() {
 #[test]
 fn destroying() {
     let mut lab = cloned();
-    let backup =
-        BackupConfig { vmid: 100, storage: "shared".into(), node: String::new(), size: 0, protected: false };
+    let backup = BackupConfig {
+        vmid: 100,
+        storage: "shared".into(),
+        node: String::new(),
+        size: 0,
+        protected: false,
+        config: [].into(),
+    };
     lab.cluster.switch(Switch::AddBackup { backup }).expect("a storage");
     lab.ok(
         "POST",

@@ -110,3 +110,29 @@ fn a_migration_keeps_the_end_of_a_snapshot_out() {
     assert_eq!(lab.exit_status(delete), text);
     assert_eq!(lab.exit_status(moving.as_str().expect("a UPID")), "running");
 }
+
+/// Notes and unused disks are the machine's own; everything else is the snapshot's, and the machine is stopped.
+#[test]
+fn going_back_keeps_the_notes_and_every_disk() {
+    let mut lab = cloned(ClusterConfig::quick());
+    let edit = |lab: &mut Lab, params: &[(&str, &str)]| {
+        assert_eq!(lab.task("POST", &format!("{MACHINE}/config"), params), "OK");
+    };
+    edit(&mut lab, &[("description", "first"), ("cores", "2")]);
+    let before = lab.config(100);
+    assert_eq!(take(&mut lab, "s1"), "OK");
+    edit(&mut lab, &[("description", "second"), ("cores", "4"), ("scsi1", "shared:1,format=qcow2")]);
+    let disk = lab.config(100)["scsi1"].as_str().and_then(|text| text.split(',').next()).map(str::to_owned);
+    assert_eq!(lab.task("POST", &format!("{MACHINE}/status/start"), &[]), "OK");
+    edit(&mut lab, &[("memory", "300")]);
+    assert_eq!(lab.task("POST", &format!("{MACHINE}/snapshot/s1/rollback"), &[]), "OK");
+    let after = lab.config(100);
+    assert_eq!(
+        (&after["description"], &after["cores"], &after["parent"]),
+        (&"second".into(), &2.into(), &"s1".into())
+    );
+    assert_eq!(after["unused0"].as_str().map(str::to_owned), disk);
+    assert_eq!((&after["memory"], &after["smbios1"]), (&before["memory"], &before["smbios1"]));
+    assert_ne!(after["vmgenid"], before["vmgenid"]);
+    assert_eq!(lab.get(&format!("{MACHINE}/status/current"))["status"], "stopped");
+}

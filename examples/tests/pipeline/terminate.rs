@@ -51,7 +51,14 @@ pub(super) async fn cluster_is_past(record: &VmRecord) {
 }
 
 pub(super) fn backup(vmid: u32, protected: bool) -> BackupConfig {
-    BackupConfig { vmid, storage: "shared".to_owned(), node: String::new(), size: 1, protected }
+    BackupConfig {
+        vmid,
+        storage: "shared".to_owned(),
+        node: String::new(),
+        size: 1,
+        protected,
+        config: [].into(),
+    }
 }
 
 #[tokio::test]

@@ -40,7 +40,12 @@ pub(super) fn of(world: &World, machine: &Machine, full: bool) -> Value {
     }
     let paused = running.is_some_and(|running| running.paused);
     if full {
-        row["qmpstatus"] = if paused { json!("paused") } else { row["status"].clone() };
+        let prelaunch = running.is_some_and(|running| running.prelaunch);
+        row["qmpstatus"] = match (prelaunch, paused) {
+            (true, _) => json!("prelaunch"),
+            (false, true) => json!("paused"),
+            (false, false) => row["status"].clone(),
+        };
     }
     if let Some(running) = running {
         row["pid"] = json!(running.pid);

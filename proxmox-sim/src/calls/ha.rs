@@ -1,4 +1,4 @@
-//! High-availability resources. The wish is recorded; no manager acts on it.
+//! High-availability resources: what the manager is told. Where none runs that is all.
 
 use serde_json::{Value, json};
 

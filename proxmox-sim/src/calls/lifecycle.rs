@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
-use super::{Answered, Call, Outcome, config_values, data};
+use super::{Answered, Call, Outcome, config_values, data, storage};
 use crate::Version;
 use crate::reply::Refusal;
-use crate::works::{CloneMachine, Configure, CreateMachine, Destroy, MakeTemplate, MoveDisk, Resize};
+use crate::works::{
+    CloneMachine, Configure, CreateMachine, Destroy, MakeTemplate, MoveDisk, Resize, Restore,
+};
 use crate::world::{Drive, Machine, World, split_volid};
 
 pub(super) fn clone(world: &World, call: &Call) -> Answered {
@@ -67,6 +69,9 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     let pool = call.owned("pool");
     world.need_quorum()?;
     need_pool(world, pool.as_deref())?;
+    if let Some(archive) = call.text("archive") {
+        return restore(world, call, archive);
+    }
     need_allocate(call, vmid, pool.as_deref())?;
     if let Some(machine) = world.machines.get(&vmid) {
         let node = &machine.node;
@@ -91,6 +96,47 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answered {
     work.start = call.flag("start");
     work.boot = call.text("boot").is_none();
     call.task("qmcreate", work)
+}
+
+/// Restores a backup. Whoever may back a machine up may also restore over it.
+fn restore(world: &World, call: &Call, volid: &str) -> Answered {
+    let (vmid, pool, force) = (call.vmid(), call.owned("pool"), call.flag("force"));
+    if let Some(storage) = call.text("storage") {
+        call.caller.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+    }
+    let there = world.machine_on(call.node(), vmid).is_ok();
+    if !(force && there && call.caller.may(&format!("/vms/{vmid}"), "VM.Backup")) {
+        need_allocate(call, vmid, pool.as_deref())?;
+    }
+    if let Some((slot, _)) = config_values::given(call).find(|(name, _)| crate::world::is_drive(name)) {
+        return Err(Refusal::parameter(slot, "option conflicts with option 'archive'"));
+    }
+    storage::need_backup(call, volid)?;
+    world.online_storage(split_volid(volid).0)?;
+    let volume = world.volume(call.node(), volid).ok_or_else(|| format!("no such volume '{volid}'"))?;
+    let Some(archive) = volume.archive.as_deref().cloned() else {
+        return Err(Refusal::Die(format!("unable to read the configuration of '{volid}'")));
+    };
+    for disk in &archive.disks {
+        let storage = call.text("storage").unwrap_or(&disk.storage);
+        call.caller.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+    }
+    for (_, value) in archive.options.iter().filter(|(key, _)| key.starts_with("net")) {
+        config_values::need_bridge(world, call, value)?;
+    }
+    let mut work = Restore::new(call.node(), vmid, archive);
+    work.force = force;
+    work.unique = call.flag("unique");
+    work.storage = call.owned("storage");
+    work.pool = pool;
+    work.start = call.flag("start");
+    Ok(Outcome::Entered {
+        kind: "qmrestore",
+        id: vmid.to_string(),
+        node: call.node().to_owned(),
+        work: Box::new(work),
+        patience: None,
+    })
 }
 
 pub(super) fn destroy(world: &World, call: &Call) -> Answered {

@@ -153,6 +153,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Answered {
         ("GET", "/cluster/backup-info/not-backed-up") => cluster::not_backed_up(world),
         ("GET", "/cluster/ha/status/current") => cluster::ha_status(world),
         ("POST", "/cluster/ha/resources/{sid}/migrate") => ha::migrate(world, call),
+        ("GET", "/nodes/{node}/vzdump/extractconfig") => vzdump::extract_config(world, call),
         ("POST", "/nodes/{node}/vzdump") => vzdump::backup(world, call),
         ("GET", "/cluster/ha/resources") => ha::list(world),
         ("POST", "/cluster/ha/resources") => ha::add(world, call),

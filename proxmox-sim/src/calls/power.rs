@@ -22,6 +22,7 @@ pub(super) fn current(world: &World, call: &Call) -> Answered {
 fn ha(world: &World, vmid: u32) -> Value {
     match world.ha.get(&vmid) {
         None => json!({"managed": 0}),
+        Some(resource) if world.ha_manager => json!({"managed": 1, "state": resource.state}),
         // The manager's own view, which is empty as long as no manager runs.
         Some(_) if world.version < crate::Version::V9_2 => {
             json!({"managed": 1, "group": null, "state": null})
@@ -52,12 +53,14 @@ pub(super) fn change(world: &World, call: &Call, path: &str) -> Answered {
     let mut work = Power::new(call.node(), vmid, action);
     work.skip_lock = call.flag("skiplock");
     work.overrules = call.flag("overrule-shutdown");
-    let kind = match (world.ha.contains_key(&vmid), asked) {
+    // What it is told to ignore is everybody's.
+    let managed = world.ha.get(&vmid).is_some_and(|resource| resource.state != "ignored");
+    let kind = match (managed, asked) {
         (true, PowerAction::Start) => "hastart",
         (true, PowerAction::Stop | PowerAction::Shutdown(..)) => "hastop",
         _ => kind,
     };
-    if !world.ha_manager && matches!(kind, "hastart" | "hastop") {
+    if matches!(kind, "hastart" | "hastop") {
         let (what, state) = if kind == "hastart" { ("start", "started") } else { ("stop", "stopped") };
         return call.task(kind, HaWish { vmid, what, state: Some(state), whereto: String::new() });
     }

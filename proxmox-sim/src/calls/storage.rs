@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Answered, Call, Outcome, data, done, list};
 use crate::reply::Refusal;
 use crate::works::DeleteVolume;
-use crate::world::{Place, Storage, Volume, World, parse_size};
+use crate::world::{Place, Storage, Volume, World, parse_size, split_volid};
 
 pub(super) fn definitions(world: &World) -> Answered {
     let rows = world.storages.values().map(|storage| {
@@ -25,6 +25,12 @@ pub(super) fn kind(storage: &Storage) -> &'static str {
 #[allow(clippy::cast_precision_loss, reason = "a share needs no more digits")]
 fn row(storage: &Storage, node: &str) -> Value {
     let used = storage.used(node);
+    if storage.offline {
+        return json!({
+            "storage": storage.name, "type": kind(storage), "shared": u8::from(storage.shared),
+            "content": storage.content.join(","), "active": 0, "enabled": 1, "total": 0, "used": 0, "avail": 0,
+        });
+    }
     json!({
         "storage": storage.name, "type": kind(storage), "shared": u8::from(storage.shared),
         "content": storage.content.join(","), "active": 1, "enabled": 1,
@@ -73,12 +79,16 @@ fn entry(storage: &Storage, name: &str, volume: &Volume) -> Value {
         if volume.protected {
             entry["protected"] = json!(1);
         }
+        // Of several lines the first.
+        if let Some(notes) = volume.notes.as_ref().and_then(|notes| notes.lines().next()) {
+            entry["notes"] = json!(notes);
+        }
     }
     entry
 }
 
 pub(super) fn content(world: &World, call: &Call) -> Answered {
-    let storage = world.storage(call.arguments.require("storage"))?;
+    let storage = world.online_storage(call.arguments.require("storage"))?;
     let place = storage.place(call.node());
     let (kind, vmid) = (call.text("content"), call.arguments.number("vmid"));
     let base = format!("/storage/{}", storage.name);
@@ -123,8 +133,9 @@ pub(super) fn volume(world: &World, call: &Call) -> Answered {
 
 pub(super) fn annotate(world: &mut World, call: &Call) -> Answered {
     let volid = volid(call);
-    let protected = call.text("protected");
+    let (protected, notes) = (call.text("protected"), call.owned("notes"));
     let known = world.change_volume(call.node(), &volid, |volume| {
+        volume.notes = notes.or(volume.notes.take());
         volume.protected = protected.map_or(volume.protected, |value| value == "1");
     });
     if !known {
@@ -169,8 +180,7 @@ pub(super) fn delete(world: &World, call: &Call) -> Answered {
     let owner = owner_of(name);
     let base = format!("/storage/{storage}");
     if name.starts_with("backup/") {
-        call.caller.need(&base, &["Datastore.AllocateSpace"])?;
-        call.caller.need(&format!("/vms/{}", owner.unwrap_or(0)), &["VM.Backup"])?;
+        need_backup(call, &volid)?;
     } else {
         call.caller.need(&base, &["Datastore.Allocate"])?;
     }
@@ -182,6 +192,13 @@ pub(super) fn delete(world: &World, call: &Call) -> Answered {
         work: Box::new(DeleteVolume::new(call.node(), &volid)),
         patience: call.arguments.number("delay").map(std::time::Duration::from_secs),
     })
+}
+
+/// The rights to a backup, whether or not the machine is still there.
+pub(super) fn need_backup(call: &Call, volid: &str) -> Result<(), Refusal> {
+    let (storage, name) = split_volid(volid);
+    call.caller.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
+    call.caller.need(&format!("/vms/{}", owner_of(name).unwrap_or(0)), &["VM.Backup"])
 }
 
 /// The machine that a volume's name says it belongs to.

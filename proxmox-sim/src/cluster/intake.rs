@@ -212,6 +212,7 @@ impl Cluster {
         let uploaded = request.uploaded();
         let call = Call { endpoint: found.endpoint, arguments, caller, uploaded };
         let outcome = calls::dispatch(&mut self.world, &call)?;
+        self.wake_ha_manager();
         Ok((outcome, call.caller.name))
     }
 

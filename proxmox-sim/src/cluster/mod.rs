@@ -6,6 +6,7 @@
 mod daemon;
 mod doom;
 mod ends;
+mod ha_manager;
 mod intake;
 mod job;
 mod jobs;
@@ -79,6 +80,8 @@ pub struct Cluster {
     faults: FaultSource,
     mishaps: MishapSource,
     daemons: Daemons,
+    /// The HA manager will look again.
+    ha_awake: bool,
     /// Since when nobody works on a machine that has a lock.
     lock_since: BTreeMap<u32, Time>,
     counters: Counters,
@@ -122,6 +125,8 @@ enum Event {
     Kill(crate::task::TaskKey, CallId),
     /// A call that wanted to wait for its task has waited long enough.
     Patience(CallId, String),
+    /// The HA manager looks after its machines.
+    HaRound,
     /// A mishap of that plan.
     Mishap(u32),
     /// The end of all mishaps of that plan.
@@ -146,6 +151,7 @@ impl Cluster {
             faults: FaultSource::new(config.faults, config.seed),
             mishaps: MishapSource::new(config.seed),
             daemons: Daemons::new(config.daemon_workers),
+            ha_awake: false,
             lock_since: BTreeMap::new(),
             counters: Counters::default(),
             task_times: TaskTimesLog::remembering(config.task_history),
@@ -278,6 +284,7 @@ impl Cluster {
                 self.respond(call, Reply::data(Value::Null));
             }
             Event::Patience(call, upid) => self.respond(call, Reply::data(upid.into())),
+            Event::HaRound => self.ha_round(),
             Event::Mishap(plan) => self.mishap(plan),
             Event::Rest(plan) => self.rest(plan),
             Event::Mend(index) => self.mend(index),

@@ -36,6 +36,13 @@ pub enum Switch {
         /// Whether it is full.
         full: bool,
     },
+    /// A storage cannot be reached, or can again.
+    StorageOffline {
+        /// Its name.
+        storage: String,
+        /// Whether it is out of reach.
+        offline: bool,
+    },
     /// Adds a storage.
     AddStorage {
         /// What it is.
@@ -190,6 +197,7 @@ impl Cluster {
             }
             Switch::Quorum { quorate } => world.quorate = quorate,
             Switch::StorageFull { storage, full } => world.storage_mut(&storage)?.full = full,
+            Switch::StorageOffline { storage, offline } => world.storage_mut(&storage)?.offline = offline,
             Switch::AddStorage { storage } => {
                 world.storages.insert(storage.name.clone(), Storage::build(&storage));
             }
@@ -216,14 +224,7 @@ impl Cluster {
                 world.add_stranger(vmid, &node, storage.as_deref());
             }
             Switch::AddBackup { backup } => {
-                let added = world.add_backup(
-                    backup.vmid,
-                    &backup.storage,
-                    &backup.node,
-                    backup.size,
-                    backup.protected,
-                );
-                added.ok_or_else(|| format!("no storage '{}'", backup.storage))?;
+                world.lay_down(&backup).ok_or_else(|| format!("no storage '{}'", backup.storage))?;
             }
             Switch::Option { vmid, key, value } => {
                 let machine = world.machines.get_mut(&vmid).ok_or_else(|| format!("no machine {vmid}"))?;

@@ -108,7 +108,7 @@ impl Exposure {
             task: worker && !synchronous,
             config,
             drive,
-            allocates: drive || path.ends_with("/clone"),
+            allocates: drive || path.ends_with("/clone") || path == "/nodes/{node}/qemu",
             destroys: method == "DELETE" && path == "/nodes/{node}/qemu/{vmid}",
             stops: path.ends_with("/status/stop") || path.ends_with("/status/shutdown"),
             lists: false,

@@ -39,6 +39,7 @@ const MEANT: &[(&str, &str)] = &[
         "a disk image of it is made all the same",
     ),
     ("POST /nodes/{node}/storage/{storage}/upload: not described", "files to install from come by it"),
+    ("GET /nodes/{node}/vzdump/extractconfig: not described", "says whose machine a backup was made of"),
     ("POST /nodes/{node}/vzdump maxfiles: only on 7", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump maxfiles: only on 8", "keeping backups is not imitated"),
     ("POST /nodes/{node}/vzdump notification-policy: only on 8", "notifications are not imitated"),

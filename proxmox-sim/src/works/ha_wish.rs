@@ -1,4 +1,5 @@
-//! `hastart`, `hastop`, `hamigrate`: a wish for the HA manager is written down, and that is all.
+//! `hastart`, `hastop`, `hamigrate`: a wish for the HA manager is written down. The task is over before anything is done
+//! about it.
 
 use serde_json::Value;
 

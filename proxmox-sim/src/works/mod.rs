@@ -22,6 +22,7 @@ mod power;
 mod power_check;
 mod regenerate;
 mod resize;
+mod restore;
 mod snapshot;
 mod template;
 
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(crate) use backup::Backup;
+pub(crate) use backup::{Backup, BackupMode};
 pub(crate) use clone::CloneMachine;
 pub(crate) use configure::Configure;
 pub(crate) use create::CreateMachine;
@@ -45,6 +46,7 @@ pub(crate) use power::Power;
 pub(crate) use power_check::PowerAction;
 pub(crate) use regenerate::{Regenerate, medium_of};
 pub(crate) use resize::Resize;
+pub(crate) use restore::Restore;
 pub(crate) use snapshot::{SnapshotAction, SnapshotWork};
 pub(crate) use template::MakeTemplate;
 

@@ -136,6 +136,7 @@ impl Power {
             since: world.now,
             pid,
             paused: false,
+            prelaunch: false,
             agent_from: has_agent.then_some(boots),
             deaf: !has_system,
             stuck: std::collections::BTreeMap::new(),
@@ -143,6 +144,16 @@ impl Power {
         };
         if let Some(machine) = world.machines.get_mut(&self.vmid) {
             machine.running = Some(running);
+        }
+    }
+
+    /// The guest begins anew within the same process.
+    fn reboot_guest(&self, world: &mut World) {
+        let seconds = world.durations.guest_boot;
+        let boots = world.now + world.lasting(seconds);
+        if let Some(running) = world.machines.get_mut(&self.vmid).and_then(|machine| machine.running.as_mut())
+        {
+            running.agent_from = running.agent_from.map(|_| boots);
         }
     }
 
@@ -162,7 +173,7 @@ impl Power {
                     self.set_lock(bench.world, None);
                 }
             }
-            PowerAction::Reset => self.start(bench.world),
+            PowerAction::Reset => self.reboot_guest(bench.world),
             PowerAction::Stop | PowerAction::Shutdown(..) => self.stop(bench.world),
             PowerAction::Reboot(_) => {
                 self.stop(bench.world);
@@ -183,6 +194,7 @@ impl Power {
     fn set_paused(&self, world: &mut World, paused: bool) {
         if let Some(running) = world.machines.get_mut(&self.vmid).and_then(|m| m.running.as_mut()) {
             running.paused = paused;
+            running.prelaunch &= paused;
         }
     }
 

@@ -18,12 +18,33 @@ pub(crate) enum SnapshotAction {
     Rollback,
 }
 
-fn without_unused(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    options
-        .iter()
-        .filter(|(key, _)| !key.starts_with("unused"))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect()
+/// What a snapshot keeps of a configuration. Going back to it leaves the rest as it is then.
+fn is_kept(key: &str) -> bool {
+    !key.starts_with("unused") && key != "description"
+}
+
+fn kept(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    options.iter().filter(|(key, _)| is_kept(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// Takes a configuration back. Disks that it does not name become unused, and what waits for a power cycle is forgotten.
+fn go_back(machine: &mut Machine, config: BTreeMap<String, String>) {
+    let before: Vec<String> = machine
+        .drives()
+        .filter(|(_, drive)| !drive.is_cdrom() && !drive.is_cloud_init())
+        .filter_map(|(_, drive)| drive.volume().map(str::to_owned))
+        .collect();
+    machine.running = None;
+    machine.config.pending.clear();
+    machine.config.deleted.clear();
+    machine.config.current.retain(|key, _| !is_kept(key));
+    machine.config.current.extend(config);
+    let named: Vec<String> =
+        machine.drives().filter_map(|(_, drive)| drive.volume().map(str::to_owned)).collect();
+    for volid in before.into_iter().filter(|volid| !named.contains(volid)) {
+        let entry = machine.config.free_unused();
+        machine.config.set(&entry, volid);
+    }
 }
 
 /// Works on one snapshot.
@@ -109,7 +130,7 @@ impl SnapshotWork {
                 name: self.name.clone(),
                 description: self.description.clone(),
                 time,
-                config: without_unused(&machine.config.current),
+                config: kept(&machine.config.current),
                 parent: machine.parent.clone(),
                 state: Some("prepare"),
             }),
@@ -165,11 +186,16 @@ impl Work for SnapshotWork {
             }
             SnapshotAction::Delete => self.forget(machine),
             SnapshotAction::Rollback => {
-                let kept = machine.snapshots.iter().find(|s| s.name == self.name);
-                if let Some(config) = kept.map(|s| s.config.clone()) {
-                    machine.config.current = config;
-                    machine.running = None;
+                let found = machine.snapshots.iter().find(|s| s.name == self.name);
+                if let Some(config) = found.map(|s| s.config.clone()) {
+                    go_back(machine, config);
                     machine.parent = Some(self.name.clone());
+                    if machine.config.get("vmgenid").is_some() {
+                        let fresh = bench.world.random.uuid();
+                        attempt!(bench.world.machine_on_mut(&self.node, self.vmid))
+                            .config
+                            .set("vmgenid", fresh);
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Building the world from a configuration.
 
 use super::machine::Machine;
-use super::storage::{Storage, Volume};
+use super::storage::Storage;
 use super::{Node, Random, Statistics, World};
 use crate::access::Accounts;
 use crate::config::{ClusterConfig, StorageConfig, TemplateConfig};
@@ -49,7 +49,7 @@ impl World {
             world.add_template(template);
         }
         for backup in &config.backups {
-            world.add_backup(backup.vmid, &backup.storage, &backup.node, backup.size, backup.protected);
+            world.lay_down(backup);
         }
         world.statistics.refresh(world.now, &world.machines, &world.nodes);
         world
@@ -97,28 +97,6 @@ impl World {
         }
         self.machines.insert(vmid, machine);
     }
-
-    /// Puts a backup of a machine on a storage, and returns its volume id.
-    pub(crate) fn add_backup(
-        &mut self,
-        vmid: u32,
-        storage: &str,
-        node: &str,
-        size: u64,
-        protected: bool,
-    ) -> Option<String> {
-        let mut volume = Volume::image(vmid, if size == 0 { 1 << 20 } else { size }, "vma.zst", self.unix());
-        volume.content = "backup";
-        volume.protected = protected;
-        let storage = self.storages.get_mut(storage)?;
-        let place = storage.place(node);
-        let n = storage.volumes.len();
-        let name =
-            format!("backup/vzdump-qemu-{vmid}-2026_01_02-03_{:02}_{:02}.vma.zst", n / 60 % 60, n % 60);
-        let volid = format!("{}:{name}", storage.name);
-        storage.volumes.insert((place, name), volume);
-        Some(volid)
-    }
 }
 
 impl Storage {
@@ -130,6 +108,7 @@ impl Storage {
             content: config.content.clone(),
             total: config.size_gib << 30,
             full: false,
+            offline: false,
             volumes: super::volumes::Volumes::default(),
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Running {
     pub(crate) since: Duration,
     pub(crate) pid: u32,
     pub(crate) paused: bool,
+    /// The guest was never let run: the process is there for a backup.
+    pub(crate) prelaunch: bool,
     /// When the guest agent begins to answer; `None` when the guest has none.
     pub(crate) agent_from: Option<Duration>,
     /// Ignores requests to shut down.

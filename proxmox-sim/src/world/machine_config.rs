@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
@@ -114,11 +115,14 @@ impl MachineConfig {
     }
 }
 
-fn section(options: &BTreeMap<String, String>) -> String {
+/// Options as a section of the file has them. In the description everything but plain characters is encoded, and
+/// so are colons.
+pub(super) fn section(options: &BTreeMap<String, String>) -> String {
+    const SAFE: &AsciiSet = &CONTROLS.add(b':');
     let mut text = String::new();
     if let Some(description) = options.get("description") {
         for line in description.lines() {
-            let _ = writeln!(text, "#{line}");
+            let _ = writeln!(text, "#{}", utf8_percent_encode(line, SAFE));
         }
     }
     for (key, value) in options.iter().filter(|(key, _)| *key != "description") {

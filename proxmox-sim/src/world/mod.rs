@@ -1,5 +1,6 @@
 //! Everything a cluster knows: what its configuration files, disks and processes hold.
 
+mod archive;
 mod build;
 mod drive;
 mod firewall;
@@ -17,10 +18,11 @@ mod wording;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub(crate) use archive::{Archive, ArchivedDisk};
 pub(crate) use drive::{Drive, is_drive, parse_size, print_size};
 pub(crate) use firewall::{Firewall, IpSet, IpSetEntry, normalise_cidr};
 pub(crate) use guest::net_of;
-pub(crate) use machine::{Machine, Running, Snapshot};
+pub(crate) use machine::{Machine, Running, Snapshot, drives_of};
 pub(crate) use machine_config::{MachineConfig, PLACEHOLDER, option_value};
 pub(crate) use random::Random;
 pub(crate) use statistics::{Statistic, Statistics};
@@ -56,7 +58,7 @@ impl Node {
     }
 }
 
-/// A high-availability resource. Only the wish is recorded.
+/// A high-availability resource: what the manager is told.
 #[derive(Debug, Clone)]
 pub(crate) struct HaResource {
     pub(crate) state: String,

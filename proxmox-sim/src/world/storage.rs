@@ -1,7 +1,7 @@
 //! Storages and the volumes on them.
 
 use super::volumes::Volumes;
-use super::{Node, World};
+use super::{Archive, Node, World};
 use crate::config::StorageKind;
 
 /// A storage, on one node or on all.
@@ -14,6 +14,8 @@ pub(crate) struct Storage {
     pub(crate) total: u64,
     /// Refuses every allocation.
     pub(crate) full: bool,
+    /// Cannot be reached, as a file server that is down.
+    pub(crate) offline: bool,
     pub(crate) volumes: Volumes,
 }
 
@@ -32,6 +34,10 @@ pub(crate) struct Volume {
     /// The image holds a guest agent.
     pub(crate) agent: bool,
     pub(crate) protected: bool,
+    /// Notes of a backup.
+    pub(crate) notes: Option<String>,
+    /// What a backup holds.
+    pub(crate) archive: Option<Box<Archive>>,
 }
 
 /// Storage and volume name.
@@ -87,9 +93,17 @@ impl World {
         self.storages.get_mut(name).ok_or_else(|| format!("storage '{name}' does not exist"))
     }
 
+    /// The storage, refused when it cannot be reached.
+    pub(crate) fn online_storage(&self, name: &str) -> Result<&Storage, String> {
+        match self.storage(name)? {
+            storage if storage.offline => Err(format!("storage '{name}' is not online")),
+            storage => Ok(storage),
+        }
+    }
+
     /// The storage, refused when it cannot hold images.
     pub(crate) fn image_storage(&self, name: &str) -> Result<&Storage, String> {
-        let storage = self.storage(name)?;
+        let storage = self.online_storage(name)?;
         if storage.content.iter().any(|c| c == "images") {
             return Ok(storage);
         }
@@ -215,6 +229,7 @@ impl World {
             return Err(format!("base volume '{volid}' is still in use by linked cloned"));
         }
         let (storage, name) = split_volid(volid);
+        self.online_storage(storage)?;
         let storage = self.storage_mut(storage)?;
         let place = storage.place(node);
         storage.volumes.remove(&(place, name.to_owned()));
@@ -277,6 +292,8 @@ impl Volume {
             system: false,
             agent: false,
             protected: false,
+            notes: None,
+            archive: None,
         }
     }
 }

@@ -31,10 +31,6 @@ impl Volumes {
         self.all.iter()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
-    }
-
     /// The volumes of one machine.
     pub(crate) fn of(&self, owner: u32) -> impl Iterator<Item = (&Place, &Volume)> {
         let places = self.by_owner.get(&owner).into_iter().flatten();

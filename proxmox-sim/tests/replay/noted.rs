@@ -20,6 +20,7 @@ pub(crate) fn table() -> Vec<Help> {
             node: "pve1".to_owned(),
             size: 2,
             protected: false,
+            config: [].into(),
         },
     };
     let tc = "command '/sbin/tc qdisc add dev tap5001i0 root handle 1: htb default 1' failed: exit code 1";
