@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxmox-api", &["deploy-core"]),
     ("proxmox-sim", &[]),
     ("ip-pool", &["deploy-core"]),
+    ("deploy-dns", &["deploy-core"]),
     ("store-sqlite", &["deploy-core"]),
     ("store-postgres", &["deploy-core"]),
     (
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("throwaway-postgres", &[]),
     ("throwaway-smtp", &[]),
+    ("throwaway-dns", &[]),
     (
         "benches",
         &[
@@ -125,8 +127,15 @@ fn members_import_only_the_layers_below_them() {
 #[test]
 fn backends_do_not_know_one_another_even_in_their_tests() {
     let metadata = metadata();
-    let backends =
-        ["proxmox-api", "ip-pool", "store-sqlite", "store-postgres", "deploy-worker", "deploy-notify"];
+    let backends = [
+        "proxmox-api",
+        "ip-pool",
+        "store-sqlite",
+        "store-postgres",
+        "deploy-worker",
+        "deploy-notify",
+        "deploy-dns",
+    ];
     for name in backends {
         for dependency in &member(&metadata, name).dependencies {
             let is_backend = backends.contains(&dependency.name.as_str());
@@ -191,7 +200,7 @@ fn everything_below(metadata: &Metadata, root: &PackageId) -> BTreeSet<String> {
 #[test]
 fn what_is_for_tests_is_never_shipped() {
     let metadata = metadata();
-    let for_tests = ["deploy-testkit", "throwaway-postgres", "throwaway-smtp"];
+    let for_tests = ["deploy-testkit", "throwaway-postgres", "throwaway-smtp", "throwaway-dns"];
     let unpublished = ["examples", "simulation", "benches"];
     for (name, _) in LAYERS.iter().filter(|(name, _)| !unpublished.contains(name)) {
         for dependency in &member(&metadata, name).dependencies {
