@@ -15,6 +15,7 @@ mod hypervisor;
 mod job;
 mod lock;
 mod notifier;
+mod retention;
 mod span;
 mod store;
 mod surveyor;
@@ -35,6 +36,7 @@ pub use hypervisor::{Ended, Holder, Hypervisor, LookError, Sent, SubmitError, Su
 pub use job::{Job, JobOutcome, JobReport, JobRun, JobRunning, JobStart, JobState, JobStore, JobTerms};
 pub use lock::{LockStore, LockedSince, SeenLock};
 pub use notifier::{Notifier, NotifyError};
+pub use retention::{LogKeep, LogPruned, LogRetention};
 pub use span::Span;
 pub use store::{
     ClusterSettings, CommandError, CommitError, CreateError, Created, Lease, LeaseStore, Leased, ListQuery,

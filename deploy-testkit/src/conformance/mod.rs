@@ -42,6 +42,7 @@ pub mod outbox;
 pub mod pools;
 pub mod records;
 pub mod resting;
+pub mod retention;
 mod rig;
 pub mod traffic;
 pub mod workers;
@@ -49,7 +50,8 @@ pub mod workers;
 use crate::ManualClock;
 use async_trait::async_trait;
 use deploy_core::{
-    AddressAudit, AddressStore, DnsStore, JobStore, LeaseStore, LockStore, RecordStore, TrafficStore,
+    AddressAudit, AddressStore, DnsStore, JobStore, LeaseStore, LockStore, LogRetention, RecordStore,
+    TrafficStore,
 };
 pub use rig::Rig;
 use std::sync::Arc;
@@ -65,6 +67,7 @@ pub trait StoreFactory: Send + Sync {
         + JobStore
         + TrafficStore
         + LockStore
+        + LogRetention
         + DnsStore
         + Clone
         + 'static;
@@ -230,6 +233,14 @@ macro_rules! store_conformance {
                 machines_that_were_not_looked_at_are_left_alone,
                 a_lock_that_is_seen_again_costs_no_write,
                 locks_outlive_a_restart,
+            }
+            retention {
+                the_old_log_of_terminated_machines_goes,
+                the_newest_of_a_living_machine_stay,
+                what_is_young_stays,
+                what_happened_again_is_young_again,
+                the_log_is_pruned_in_small_steps,
+                numbers_of_entries_are_not_used_again,
             }
             orphans {
                 what_a_living_machine_holds_is_no_orphan,

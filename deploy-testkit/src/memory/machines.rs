@@ -1,10 +1,13 @@
 use deploy_core::{
     Admission, Command, CommandError, CommandId, Commit, CommitError, CreateError, Due, ExternalRef, Lease,
-    Leased, ListQuery, LogEntry, LogEvent, LogId, LogLine, NewRecord, QueuedCommand, Resting, Step,
-    StoreError, VmKey, VmRecord, WorkerId, admit,
+    Leased, ListQuery, LogEntry, LogEvent, LogId, LogKeep, LogLine, LogPruned, NewRecord, QueuedCommand,
+    Resting, Step, StoreError, VmKey, VmRecord, WorkerId, admit,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 /// Records, their leases and their logs.
 #[derive(Default)]
@@ -13,7 +16,9 @@ pub(super) struct Machines {
     /// Who is due and nobody's; kept so that claiming does not look at everybody.
     due: BTreeSet<(Timestamp, VmKey)>,
     by_reference: BTreeMap<ExternalRef, Vec<VmKey>>,
-    log: Vec<LogEntry>,
+    log: BTreeMap<LogId, LogEntry>,
+    /// The number of the last entry, whether it is still there or not.
+    last_entry: LogId,
 }
 
 pub(super) struct Machine {
@@ -22,8 +27,8 @@ pub(super) struct Machine {
     epoch: i64,
     /// For ever, once it was: its reference and its number may be somebody else's by now.
     terminated: bool,
-    /// Where its entries stand in the log.
-    log: Vec<usize>,
+    /// Its entries in the log.
+    log: BTreeSet<LogId>,
 }
 
 impl Machine {
@@ -32,6 +37,15 @@ impl Machine {
             (Due::At(at), None) => Some(at),
             (Due::OnCommand, _) | (Due::At(_), Some(_)) => None,
         }
+    }
+
+    /// Whether an old entry of it may go.
+    fn can_spare(&self, id: LogId, keep: &LogKeep) -> bool {
+        let newer = self.log.range(beyond(id)).count();
+        self.terminated
+            || keep
+                .of_living
+                .is_some_and(|of_living| newer >= usize::try_from(of_living.get()).unwrap_or(usize::MAX))
     }
 
     /// Makes it due now, if it is not already.
@@ -88,7 +102,7 @@ impl Machines {
         };
         self.by_reference.entry(record.external_ref.clone()).or_default().push(key);
         self.by_key
-            .insert(key, Machine { record, owner: None, epoch: 0, terminated: false, log: Vec::new() });
+            .insert(key, Machine { record, owner: None, epoch: 0, terminated: false, log: BTreeSet::new() });
         self.change(key, |_| ());
         self.append(key, &line);
     }
@@ -205,29 +219,53 @@ impl Machines {
 
     fn append(&mut self, key: VmKey, line: &LogLine) {
         let Some(machine) = self.by_key.get_mut(&key) else { return };
-        let last = machine.log.last().and_then(|at| self.log.get_mut(*at));
+        let last = machine.log.last().and_then(|id| self.log.get_mut(id));
         if let Some(entry) = last.filter(|entry| entry.folds(line)) {
             entry.times = entry.times.saturating_add(1);
             entry.last_at = line.at;
             return;
         }
-        machine.log.push(self.log.len());
-        let id = LogId(i64::try_from(self.log.len()).unwrap_or(i64::MAX).saturating_add(1));
-        self.log.push(LogEntry { id, key, line: line.clone(), times: 1, last_at: line.at });
+        let id = LogId(self.last_entry.0 + 1);
+        self.last_entry = id;
+        machine.log.insert(id);
+        self.log.insert(id, LogEntry { id, key, line: line.clone(), times: 1, last_at: line.at });
     }
 
     pub(super) fn log(&self, key: VmKey, after: LogId, limit: usize) -> Vec<LogEntry> {
         let of_machine = self.by_key.get(&key).into_iter().flat_map(|machine| &machine.log);
-        of_machine
-            .filter_map(|at| self.log.get(*at))
-            .filter(|entry| entry.id > after)
-            .take(limit)
-            .cloned()
-            .collect()
+        let later = of_machine.filter(|id| **id > after).filter_map(|id| self.log.get(id));
+        later.take(limit).cloned().collect()
     }
 
     pub(super) fn events(&self, after: LogId, limit: usize) -> Vec<LogEntry> {
-        let from = self.log.partition_point(|entry| entry.id <= after);
-        self.log[from..].iter().take(limit).cloned().collect()
+        self.log.range(beyond(after)).map(|(_, entry)| entry).take(limit).cloned().collect()
     }
+
+    pub(super) fn prune_log(&mut self, keep: &LogKeep, after: LogId, limit: usize) -> LogPruned {
+        let seen: Vec<(LogId, VmKey, bool)> = self
+            .log
+            .range(beyond(after))
+            .take(limit)
+            .map_while(|(id, entry)| {
+                (entry.line.at < keep.since).then_some((*id, entry.key, entry.last_at < keep.since))
+            })
+            .collect();
+        let next = seen.last().filter(|_| seen.len() == limit).map(|(id, ..)| *id);
+        let mut deleted = 0;
+        for (id, key, is_old) in seen {
+            let Some(machine) =
+                self.by_key.get_mut(&key).filter(|machine| is_old && machine.can_spare(id, keep))
+            else {
+                continue;
+            };
+            machine.log.remove(&id);
+            self.log.remove(&id);
+            deleted += 1;
+        }
+        LogPruned { deleted, next }
+    }
+}
+
+fn beyond(after: LogId) -> (Bound<LogId>, Bound<LogId>) {
+    (Bound::Excluded(after), Bound::Unbounded)
 }

@@ -2,8 +2,9 @@ use super::{MemoryStore, State};
 use async_trait::async_trait;
 use deploy_core::{
     AddressAudit, CommitError, Job, JobOutcome, JobRecord, JobRun, JobStart, JobState, JobStore, JobTerms,
-    Lock, LockStore, LockedSince, MachineReading, OrphanedAddress, RunId, SeenLock, Step, StoreError,
-    Traffic, TrafficOfDay, TrafficQuery, TrafficStore, TrafficTotal, VmKey,
+    Lock, LockStore, LockedSince, LogId, LogKeep, LogPruned, LogRetention, MachineReading, OrphanedAddress,
+    RunId, SeenLock, Step, StoreError, Traffic, TrafficOfDay, TrafficQuery, TrafficStore, TrafficTotal,
+    VmKey,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use std::collections::BTreeMap;
@@ -105,6 +106,13 @@ impl LockStore for MemoryStore {
         Ok(self.with(|state, now| {
             seen.into_iter().filter_map(|(key, lock)| state.lock_seen(key, lock, now)).collect()
         }))
+    }
+}
+
+#[async_trait]
+impl LogRetention for MemoryStore {
+    async fn prune_log(&self, keep: &LogKeep, after: LogId, limit: usize) -> Result<LogPruned, StoreError> {
+        Ok(self.with(|state, _| state.machines.prune_log(keep, after, limit)))
     }
 }
 
