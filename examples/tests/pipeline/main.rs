@@ -2,6 +2,7 @@
 
 mod bench;
 mod create;
+mod life;
 mod remote;
 mod rights;
 mod terminate;

@@ -9,10 +9,11 @@ use deploy_core::{Step, VmRecord};
 use proxmox_sim::{ClusterConfig, Grant, Server, ServerOptions, Switch, TokenConfig};
 
 const MACHINE: &str = "VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
-                       VM.Config.Disk VM.Config.Memory VM.Config.Network VM.Config.Options VM.Migrate VM.PowerMgmt";
+                       VM.Config.Disk VM.Config.Memory VM.Config.Network VM.Config.Options VM.Migrate VM.PowerMgmt \
+                       VM.Snapshot";
 
 /// A bench whose engine has a token with the documented rights, and `agents` on top.
-async fn bench(agents: &str) -> Bench {
+pub(super) async fn bench(agents: &str) -> Bench {
     let grant = |path: &str, privileges: &str| Grant {
         path: path.to_owned(),
         privileges: privileges.split_whitespace().map(str::to_owned).collect(),
