@@ -28,7 +28,11 @@ pub struct AuditReport {
 
 /// Where the looks of the last round ended in each cluster, so that the next one goes on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cursors(BTreeMap<ClusterName, VmKey>);
+pub(crate) struct Cursors {
+    ended: BTreeMap<ClusterName, VmKey>,
+    /// After which key a round begins that none came before.
+    start: Option<VmKey>,
+}
 
 /// Makes a round. Several workers may do so at once: a machine is made due once, and looked at by whoever leases it.
 pub(crate) async fn round(
@@ -85,13 +89,19 @@ fn missing(resting: &[Resting], listed: &HashMap<Vmid, Summary>) -> Vec<VmKey> {
 }
 
 impl Cursors {
+    /// Those of a process that makes one round and ends: it begins after a key that is drawn, so that after many such rounds each
+    /// machine has had its look.
+    pub(crate) fn after(start: VmKey) -> Self {
+        Self { start: Some(start), ..Self::default() }
+    }
+
     /// The next so many of those that are missing, which are in the order of their keys.
     fn next(&mut self, cluster: &ClusterName, missing: &[VmKey]) -> Vec<VmKey> {
-        let last = self.0.remove(cluster);
+        let last = self.ended.remove(cluster).or(self.start);
         let from = missing.partition_point(|key| last.is_some_and(|last| *key <= last));
         let next: Vec<VmKey> = missing[from..].iter().chain(&missing[..from]).take(LOOKS).copied().collect();
         if let Some(last) = next.last().filter(|_| next.len() < missing.len()) {
-            self.0.insert(cluster.clone(), *last);
+            self.ended.insert(cluster.clone(), *last);
         }
         next
     }

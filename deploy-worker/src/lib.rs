@@ -54,6 +54,7 @@ mod dispatcher;
 mod driver;
 #[cfg(test)]
 mod fake;
+mod jobs;
 mod limits;
 mod mailbox;
 mod outbox;
@@ -69,6 +70,10 @@ mod worker;
 
 pub use activity::{Doing, MachineActivity};
 pub use audit::AuditReport;
+pub use jobs::{
+    JobPlan, JobTick, Jobs, JobsHypervisor, JobsStore, Orphan, OrphanReport, Report, RunningJobs,
+    SnapshotReport, TrafficReport, WhyOrphan,
+};
 pub use limits::Limits;
 pub use remote::RemoteView;
 pub use retention::{Pruned, RetentionPolicy, retention};

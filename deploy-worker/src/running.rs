@@ -1,5 +1,5 @@
 use crate::{
-    MachineActivity, TickReport,
+    MachineActivity, RunningJobs, TickReport,
     mailbox::{Ending, Mailbox},
 };
 use deploy_core::{Doorbell, StoreError};
@@ -15,14 +15,16 @@ use tokio_util::task::AbortOnDropHandle;
 pub struct RunningWorker {
     mailbox: Arc<Mailbox>,
     dispatcher: AbortOnDropHandle<Result<TickReport, StoreError>>,
+    jobs: Option<RunningJobs>,
 }
 
 impl RunningWorker {
     pub(crate) fn new(
         mailbox: Arc<Mailbox>,
         dispatcher: AbortOnDropHandle<Result<TickReport, StoreError>>,
+        jobs: Option<RunningJobs>,
     ) -> Self {
-        Self { mailbox, dispatcher }
+        Self { mailbox, dispatcher, jobs }
     }
 
     /// The bell that tells it of orders and commands given in this process; without it they are found when the worker next
@@ -44,9 +46,17 @@ impl RunningWorker {
     ///
     /// # Cancel safety
     /// Dropped, the worker is aborted, as by dropping it.
-    pub async fn drain(self) -> Result<(), StopError> {
+    pub async fn drain(mut self) -> Result<(), StopError> {
         self.mailbox.end(Ending::Drain);
+        self.stop_jobs().await;
         ended(self.dispatcher.await)
+    }
+
+    /// Jobs are broken off: they begin anew the next time.
+    async fn stop_jobs(&mut self) {
+        if let Some(jobs) = self.jobs.take() {
+            jobs.stop().await;
+        }
     }
 
     /// As [`drain`](Self::drain), but turns that run longer than `patience` are broken off, as a crash would: where a request
@@ -59,6 +69,7 @@ impl RunningWorker {
     /// Dropped, the worker is aborted, as by dropping it.
     pub async fn drain_within(mut self, patience: Duration) -> Result<(), StopError> {
         self.mailbox.end(Ending::Drain);
+        self.stop_jobs().await;
         if let Ok(result) = tokio::time::timeout(patience, &mut self.dispatcher).await {
             return ended(result);
         }

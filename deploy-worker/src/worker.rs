@@ -1,11 +1,14 @@
 use crate::{
-    AuditReport, Limits, RunningWorker, StopError, SystemClock, SystemEntropy, TickReport, Turnstile, audit,
+    AuditReport, Jobs, Limits, RunningWorker, StopError, SystemClock, SystemEntropy, TickReport, Turnstile,
+    audit,
     dispatcher::{Dispatcher, Parts},
     mailbox::Mailbox,
     settings::Settings,
     watch::Pace,
 };
-use deploy_core::{Clock, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError};
+use deploy_core::{
+    Clock, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError, VmKey,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -29,6 +32,7 @@ pub struct Worker {
     policy: RetryPolicy,
     limits: Limits,
     settings: Settings,
+    jobs: Option<Jobs>,
 }
 
 impl Worker {
@@ -44,12 +48,19 @@ impl Worker {
             policy: RetryPolicy::default(),
             limits: Limits::default(),
             settings: Settings::default(),
+            jobs: None,
         }
     }
 
     /// Delivers notices by this.
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = Some(notifier);
+        self
+    }
+
+    /// Runs these jobs beside its machines, from its start to its end, each when its time has come; none by default.
+    pub fn with_jobs(mut self, jobs: Jobs) -> Self {
+        self.jobs = Some(jobs);
         self
     }
 
@@ -127,7 +138,7 @@ impl Worker {
     }
 
     /// Looks once whether the machines at rest are still there, for those who call [`tick`](Self::tick) from cron, which does
-    /// not. Machines that are not where they should be are due for a look afterwards.
+    /// not. Machines that are not where they should be are due for a look afterwards: of many, some, and others the next time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -135,7 +146,8 @@ impl Worker {
     /// # Cancel safety
     /// Dropped, it has made some machines due and others not.
     pub async fn audit(&self) -> Result<AuditReport, StoreError> {
-        audit::round(&*self.store, &*self.hypervisor, &mut audit::Cursors::default()).await
+        let mut cursors = audit::Cursors::after(VmKey(self.entropy.uuid()));
+        audit::round(&*self.store, &*self.hypervisor, &mut cursors).await
     }
 
     /// Starts it. Errors of the store or of the clusters do not end it.
@@ -146,7 +158,8 @@ impl Worker {
         let parts = self.parts();
         let mailbox = Arc::clone(&parts.mailbox);
         let dispatcher = tokio::spawn(Dispatcher::new(parts, None).run());
-        RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher))
+        let jobs = self.jobs.as_ref().map(Jobs::start);
+        RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher), jobs)
     }
 
     /// Works until `shutdown` is over, then [drains](RunningWorker::drain).

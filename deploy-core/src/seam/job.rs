@@ -32,6 +32,8 @@ macro_rules! jobs {
 jobs! {
     /// Machines that are due are taken as far as they can be.
     Process = "process",
+    /// Machines at rest are looked for.
+    Audit = "audit",
     /// Snapshots whose time is over are deleted.
     Snapshots = "snapshots",
     /// What is on the clusters or holds addresses, and no record knows, is reported.

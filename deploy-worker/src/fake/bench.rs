@@ -71,7 +71,7 @@ impl Bench {
     pub(crate) fn run(parts: Parts) -> RunningWorker {
         let mailbox = Arc::clone(&parts.mailbox);
         let dispatcher = tokio::spawn(Dispatcher::new(parts, None).run());
-        RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher))
+        RunningWorker::new(mailbox, AbortOnDropHandle::new(dispatcher), None)
     }
 
     /// With the turns of the core instead of scripted ones.
