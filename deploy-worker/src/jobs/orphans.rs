@@ -97,14 +97,10 @@ async fn look_at(
         records.iter().map(|record| (record.numbered.vmid, record)).collect();
     let by_key: HashMap<VmKey, &VmRecord> = records.iter().map(|record| (record.key, record)).collect();
     let mut strangers = survey.guests;
-    // Templates are known to nobody but their owner; a container carries no mark, but may have a number of ours.
+    // A container carries no mark, but may have a number of ours.
     strangers.retain(|vmid, guest| {
-        let is_ours_to_ask = match guest.kind {
-            GuestKind::Machine => true,
-            GuestKind::Template => false,
-            GuestKind::Container => cluster.vmids.contains(*vmid),
-        };
-        is_ours_to_ask && !known.contains_key(vmid)
+        let may_be_ours = guest.kind != GuestKind::Container || cluster.vmids.contains(*vmid);
+        may_be_ours && !known.contains_key(vmid)
     });
     let looked = chosen(jobs, cluster, strangers.keys().copied().collect());
     report.unlooked += strangers.len() - looked.len();
