@@ -1,6 +1,6 @@
 //! The jobs of a process that runs on.
 
-use super::{JobTick, Jobs};
+use super::{BESIDE_MACHINES, JobTick, Jobs};
 use deploy_core::Job;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -29,7 +29,7 @@ impl Jobs {
         let stop = CancellationToken::new();
         let mut loops = JoinSet::new();
         let is_planned = |job: &&Job| self.plan.gap(**job).is_some();
-        for job in [Job::Snapshots, Job::Orphans, Job::Traffic].iter().filter(is_planned) {
+        for job in BESIDE_MACHINES.iter().filter(is_planned) {
             loops.spawn(Arc::new(self.clone()).keep(*job, stop.clone()));
         }
         RunningJobs { stop, loops }

@@ -15,20 +15,26 @@ pub use report::{JobTick, Report};
 pub use snapshots::SnapshotReport;
 pub use traffic::TrafficReport;
 
-use crate::{SystemClock, SystemEntropy, Worker};
+use crate::{RetentionPolicy, SystemClock, SystemEntropy, Worker};
 use deploy_core::{
-    AddressAudit, Clock, ClusterName, Entropy, Hypervisor, Job, JobStore, ListQuery, LockStore, RecordStore,
-    StoreError, Surveyor, TrafficStore, VmRecord,
+    AddressAudit, Clock, ClusterName, Entropy, Hypervisor, Job, JobStore, ListQuery, LockStore, LogRetention,
+    RecordStore, StoreError, Surveyor, TrafficStore, VmRecord,
 };
 use std::{sync::Arc, time::Duration};
 
 /// Records that are read at once.
 const PAGE: usize = 1000;
 
-/// A store as jobs see it.
-pub trait JobsStore: JobStore + RecordStore + TrafficStore + LockStore + AddressAudit {}
+/// The jobs that are not a worker's.
+const BESIDE_MACHINES: [Job; 4] = [Job::Snapshots, Job::Orphans, Job::Traffic, Job::Retention];
 
-impl<S: JobStore + RecordStore + TrafficStore + LockStore + AddressAudit + ?Sized> JobsStore for S {}
+/// A store as jobs see it.
+pub trait JobsStore: JobStore + RecordStore + TrafficStore + LockStore + AddressAudit + LogRetention {}
+
+impl<S> JobsStore for S where
+    S: JobStore + RecordStore + TrafficStore + LockStore + AddressAudit + LogRetention + ?Sized
+{
+}
 
 /// A cluster as jobs see it.
 pub trait JobsHypervisor: Hypervisor + Surveyor {}
@@ -47,6 +53,7 @@ pub struct Jobs {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     plan: JobPlan,
+    retention: RetentionPolicy,
     info: String,
     alive_for: Duration,
 }
@@ -60,6 +67,7 @@ impl Jobs {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             plan: JobPlan::default(),
+            retention: RetentionPolicy::default(),
             info: format!("process {}", std::process::id()),
             alive_for: Duration::from_secs(60),
         }
@@ -83,6 +91,13 @@ impl Jobs {
     #[must_use]
     pub fn with_plan(mut self, plan: JobPlan) -> Self {
         self.plan = plan;
+        self
+    }
+
+    /// Keeps the deploy log for so long.
+    #[must_use]
+    pub fn with_retention(mut self, policy: RetentionPolicy) -> Self {
+        self.retention = policy;
         self
     }
 
@@ -114,10 +129,11 @@ impl Jobs {
             let audit = (Job::Audit, self.run_audit(worker).await);
             vec![audit, (Job::Process, self.run_process(worker, within).await)]
         };
-        let (orphans, traffic, snapshots) =
-            (self.run(Job::Orphans), self.run(Job::Traffic), self.run(Job::Snapshots));
-        let (mut ticks, orphans, traffic, snapshots) = tokio::join!(machines, orphans, traffic, snapshots);
-        ticks.extend([(Job::Orphans, orphans), (Job::Traffic, traffic), (Job::Snapshots, snapshots)]);
+        let one = async |job| (job, self.run(job).await);
+        let [snapshots, orphans, traffic, retention] = BESIDE_MACHINES.map(one);
+        let (mut ticks, snapshots, orphans, traffic, retention) =
+            tokio::join!(machines, snapshots, orphans, traffic, retention);
+        ticks.extend([snapshots, orphans, traffic, retention]);
         ticks.sort_by_key(|(job, _)| *job);
         ticks
     }

@@ -1,5 +1,5 @@
 use super::{OrphanReport, SnapshotReport, TrafficReport};
-use crate::{AuditReport, TickReport};
+use crate::{AuditReport, Pruned, TickReport};
 use deploy_core::{ClusterName, JobOutcome};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
@@ -59,6 +59,8 @@ pub enum Report {
     Orphans(OrphanReport),
     /// Of [`Job::Traffic`](deploy_core::Job::Traffic).
     Traffic(TrafficReport),
+    /// Of [`Job::Retention`](deploy_core::Job::Retention).
+    Retention(Pruned),
 }
 
 impl Report {
@@ -102,12 +104,15 @@ impl Report {
             Self::Traffic(TrafficReport { counted, left_out, .. }) => {
                 format!("{counted} machines counted, {left_out} could not be")
             }
+            Self::Retention(Pruned { log_entries }) => {
+                format!("{log_entries} entries of the deploy log deleted")
+            }
         }
     }
 
     fn unread(&self) -> &[(ClusterName, String)] {
         match self {
-            Self::Process(_) => &[],
+            Self::Process(_) | Self::Retention(_) => &[],
             Self::Audit(report) => &report.unread,
             Self::Snapshots(report) => &report.unread,
             Self::Orphans(report) => &report.unread,

@@ -1,7 +1,7 @@
 //! One run of a job, under its lock.
 
 use super::{JobTick, Jobs, Report, orphans, snapshots, traffic};
-use crate::Worker;
+use crate::{Worker, retention};
 use deploy_core::{CommitError, Job, JobOutcome, JobRun, JobStart, JobTerms, RunId, StoreError};
 use jiff::SignedDuration;
 use std::{future::Future, time::Duration};
@@ -23,6 +23,10 @@ impl Jobs {
                 Job::Snapshots => snapshots::expire(&jobs).await.map(Report::Snapshots),
                 Job::Orphans => orphans::look(&jobs).await.map(Report::Orphans),
                 Job::Traffic => traffic::count(&jobs).await.map(Report::Traffic),
+                Job::Retention => {
+                    let pruned = retention(&*jobs.store, jobs.clock.now(), &jobs.retention).await;
+                    pruned.map(Report::Retention)
+                }
                 other => Err(StoreError::not_written(format!("job {other} is not done here"))),
             }
         };
