@@ -251,10 +251,41 @@ pub enum Remembered {
     Vanished,
     /// Another number was taken while a clone to the first was in doubt. Not twice: see `decide`.
     Renumbered,
+    /// What the operation does once (a reset, a rollback, a restore) was done: nothing else shows it.
+    CarriedOut,
+    /// A start was sent and not answered: it may still arrive.
+    StartInDoubt,
+    /// A stop or a reset was sent and not answered: it may still arrive.
+    StopInDoubt,
+    /// A destroy was sent and not answered: it may still arrive, and take whatever has the number by then.
+    DestroyInDoubt,
     /// A clone was sent and not answered: it may still arrive.
     CloneInDoubt,
     /// While a clone was in doubt the machine was seen to be gone, and the clone's time to arrive was waited for.
     CloneAwaited,
+}
+
+impl Remembered {
+    /// Whether it is about what may still arrive, or was left behind, when the machine is gone.
+    pub(crate) fn outlives_the_machine(self) -> bool {
+        match self {
+            Self::StartInDoubt
+            | Self::StopInDoubt
+            | Self::DestroyInDoubt
+            | Self::CloneInDoubt
+            | Self::CloneAwaited
+            | Self::Renumbered
+            | Self::VolumesInDoubt => true,
+            Self::PasswordWritten
+            | Self::PoolJoined
+            | Self::RulesInDoubt
+            | Self::RulesAwaited
+            | Self::FirewallInDoubt
+            | Self::SettingsInDoubt
+            | Self::Vanished
+            | Self::CarriedOut => false,
+        }
+    }
 }
 
 impl Change {
@@ -293,11 +324,12 @@ impl Change {
             Self::SetFirewall(set) if !set.add_rules.is_empty() => Some(Remembered::RulesInDoubt),
             Self::SetFirewall(_) => Some(Remembered::FirewallInDoubt),
             Self::Configure(_) => Some(Remembered::SettingsInDoubt),
+            Self::Start => Some(Remembered::StartInDoubt),
+            Self::Stop(_) => Some(Remembered::StopInDoubt),
+            Self::Destroy(_) => Some(Remembered::DestroyInDoubt),
             Self::JoinPool(_)
             | Self::Migrate { .. }
             | Self::Resize { .. }
-            | Self::Start
-            | Self::Stop(_)
             | Self::Reset
             | Self::LeaveHa
             | Self::CreateSnapshot { .. }
@@ -305,8 +337,7 @@ impl Change {
             | Self::RollBack(_)
             | Self::Backup { .. }
             | Self::DeleteBackup(_)
-            | Self::RestoreBackup { .. }
-            | Self::Destroy(_) => None,
+            | Self::RestoreBackup { .. } => None,
         }
     }
 
@@ -317,6 +348,9 @@ impl Change {
                 BTreeSet::from([Remembered::PasswordWritten])
             }
             Self::JoinPool(_) => BTreeSet::from([Remembered::PoolJoined]),
+            Self::Reset | Self::RollBack(_) | Self::RestoreBackup { .. } => {
+                BTreeSet::from([Remembered::CarriedOut])
+            }
             Self::Configure(_)
             | Self::Clone { .. }
             | Self::Migrate { .. }
@@ -324,14 +358,11 @@ impl Change {
             | Self::SetFirewall(_)
             | Self::Start
             | Self::Stop(_)
-            | Self::Reset
             | Self::LeaveHa
             | Self::CreateSnapshot { .. }
             | Self::DeleteSnapshot(_)
-            | Self::RollBack(_)
             | Self::Backup { .. }
             | Self::DeleteBackup(_)
-            | Self::RestoreBackup { .. }
             | Self::Destroy(_) => BTreeSet::new(),
         }
     }

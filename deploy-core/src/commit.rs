@@ -1,8 +1,8 @@
 //! What is written down after a turn.
 
 use crate::{
-    Assignment, Attention, CommandId, DiskSlot, Due, LogLine, NodeName, Notice, Numbered, Operation,
-    Progress, Remembered, SmbiosUuid, Step, VmRecord, Waiting,
+    Assignment, Attention, CommandId, DiskSlot, Due, Life, LogLine, MacAddr, NodeName, Notice, Numbered,
+    Operation, Progress, Remembered, SmbiosUuid, Step, VmRecord, VmSpec, Waiting,
 };
 use std::collections::BTreeSet;
 
@@ -27,6 +27,10 @@ pub struct Commit {
     pub waiting: Option<Option<Waiting>>,
     /// Another number, already reserved for this machine, with its names.
     pub numbered: Option<Numbered>,
+    /// Another order, with the MAC of each of its NICs.
+    pub order: Option<Box<Order>>,
+    /// What commands have made of it.
+    pub life: Option<Box<Life>>,
     /// Where it was seen.
     pub node: Option<NodeName>,
     /// Its identity; `Some(None)` says that there is no machine of ours any more.
@@ -43,6 +47,15 @@ pub struct Commit {
     pub log: Option<LogLine>,
     /// The notice.
     pub notice: Option<Notice>,
+}
+
+/// Another order for a machine that exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The order.
+    pub spec: VmSpec,
+    /// The MAC of each NIC.
+    pub macs: Vec<MacAddr>,
 }
 
 impl Commit {
@@ -66,6 +79,11 @@ impl Commit {
         set(&mut record.attention, self.attention.as_ref());
         set(&mut record.waiting, self.waiting.as_ref());
         set(&mut record.numbered, self.numbered.as_ref());
+        if let Some(order) = &self.order {
+            record.spec.clone_from(&order.spec);
+            record.macs.clone_from(&order.macs);
+        }
+        set(&mut record.life, self.life.as_deref());
         set(&mut record.node, self.node.as_ref());
         set(&mut record.smbios, self.smbios.as_ref());
         set(&mut record.slots, self.slots.as_ref());

@@ -1,9 +1,9 @@
 //! The front door for panels.
 
 use crate::{
-    Admission, Clock, ClusterSettings, Command, CommandError, CommandId, CreateError, Created, Doorbell,
-    Entropy, ExternalRef, Invalid, ListQuery, LogEntry, LogId, MacAddr, NewRecord, NoDoorbell, PasswordHash,
-    RecordStore, StoreError, VmKey, VmRecord, VmSpec,
+    Admission, Clock, ClusterSettings, Command, CommandError, CommandId, Commanded, CreateError, Created,
+    Doorbell, Entropy, ExternalRef, Invalid, ListQuery, LogEntry, LogId, MacAddr, NewRecord, NoDoorbell,
+    Package, PasswordHash, RecordStore, StoreError, VmKey, VmRecord, VmSpec,
 };
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -81,14 +81,28 @@ impl Deployments {
         PasswordHash::of(password, self.entropy.bytes())
     }
 
-    /// Gives a machine a command.
+    /// Gives a machine a command. What becomes of it can be awaited ([`Commanded::await_outcome`]).
     ///
     /// # Errors
     /// [`CommandError`]; nothing was written.
-    pub async fn command(&self, key: VmKey, command: Command) -> Result<Admission, CommandError> {
+    pub async fn command(&self, key: VmKey, command: Command) -> Result<Commanded, CommandError> {
         let admission = self.store.command(key, CommandId(self.entropy.uuid()), command).await?;
         self.doorbell.ring(key);
-        Ok(admission)
+        Ok(self.commanded(key, admission))
+    }
+
+    /// Makes a machine what this order says: [`Command::ChangePackage`] with MACs for the NICs that it has more.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was written. A smaller disk, another node, cluster or template are refused by name.
+    pub async fn change_package(&self, key: VmKey, spec: VmSpec) -> Result<Commanded, CommandError> {
+        let macs = spec.nics.iter().map(|_| MacAddr::local(self.entropy.bytes())).collect();
+        self.command(key, Command::ChangePackage(Box::new(Package { spec, macs }))).await
+    }
+
+    /// A command that was given before, in this process or another.
+    pub fn commanded(&self, key: VmKey, admission: Admission) -> Commanded {
+        Commanded::new(Arc::clone(&self.store), key, admission)
     }
 
     /// A machine's record: its step, what it waits for, its addresses.

@@ -77,6 +77,11 @@ pub enum LogEvent {
         /// For what.
         why: String,
     },
+    /// What was commanded turned out to be impossible; nothing was changed.
+    Refused {
+        /// Why, in words.
+        why: String,
+    },
     /// A try failed; there will be another.
     Failed {
         /// The class, which picks the delay.
@@ -100,6 +105,7 @@ impl fmt::Display for LogEvent {
             Self::Sent { change, .. } => write!(f, "sent: {change}"),
             Self::Noted { what } => write!(f, "noted: {what}"),
             Self::Waiting { why } => write!(f, "waiting: {why}"),
+            Self::Refused { why } => write!(f, "refused: {why}"),
             Self::Failed { class, message } => write!(f, "failed ({class}): {message}"),
             Self::Attention { message } => write!(f, "needs attention: {message}"),
         }

@@ -149,6 +149,8 @@ impl Machine {
 pub struct MachineConfig {
     /// Its revision, to guard a change with.
     pub revision: Option<Revision>,
+    /// Whether it is a template.
+    pub template: bool,
     /// The identity of this incarnation.
     pub smbios: Option<SmbiosUuid>,
     /// The notes, with our mark.

@@ -1,8 +1,8 @@
 //! What must be looked at.
 
 use crate::{
-    ChangeKind, Command, Due, Look, Progress, QueuedCommand, ReadyWhen, Remembered, RetryPolicy, Step,
-    TaskId, VmRecord, goal,
+    ChangeKind, Command, Due, Look, MachineId, Progress, QueuedCommand, ReadyWhen, Remembered, RetryPolicy,
+    Step, TaskId, VmRecord, goal,
     rules::{Rule, WhenAbsent, Work, work},
 };
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ pub struct Query {
     /// Whether to ask what volumes are left behind, once the machine is seen unlocked before its start, or seen not to be there
     /// before it is cloned again, or when it is taken away.
     pub leftovers: bool,
+    /// The template that is to be looked at, before anything is given up for a machine made from it.
+    pub template: Option<MachineId>,
 }
 
 /// What must be looked at for the due step. Pure: time is an argument.
@@ -26,10 +28,10 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
     if let Progress::Submitted { task, .. } = &record.progress {
         return Query { task: Some(task.clone()), ..Query::default() };
     }
-    if due_command(record).is_some() {
+    if due_command(record).is_some() || next_in_queue(record).is_some() || record.life.held {
         return Query::default();
     }
-    match work(record.step) {
+    match work(record) {
         Work::Reach(_) if is_first_clone(record) => Query::default(),
         Work::Reach(rule) => Query {
             look: Some(look(record, rule)),
@@ -38,9 +40,12 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
                 || (matches!(record.step, Step::Clone | Step::Starting | Step::Removing)
                     && record.remembered.contains(&Remembered::VolumesInDoubt)),
             task: None,
+            template: (record.step == Step::Reinstall).then(|| goal::template(record)),
         },
         Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
-        Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::Rest => Query::default(),
+        Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::ReleaseRetiring | Work::Rest => {
+            Query::default()
+        }
     }
 }
 
@@ -93,7 +98,7 @@ fn usual_look(record: &VmRecord, rule: Rule) -> Look {
         Step::Clone if record.spec.pve_pool.is_none() => rule.look.without(Look::POOL),
         // At the first try the options are written in any case, whatever they are.
         Step::SetFirewall if is_first_try(record) => rule.look.without(Look::FIREWALL_OPTIONS),
-        Step::Starting => {
+        Step::Starting if record.operation.deploys() => {
             // Whether it runs is told by the start itself, the first time.
             if is_first_try(record) && !goal::rules_doubted(record) {
                 return Look::CONFIG.and(Look::PENDING);
@@ -122,13 +127,19 @@ fn is_first_try(record: &VmRecord) -> bool {
     record.progress == Progress::Untried && record.failures == 0
 }
 
-/// The waiting command whose turn it is. While a task works nothing is begun: a clone is waited for, never stopped.
-pub(crate) fn due_command(record: &VmRecord) -> Option<QueuedCommand> {
+/// The command that has come and is looked at now. While a task works nothing is begun: a clone is waited for, never stopped.
+pub(crate) fn due_command(record: &VmRecord) -> Option<&QueuedCommand> {
     match record.progress {
         Progress::Submitted { .. } => None,
         Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => {
             let terminate = record.pending.iter().find(|queued| queued.command == Command::Terminate);
-            terminate.or_else(|| record.pending.first()).copied()
+            terminate.or_else(|| record.pending.first())
         }
     }
+}
+
+/// The command that was taken and whose turn it is, because the machine rests.
+pub(crate) fn next_in_queue(record: &VmRecord) -> Option<&QueuedCommand> {
+    let may_begin = record.step.is_rest() && record.step != Step::Terminated && !record.life.held;
+    record.life.queue.first().filter(|_| may_begin)
 }

@@ -1,9 +1,9 @@
 //! The record of one machine: what was bought, what was fixed, and how far it is.
 
 use crate::{
-    Assignment, Change, ChangeKind, Command, CommandId, DiskSlot, DnsName, ExternalRef, Invalid, MacAddr,
-    Machine, MachineId, NameParts, NodeName, Operation, OwnerMark, Remembered, SmbiosUuid, Step, TaskId,
-    VmKey, VmSpec, Vmid,
+    Assignment, Change, ChangeKind, DiskSlot, DnsName, ExternalRef, Invalid, Life, MacAddr, Machine,
+    MachineId, NameParts, NodeName, Operation, OwnerMark, QueuedCommand, Remembered, SmbiosUuid, Step,
+    TaskId, VmKey, VmSpec, Vmid,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,7 @@ impl NewRecord {
             slots: Vec::new(),
             addresses: Vec::new(),
             remembered: BTreeSet::new(),
+            life: Life::default(),
             pending: Vec::new(),
         })
     }
@@ -130,7 +131,9 @@ pub struct VmRecord {
     pub addresses: Vec<Assignment>,
     /// What cannot be read back from the machine.
     pub remembered: BTreeSet<Remembered>,
-    /// Commands that wait, oldest first.
+    /// What commands have made of it.
+    pub life: Life,
+    /// Commands that have come and were not looked at yet, oldest first.
     pub pending: Vec<QueuedCommand>,
 }
 
@@ -153,7 +156,18 @@ impl VmRecord {
             shown.mark == Some(self.mark()) && shown.smbios.is_some() && shown.smbios != self.smbios;
         let doubts = [Remembered::CloneInDoubt, Remembered::CloneAwaited];
         let may_arrive = doubts.iter().any(|doubt| self.remembered.contains(doubt));
-        self.smbios.filter(|_| !(another && may_arrive && self.operation == Operation::Terminate))
+        self.smbios.filter(|_| !(another && may_arrive && self.is_taken_away()))
+    }
+
+    /// Whether what is there now is on its way out, whatever comes after it.
+    pub(crate) fn is_taken_away(&self) -> bool {
+        match self.operation {
+            Operation::Terminate => true,
+            _ => {
+                self.step == Step::Removing
+                    || self.operation == Operation::Reinstall && self.step == Step::Stopping
+            }
+        }
     }
 
     /// Whether the attention that is raised is about this wait, or says it among other things.
@@ -250,13 +264,4 @@ pub struct Waiting {
     /// Since when nobody has been at work on it, if that is known.
     #[serde(default)]
     pub idle_since: Option<Timestamp>,
-}
-
-/// A command that waits for its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueuedCommand {
-    /// Its id.
-    pub id: CommandId,
-    /// The command.
-    pub command: Command,
 }

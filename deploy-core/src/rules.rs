@@ -1,6 +1,6 @@
 //! The rules: one line a step.
 
-use crate::{Look, Machine, NoteDown, Remembered, Step, VmRecord, goal};
+use crate::{Look, Machine, NoteDown, Operation, Remembered, Step, VmRecord, goal};
 
 /// What a step is about.
 #[derive(Clone, Copy)]
@@ -11,6 +11,8 @@ pub(crate) enum Work {
     TakeAddresses,
     /// Addresses are given back.
     ReleaseAddresses,
+    /// Those addresses are given back that the machine has no more.
+    ReleaseRetiring,
     /// The machine is brought to a goal.
     Reach(Rule),
     /// Nothing is due. Somebody may want to know whether the machine is still there.
@@ -68,23 +70,40 @@ pub(crate) enum Verdict {
     Note(NoteDown),
     /// It is on its way.
     UnderWay(String),
+    /// As far as can be seen it is as ordered, but not all of it could be looked at. It is tried for a while.
+    Incomplete(String),
     /// A lock is waited for.
     Locked(String),
     /// It cannot be made so; a human must change something.
     Impossible(String),
+    /// It cannot be made so, and nothing was begun yet: the command is refused.
+    Refused(String),
 }
 
 /// The table.
-pub(crate) fn work(step: Step) -> Work {
-    use {WhenAbsent as A, WhenStranger as S};
+pub(crate) fn work(record: &VmRecord) -> Work {
+    use {Operation as O, WhenAbsent as A, WhenStranger as S};
     let reach =
         |look, goal: Goal| Work::Reach(Rule { look, absent: A::Vanished, stranger: S::Replaced, goal });
     let take_away = |look, goal: Goal| Work::Reach(Rule { look, absent: A::Done, stranger: S::Done, goal });
     let config = Look::CONFIG;
+    let power = config.and(Look::POWER);
+    let away = power.and(Look::HA);
     // One request shows both: what is set, and what of it waits.
     let settings = config.and(Look::PENDING);
-    match step {
-        Step::Creation => Work::Advance,
+    match record.step.deploys_as() {
+        Step::Creation
+        // Never asked: they do what a step of a deployment does.
+        | Step::CpUpdateIp
+        | Step::CpCpuRam
+        | Step::CpSystemDiskSize
+        | Step::CpSystemDiskBandwidth
+        | Step::CpAdditionalDisk
+        | Step::CpAdditionalDiskSize
+        | Step::CpAdditionalDiskBandwidth
+        | Step::CpNetwork
+        | Step::CpFirewall
+        | Step::CpCloudinit => Work::Advance,
         Step::SetIp => Work::TakeAddresses,
         Step::Clone => Work::Reach(Rule {
             look: settings.and(Look::POOL),
@@ -93,6 +112,9 @@ pub(crate) fn work(step: Step) -> Work {
             goal: goal::cloned,
         }),
         Step::Migrated => reach(settings, goal::migrated),
+        Step::SetCpuRam | Step::SetCloudinit if record.operation == O::SingleStep => {
+            reach(settings.and(Look::POWER), goal::set_while_stopped)
+        }
         Step::SetCpuRam => reach(settings, goal::cpu_ram),
         Step::SetSystemDiskSize => reach(settings, goal::system_disk_size),
         Step::SetSystemDiskBandwidth => reach(settings, goal::system_disk_bandwidth),
@@ -102,12 +124,35 @@ pub(crate) fn work(step: Step) -> Work {
         Step::SetNetwork => reach(settings, goal::network),
         Step::SetFirewall => reach(settings.and(Look::FIREWALL), goal::firewall),
         Step::SetCloudinit => reach(settings, goal::cloud_init),
-        Step::Starting => reach(settings.and(Look::POWER).and(Look::AGENT), goal::started),
-        Step::Ready | Step::Terminated => Work::Rest,
-        Step::Stopping => take_away(config.and(Look::POWER), goal::stopped),
+        Step::Starting if record.operation.deploys() => {
+            reach(settings.and(Look::POWER).and(Look::AGENT), goal::started)
+        }
+        Step::Starting => reach(power, goal::powered_on),
+        Step::Ready | Step::Suspended | Step::Removed | Step::Terminated => Work::Rest,
+        Step::Stopping if matches!(record.operation, O::Terminate | O::Reinstall) => {
+            take_away(away, goal::stopped)
+        }
+        Step::Stopping => reach(power, goal::stopped),
         Step::DeletingBackups => take_away(config.and(Look::BACKUPS), goal::backups_deleted),
-        Step::Removing => take_away(config.and(Look::POWER), goal::removed),
+        Step::Removing if record.operation == O::Remove => take_away(away, goal::removed_while_stopped),
+        Step::Removing => take_away(away, goal::removed),
         Step::ReleasingIp => Work::ReleaseAddresses,
+        Step::Suspending => reach(power, goal::suspended),
+        Step::Unsuspending => reach(settings.and(Look::POWER), goal::unsuspended),
+        Step::Resetting => reach(power, goal::reset),
+        Step::ChangePackage => reach(settings, goal::package_fits),
+        Step::CpStop => reach(settings.and(Look::POWER), goal::stopped_if_needed),
+        Step::CpStart => reach(settings.and(Look::POWER), goal::started_again),
+        Step::CpReleaseIp => Work::ReleaseRetiring,
+        Step::Reinstall => take_away(config, goal::reinstallable),
+        Step::Snapshotting => reach(config.and(Look::SNAPSHOTS), goal::snapshotted),
+        Step::DeletingSnapshot => reach(config.and(Look::SNAPSHOTS), goal::snapshot_deleted),
+        Step::RollingBack => reach(power.and(Look::SNAPSHOTS), goal::rolled_back),
+        Step::BackingUp => reach(config.and(Look::BACKUPS), goal::backed_up),
+        Step::DeletingBackup => reach(config.and(Look::BACKUPS), goal::backup_deleted),
+        Step::RestoreBackup => reach(config.and(Look::BACKUPS), goal::restorable),
+        Step::StoppingToRestore => reach(power, goal::stopped_to_restore),
+        Step::RestoringBackup => reach(power.and(Look::BACKUPS), goal::restored),
     }
 }
 

@@ -70,12 +70,85 @@ steps! {
     ReleasingIp = "releasing_ip",
     /// Nothing is left of it.
     Terminated = "terminated",
+    /// It is taken out of its customer's hands: stopped, and not started with its node.
+    Suspending = "suspending",
+    /// Nothing is due; the machine is stopped, and nobody but an unsuspend starts it.
+    Suspended = "suspended",
+    /// It is given back: started with its node as ordered, and started now if it shall be.
+    Unsuspending = "unsuspending",
+    /// The guest is reset, as by the button.
+    Resetting = "resetting",
+    /// There is no machine, only its record and its addresses; it can be cloned anew.
+    Removed = "removed",
+    /// The new package is compared with the machine, and becomes the order.
+    ChangePackage = "change_package",
+    /// Addresses that the new package has more are taken.
+    CpUpdateIp = "cp_update_ip",
+    /// The machine is stopped, if it runs and something of the new package needs that.
+    CpStop = "cp_stop",
+    /// CPU, memory, tags and description are as the new package says.
+    CpCpuRam = "cp_cpu_ram",
+    /// The system disk has its new size.
+    CpSystemDiskSize = "cp_system_disk_size",
+    /// The system disk has its new limits.
+    CpSystemDiskBandwidth = "cp_system_disk_bandwidth",
+    /// The additional disks that the new package has exist.
+    CpAdditionalDisk = "cp_additional_disk",
+    /// The additional disks have their new sizes.
+    CpAdditionalDiskSize = "cp_additional_disk_size",
+    /// The additional disks have their new limits.
+    CpAdditionalDiskBandwidth = "cp_additional_disk_bandwidth",
+    /// The NICs are as the new package says.
+    CpNetwork = "cp_network",
+    /// Anti-spoofing sets, rules and policies are as the new package says.
+    CpFirewall = "cp_firewall",
+    /// Cloud-init knows what the new package says.
+    CpCloudinit = "cp_cloudinit",
+    /// The machine runs again, if it did before.
+    CpStart = "cp_start",
+    /// Addresses that the machine has no more go back to their pools.
+    CpReleaseIp = "cp_release_ip",
+    /// What the machine is to be made anew from is looked at, and becomes the order.
+    Reinstall = "reinstall",
+    /// A snapshot is taken.
+    Snapshotting = "snapshotting",
+    /// A snapshot is deleted.
+    DeletingSnapshot = "deleting_snapshot",
+    /// Disks and settings are taken back to a snapshot.
+    RollingBack = "rolling_back",
+    /// A backup is made.
+    BackingUp = "backing_up",
+    /// A backup is deleted.
+    DeletingBackup = "deleting_backup",
+    /// The backup that is to be restored is looked at.
+    RestoreBackup = "restore_backup",
+    /// The machine is stopped for a restore.
+    StoppingToRestore = "stopping_to_restore",
+    /// Disks and settings are taken from a backup.
+    RestoringBackup = "restoring_backup",
 }
 
 impl Step {
     /// Whether nothing is due at this step until a command comes.
     pub fn is_rest(self) -> bool {
-        matches!(self, Self::Ready | Self::Terminated)
+        matches!(self, Self::Ready | Self::Suspended | Self::Removed | Self::Terminated)
+    }
+
+    /// The step of a deployment that does the same: what a package is brought to by a change is what it is deployed to.
+    pub fn deploys_as(self) -> Self {
+        match self {
+            Self::CpUpdateIp => Self::SetIp,
+            Self::CpCpuRam => Self::SetCpuRam,
+            Self::CpSystemDiskSize => Self::SetSystemDiskSize,
+            Self::CpSystemDiskBandwidth => Self::SetSystemDiskBandwidth,
+            Self::CpAdditionalDisk => Self::SetCreatedAdditionalDisk,
+            Self::CpAdditionalDiskSize => Self::SetAdditionalDiskSize,
+            Self::CpAdditionalDiskBandwidth => Self::SetAdditionalDiskBandwidth,
+            Self::CpNetwork => Self::SetNetwork,
+            Self::CpFirewall => Self::SetFirewall,
+            Self::CpCloudinit => Self::SetCloudinit,
+            other => other,
+        }
     }
 
     /// The step that was completed last, which is what older panels show; `None` at the first of the operation.

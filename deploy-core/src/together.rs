@@ -16,14 +16,14 @@ pub(crate) fn carry_together(record: &VmRecord, machine: &Machine, configure: &m
             configure.merge(*more);
         }
     }
-    if record.step == Step::SetCpuRam {
+    if record.step.deploys_as() == Step::SetCpuRam {
         configure.sizes = sizes(record, machine);
     }
 }
 
 /// The configuration goals of the steps after `step`.
 fn following(step: Step) -> &'static [(Step, Goal)] {
-    match CONFIGURED_TOGETHER.iter().position(|(s, _)| *s == step) {
+    match CONFIGURED_TOGETHER.iter().position(|(s, _)| *s == step.deploys_as()) {
         Some(at) => &CONFIGURED_TOGETHER[at + 1..],
         None => &[],
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     AssignError, Change, Clock, Commit, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool,
-    LeaseStore, Leased, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome, Progress,
-    RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted, Target, TaskId, TaskState, VmKey,
-    VmRecord, decide,
+    LeaseStore, Leased, Look, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome,
+    Progress, RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted, Target, TaskId, TaskState,
+    VmKey, VmRecord, decide,
     left_by::{answers_tell, left_by},
     query,
     retry::later,
@@ -133,7 +133,11 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, 
     } else {
         None
     };
-    (Observation { machine, task, holder, leftovers }, kept)
+    let template = match &query.template {
+        Some(template) => Some(seams.hypervisor.machine(template, Look::CONFIG).await),
+        None => None,
+    };
+    (Observation { machine, task, holder, leftovers, template }, kept)
 }
 
 struct Turn<'a> {
@@ -149,8 +153,9 @@ impl Turn<'_> {
         machine: Option<Box<Machine>>,
     ) -> Result<Turned, CommitError> {
         match decision {
-            Decision::Begin(queued, operation) => self.again(Outcome::Begun(queued, operation), None).await,
-            Decision::RetryNow(queued) => self.again(Outcome::RetryNow(queued), None).await,
+            Decision::Take(queued) => self.again(Outcome::Taken(queued), None).await,
+            Decision::Begin => self.again(Outcome::Begun, None).await,
+            Decision::Refuse(why) => self.pause(Outcome::Refused(why)).await,
             Decision::Done(how) => {
                 self.seams.gate.leave(self.leased.lease.key);
                 self.again(Outcome::Done(how), machine).await
@@ -168,7 +173,7 @@ impl Turn<'_> {
             }
             Decision::TakeAddresses(requests) => {
                 match self.seams.pool.assign(&self.leased.lease, &requests).await {
-                    Ok(addresses) => self.again(Outcome::Taken(addresses), None).await,
+                    Ok(addresses) => self.again(Outcome::Assigned(addresses), None).await,
                     Err(error) => self.pool_error(error).await,
                 }
             }
@@ -176,6 +181,12 @@ impl Turn<'_> {
                 Ok(addresses) => self.again(Outcome::Released(addresses), None).await,
                 Err(error) => self.pool_error(error).await,
             },
+            Decision::ReleaseOnly(addresses) => {
+                match self.seams.pool.release_only(&self.leased.lease, &addresses).await {
+                    Ok(released) => self.again(Outcome::Released(released), None).await,
+                    Err(error) => self.pool_error(error).await,
+                }
+            }
             Decision::Renumber => self.renumber().await,
             Decision::Wait(why) => self.wait(Outcome::Waiting(why), machine).await,
             Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why), machine).await,

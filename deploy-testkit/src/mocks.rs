@@ -42,6 +42,7 @@ mockall::mock! {
     impl IpPool for IpPool {
         async fn assign(&self, lease: &Lease, requests: &[AddressRequest]) -> Result<Vec<Assignment>, AssignError>;
         async fn release(&self, lease: &Lease) -> Result<Vec<IpAddr>, AssignError>;
+        async fn release_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, AssignError>;
     }
 }
 
@@ -100,6 +101,7 @@ mockall::mock! {
         async fn definitions(&self) -> Result<Vec<Pool>, StoreError>;
         async fn take(&self, lease: &Lease, wants: &[Want]) -> Result<Vec<HeldAddress>, TakeError>;
         async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError>;
+        async fn give_back_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<HeldAddress>, CommitError>;
         async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError>;
     }
 }

@@ -243,6 +243,7 @@ pub fn pool(name: &str, prefix_len: u8, ranges: &[AddressRange]) -> Pool {
 /// So many addresses for `net0` from these pools.
 pub fn want(family: Family, count: u8, pools: &[&str]) -> Want {
     Want {
+        besides: Vec::new(),
         nic: valid::<NicSlot, u8>(0),
         family,
         count,

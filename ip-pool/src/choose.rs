@@ -26,11 +26,16 @@ pub(crate) fn want(
     held: &[HeldAddress],
 ) -> Result<Want, AssignError> {
     let pools = if is_held(request, held) { request.pools.clone() } else { fitting(request, pools)? };
-    Ok(Want { nic: request.nic, family: request.family, count: request.count, pools })
+    let AddressRequest { nic, family, count, besides, .. } = request.clone();
+    Ok(Want { nic, family, count, pools, besides })
 }
 
 fn is_held(request: &AddressRequest, held: &[HeldAddress]) -> bool {
-    let mine = |h: &&HeldAddress| h.nic == request.nic && Family::of(h.address) == request.family;
+    let mine = |h: &&HeldAddress| {
+        h.nic == request.nic
+            && Family::of(h.address) == request.family
+            && !request.besides.contains(&h.address)
+    };
     held.iter().filter(mine).count() >= usize::from(request.count)
 }
 

@@ -114,6 +114,11 @@ impl<S: AddressStore + ?Sized> IpPool for Pools<S> {
         let given_back = self.store.give_back(lease).await?;
         Ok(given_back.into_iter().map(|held| held.address).collect())
     }
+
+    async fn release_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, AssignError> {
+        let given_back = self.store.give_back_only(lease, addresses).await?;
+        Ok(given_back.into_iter().map(|held| held.address).collect())
+    }
 }
 
 /// An address with what its guest must know to use it.

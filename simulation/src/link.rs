@@ -7,6 +7,7 @@ use deploy_core::{
 };
 use deploy_testkit::MemoryStore;
 use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What one worker process has of the store: calls that take time, fail, or succeed unheard.
@@ -113,6 +114,14 @@ impl AddressStore for Link {
 
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
         self.call(self.store.give_back(lease)).await
+    }
+
+    async fn give_back_only(
+        &self,
+        lease: &Lease,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<HeldAddress>, CommitError> {
+        self.call(self.store.give_back_only(lease, addresses)).await
     }
 
     async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError> {

@@ -9,6 +9,7 @@ use deploy_core::{
     RenumberError, Resting, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
 
 #[async_trait]
 impl LeaseStore for PostgresStore {
@@ -86,7 +87,7 @@ impl RecordStore for PostgresStore {
 
     async fn command(&self, key: VmKey, id: CommandId, command: Command) -> Result<Admission, CommandError> {
         self.write((key, id, command), |db, (key, id, command)| {
-            Box::pin(vm::command(db, *key, *id, *command))
+            Box::pin(vm::command(db, *key, *id, command.clone()))
         })
         .await
     }
@@ -142,7 +143,18 @@ impl AddressStore for PostgresStore {
     }
 
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
-        self.write(*lease, |db, lease| Box::pin(pool::give_back(db, lease))).await
+        self.write(*lease, |db, lease| Box::pin(pool::give_back(db, lease, None))).await
+    }
+
+    async fn give_back_only(
+        &self,
+        lease: &Lease,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<HeldAddress>, CommitError> {
+        self.write((*lease, addresses.to_vec()), |db, (lease, addresses)| {
+            Box::pin(pool::give_back(db, lease, Some(addresses)))
+        })
+        .await
     }
 
     async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError> {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_who_delivers.sql"),
     include_str!("../migrations/0003_jobs_traffic_locks.sql"),
     include_str!("../migrations/0004_dns.sql"),
+    include_str!("../migrations/0005_life.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -9,6 +9,7 @@ use deploy_core::{
     RenumberError, Resting, StoreError, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
 
 #[async_trait]
 impl LeaseStore for SqliteStore {
@@ -87,7 +88,7 @@ impl RecordStore for SqliteStore {
     }
 
     async fn command(&self, key: VmKey, id: CommandId, command: Command) -> Result<Admission, CommandError> {
-        self.write(move |tx| vm::command(tx, key, id, command)).await
+        self.write(move |tx| vm::command(tx, key, id, &command)).await
     }
 
     async fn get(&self, key: VmKey) -> Result<Option<VmRecord>, StoreError> {
@@ -146,7 +147,16 @@ impl AddressStore for SqliteStore {
 
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
         let lease = *lease;
-        self.write(move |tx| pool::give_back(tx, &lease)).await
+        self.write(move |tx| pool::give_back(tx, &lease, None)).await
+    }
+
+    async fn give_back_only(
+        &self,
+        lease: &Lease,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<HeldAddress>, CommitError> {
+        let (lease, addresses) = (*lease, addresses.to_vec());
+        self.write(move |tx| pool::give_back(tx, &lease, Some(&addresses))).await
     }
 
     async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError> {

@@ -134,6 +134,7 @@ impl<S: AddressStore + LeaseStore + RecordStore + Clone + 'static> Site<S> {
             family: pool.family,
             count: 1,
             pools: vec![pool.name],
+            besides: Vec::new(),
         };
         Self { pools, leases, next: AtomicUsize::new(0), request }
     }

@@ -42,7 +42,7 @@ impl fmt::Display for Drift {
 /// What PVE cannot show differs where it is not remembered as done (a password). Settings that wait for the next start of a
 /// machine that runs count as set: [`Machine::pending`] names them.
 pub fn drift(record: &VmRecord, machine: &Machine) -> Vec<Drift> {
-    if record.operation == Operation::Terminate {
+    if record.operation == Operation::Terminate || record.step == Step::Removed {
         return Vec::new();
     }
     // What is done about it depends on what was tried; what differs does not.
@@ -69,17 +69,21 @@ fn placed(record: &VmRecord, machine: &Machine, found: &mut Differences) {
         found.push("pve_pool", pool, &shown(seen.as_ref(), "none that we may see"));
     }
     // On its way it is off and does not start by itself, whatever was ordered.
-    if record.step != Step::Ready {
-        return;
-    }
-    if machine.config.autostart != record.spec.autostart {
+    let (autostart, shall_run) = match record.step {
+        Step::Ready => (record.spec.autostart, !record.life.stopped),
+        Step::Suspended => (Autostart::Off, false),
+        _ => return,
+    };
+    if machine.config.autostart != autostart {
         let words = |autostart| if autostart == Autostart::On { "on" } else { "off" };
-        found.push("autostart", &words(record.spec.autostart), &words(machine.config.autostart));
+        found.push("autostart", &words(autostart), &words(machine.config.autostart));
     }
-    match &machine.power {
-        Some(Power::Stopped) => found.push("power", &"running", &"stopped"),
-        Some(Power::Suspended(word)) => found.push("power", &"running", word),
-        Some(Power::Running) | None => {}
+    let ordered = if shall_run { "running" } else { "stopped" };
+    match (&machine.power, shall_run) {
+        (Some(Power::Stopped), true) => found.push("power", &ordered, &"stopped"),
+        (Some(Power::Running), false) => found.push("power", &ordered, &"running"),
+        (Some(Power::Suspended(word)), _) => found.push("power", &ordered, word),
+        (Some(Power::Stopped | Power::Running) | None, _) => {}
     }
 }
 
@@ -94,6 +98,8 @@ fn configured(record: &VmRecord, machine: &Machine, found: &mut Differences) {
             | Verdict::Unmet(_)
             | Verdict::Note(_)
             | Verdict::UnderWay(_)
+            | Verdict::Incomplete(_)
+            | Verdict::Refused(_)
             | Verdict::Locked(_) => {}
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn cpu_ram(record: &VmRecord, machine: &Machine) -> Verdict {
     }
     // A clone inherits the template's autostart. A node that boots in the middle of a deployment must not start a
     // half-configured machine; the order's own wish is written once the machine runs.
-    if config.autostart == Autostart::On {
+    if config.autostart == Autostart::On && record.operation.deploys() {
         missing.autostart = Some(Autostart::Off);
     }
     configured(missing)

@@ -2,19 +2,43 @@
 
 use crate::{
     Addressing, Change, Filtering, FirewallOptions, FirewallSpec, Machine, MachineFirewall, NicSlot, NicSpec,
-    SetFirewall, VmRecord, rules::Verdict,
+    NoteDown, Remembered, SetFirewall, VmRecord, rules::Verdict,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Anti-spoofing sets, rules and options are as ordered.
 pub(crate) fn firewall(record: &VmRecord, machine: &Machine) -> Verdict {
-    let Some(spec) = &record.spec.firewall else { return Verdict::Met };
+    let retires = !record.life.retiring.is_empty();
+    if record.spec.firewall.is_none() && !retires {
+        return Verdict::Met;
+    }
     let Some(seen) = &machine.firewall else {
         return Verdict::UnderWay("the firewall was not shown".to_owned());
     };
+    let missing = match &record.spec.firewall {
+        Some(spec) => missing(record, spec, seen),
+        None => SetFirewall { remove_members: retired(record, seen), ..SetFirewall::default() },
+    };
+    if missing != SetFirewall::default() {
+        return Verdict::Unmet(Change::SetFirewall(Box::new(missing)));
+    }
+    // A member that arrives late would let the machine use an address that may be somebody else's by then.
+    let doubts = [Remembered::FirewallInDoubt, Remembered::RulesInDoubt];
+    let doubted = doubts.iter().any(|doubt| record.remembered.contains(doubt));
+    if doubted && retires { Verdict::Note(NoteDown::AwaitFirewall) } else { Verdict::Met }
+}
+
+/// Members of any set that the machine has no more, also of NICs that are gone.
+fn retired(record: &VmRecord, seen: &MachineFirewall) -> BTreeSet<(NicSlot, IpNet)> {
+    let retires = |net: &IpNet| record.life.retiring.iter().any(|held| IpNet::from(held.address) == *net);
+    let members = seen.filters.iter().flat_map(|(nic, nets)| nets.iter().map(move |net| (*nic, *net)));
+    members.filter(|(_, net)| retires(net)).collect()
+}
+
+fn missing(record: &VmRecord, spec: &FirewallSpec, seen: &MachineFirewall) -> SetFirewall {
     let filters = if spec.anti_spoofing { filters(record) } else { BTreeMap::new() };
-    let missing = SetFirewall {
+    SetFirewall {
         create_filters: filters.keys().copied().filter(|nic| !seen.filters.contains_key(nic)).collect(),
         add_members: difference(&filters, &seen.filters),
         // A template's sets are copied by the clone: whatever else they hold would let this machine use
@@ -22,15 +46,11 @@ pub(crate) fn firewall(record: &VmRecord, machine: &Machine) -> Verdict {
         remove_members: difference(&seen.filters, &filters)
             .into_iter()
             .filter(|(nic, _)| filters.contains_key(nic))
+            .chain(retired(record, seen))
             .collect(),
         remove_rule: surplus(spec, seen),
         add_rules: missing_rules(spec, seen),
         options: Some(options(record, spec, &filters)).filter(|wanted| seen.options != Some(*wanted)),
-    };
-    if missing == SetFirewall::default() {
-        Verdict::Met
-    } else {
-        Verdict::Unmet(Change::SetFirewall(Box::new(missing)))
     }
 }
 

@@ -5,15 +5,19 @@
 
 mod clone;
 mod cloud_init;
+mod commanded;
 mod cpu_ram;
 mod disk;
 mod firewall;
 mod network;
+mod package;
 mod power;
 mod remove;
+mod saved;
 
 pub(crate) use clone::{clone_change, cloned, destroy_command, migrated};
 pub(crate) use cloud_init::cloud_init;
+pub(crate) use commanded::{powered_on, reset, set_while_stopped, suspended, unsuspended};
 pub(crate) use cpu_ram::cpu_ram;
 pub(crate) use disk::{
     additional_disk_bandwidths, additional_disk_sizes, additional_disks_exist, each_additional_size,
@@ -21,8 +25,14 @@ pub(crate) use disk::{
 };
 pub(crate) use firewall::firewall;
 pub(crate) use network::network;
+pub(crate) use package::{fits, package_fits, reinstallable, started_again, stopped_if_needed, template};
 pub(crate) use power::{nothing_waits, rules_doubted, started, was_started};
-pub(crate) use remove::{backups_deleted, removed, stopped};
+pub(crate) use remove::{backups_deleted, removed, removed_while_stopped, stopped};
+
+pub(crate) use saved::{
+    backed_up, backup_deleted, restorable, restored, rolled_back, snapshot_deleted, snapshotted,
+    stopped_to_restore,
+};
 
 use crate::{Change, Configure, rules::Verdict};
 

@@ -1,6 +1,6 @@
 //! The machine runs, and is what the order calls ready.
 
-use super::{configured, firewall};
+use super::{commanded::paused, configured, firewall};
 use crate::{
     Agent, Change, Configure, Machine, NoteDown, Power, Progress, ReadyWhen, Remembered, VmRecord,
     rules::{CONFIGURED_TOGETHER, Verdict},
@@ -12,17 +12,17 @@ const NO_AGENT: &str =
 /// The machine runs as ordered and shows it.
 pub(crate) fn started(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.power {
+        // The suspension that waits sees to one that was started already.
+        _ if record.life.suspended.is_some() => Verdict::Met,
         None | Some(Power::Stopped) => startable(record, machine),
         Some(Power::Running) => running(record, machine),
-        Some(Power::Suspended(word)) => Verdict::Impossible(format!(
-            "the guest is {word}; resume or stop the machine (full storage is a usual cause)"
-        )),
+        Some(Power::Suspended(word)) => paused(word),
     }
 }
 
 /// It is started only when its configuration is as ordered and nothing is pending: a failed call leaves a random part of
 /// its settings written, and the next start would apply it.
-fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
+pub(super) fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
     let drift = CONFIGURED_TOGETHER
         .iter()
         .map(|(_, goal)| goal(record, machine))

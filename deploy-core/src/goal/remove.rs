@@ -1,12 +1,16 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, DestroyMode, Machine, NoteDown, Power, Remembered, StopMode, VmRecord,
-    rules::Verdict,
+    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Power, Progress, Remembered,
+    StopMode, VmRecord, rules::Verdict,
 };
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
-pub(crate) fn stopped(_record: &VmRecord, machine: &Machine) -> Verdict {
+pub(crate) fn stopped(record: &VmRecord, machine: &Machine) -> Verdict {
+    // What it cares for the HA manager starts again; and it hinders the destroy.
+    if matches!(machine.ha, Some(HaState::Managed(_))) && record.is_taken_away() {
+        return Verdict::Unmet(Change::LeaveHa);
+    }
     match machine.power {
         Some(Power::Stopped) => Verdict::Met,
         Some(Power::Running) => Verdict::Unmet(Change::Stop(StopMode::Graceful { patience: 0 })),
@@ -23,7 +27,10 @@ pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
         Some(backups) => {
             match backups.found.iter().find(|backup| !backup.protected && is_ours(record, backup)) {
                 Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
-                None => Verdict::Met,
+                None if backups.unread.is_empty() => Verdict::Met,
+                None => {
+                    Verdict::Incomplete(format!("backups may be left: {}", super::saved::listed(backups)))
+                }
             }
         }
         None => Verdict::UnderWay("its backups were not shown".to_owned()),
@@ -32,8 +39,19 @@ pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
 
 /// Backups are named after the number alone, which an earlier machine, or one of another cluster on the same storage, may
 /// have had: what is older than the order, or of unknown age, is somebody else's. A wrong guess must keep, not lose.
-fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
+pub(super) fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
     backup.made_at.is_some_and(|made_at| made_at >= record.created_at)
+}
+
+/// The same, of a machine that must not be running: a command that takes its disks stops nobody's work.
+pub(crate) fn removed_while_stopped(record: &VmRecord, machine: &Machine) -> Verdict {
+    let sent = record.progress != Progress::Untried || record.failures > 0;
+    match machine.power {
+        Some(Power::Running | Power::Suspended(_)) if !sent => {
+            Verdict::Refused("remove: the machine runs; stop it first".to_owned())
+        }
+        _ => removed(record, machine),
+    }
 }
 
 const DOUBTS: [Remembered; 2] = [Remembered::FirewallInDoubt, Remembered::RulesInDoubt];

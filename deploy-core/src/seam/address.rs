@@ -35,6 +35,12 @@ pub trait IpPool: Send + Sync {
     /// # Errors
     /// [`AssignError`].
     async fn release(&self, lease: &Lease) -> Result<Vec<IpAddr>, AssignError>;
+
+    /// Gives back those of these addresses that a machine holds, and says which they were.
+    ///
+    /// # Errors
+    /// [`AssignError`].
+    async fn release_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, AssignError>;
 }
 
 /// So many addresses of one family for one NIC.
@@ -54,6 +60,8 @@ pub struct AddressRequest {
     pub count: u8,
     /// The pools to take from, in this order; none named means all that belong to cluster, bridge and VLAN.
     pub pools: Vec<PoolName>,
+    /// Addresses that the machine holds and is to give up: they do not count, and are not in the answer.
+    pub besides: Vec<IpAddr>,
 }
 
 /// An address that a machine holds, with what the guest must know to use it.
@@ -202,6 +210,16 @@ pub trait AddressStore: Send + Sync {
     /// [`CommitError`].
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError>;
 
+    /// Gives back those of these addresses that the lease's machine holds; each rests as long as its pool says.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    async fn give_back_only(
+        &self,
+        lease: &Lease,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<HeldAddress>, CommitError>;
+
     /// What a machine holds.
     ///
     /// # Errors
@@ -220,6 +238,17 @@ pub struct Want {
     pub count: u8,
     /// The pools, in the order in which they are tried.
     pub pools: Vec<PoolName>,
+    /// Addresses that the machine holds and is to give up: they do not count, and are not in the answer.
+    pub besides: Vec<IpAddr>,
+}
+
+impl Want {
+    /// Whether an address that the machine holds is one of those that are wanted.
+    pub fn is_met_by(&self, held: &HeldAddress) -> bool {
+        held.nic == self.nic
+            && Family::of(held.address) == self.family
+            && !self.besides.contains(&held.address)
+    }
 }
 
 /// An address that a machine holds.

@@ -1,5 +1,6 @@
 //! Settle: what to write down about what happened.
 
+mod commanded;
 mod leftovers;
 mod sending;
 mod vanished;
@@ -8,7 +9,7 @@ mod waiting;
 use crate::{
     Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Leftover, LogEvent, LogLine,
     NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, retry::later,
+    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::DOUBTS_OF_POWER, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -25,10 +26,12 @@ pub struct Report<'a> {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome<'a> {
-    /// An operation begins.
-    Begun(QueuedCommand, Operation),
-    /// The step is to be tried at once.
-    RetryNow(QueuedCommand),
+    /// A command that had come is taken.
+    Taken(Box<QueuedCommand>),
+    /// The first of the commands that wait begins.
+    Begun,
+    /// What was commanded turned out to be impossible.
+    Refused(String),
     /// The step is done.
     Done(String),
     /// Something is to be noted.
@@ -46,7 +49,7 @@ pub enum Outcome<'a> {
     /// The task ended.
     TaskEnded(Ended),
     /// Addresses were taken.
-    Taken(Vec<Assignment>),
+    Assigned(Vec<Assignment>),
     /// Addresses were given back.
     Released(Vec<IpAddr>),
     /// Another number was reserved.
@@ -83,6 +86,15 @@ pub enum NoteDown {
     AwaitFirewall,
     /// None of the settings that were in doubt waits.
     NothingWaits,
+    /// A start, a stop or a destroy that was not answered gets its time to arrive.
+    AwaitPower,
+    /// It ran when it was to be stopped.
+    Ran,
+    /// The order that is wanted fits, and is the order from now on.
+    Package {
+        /// The slots that the additional disks will have.
+        slots: Vec<DiskSlot>,
+    },
     /// These volumes are left behind, or why nobody knows.
     Leftovers(Result<Vec<Leftover>, String>),
 }
@@ -124,19 +136,10 @@ struct Settling<'a> {
 impl Settling<'_> {
     fn outcome(&self, outcome: Outcome<'_>) -> Commit {
         match outcome {
-            Outcome::Begun(queued, operation) => self.begun(queued, operation),
-            Outcome::RetryNow(queued) => Commit {
-                failures: Some(0),
-                // Only the delay after a failure is cut short. What was never answered keeps its time to arrive, or a
-                // number and addresses would be given away under a clone: with the command the record became due, so that
-                // the wait begins anew. And the record may have come to rest between the command and now.
-                remembered: self.awaited_anew(),
-                due: (self.record.failures > 0 && !self.record.step.is_rest()).then_some(Due::At(self.now)),
-                consume: Some(queued.id),
-                log: Some(self.line(LogEvent::Noted { what: "retry now, on command".to_owned() })),
-                ..Commit::default()
-            },
-            Outcome::Done(how) => self.done(how),
+            Outcome::Taken(queued) => self.taken(*queued),
+            Outcome::Begun => self.begun(),
+            Outcome::Refused(why) => self.refused(why),
+            Outcome::Done(how) => self.done(&how),
             Outcome::Noted(note) => self.noted(note),
             Outcome::Intending(change) => self.intending(change),
             Outcome::Sent(change, submitted) => self.sent(change, submitted),
@@ -150,9 +153,10 @@ impl Settling<'_> {
                 )
             },
             Outcome::TaskEnded(ended) => self.task_ended(ended),
-            Outcome::Taken(addresses) => {
+            Outcome::Assigned(addresses) => {
+                let addresses = self.in_place(&addresses);
                 let list: Vec<String> = addresses.iter().map(|held| held.address.to_string()).collect();
-                Commit { addresses: Some(addresses), ..self.done(list.join(", ")) }
+                Commit { addresses: Some(addresses), ..self.done(&list.join(", ")) }
             }
             Outcome::Released(addresses) => {
                 let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -161,7 +165,13 @@ impl Settling<'_> {
                 } else {
                     format!("gave back {}", list.join(", "))
                 };
-                Commit { addresses: Some(Vec::new()), ..self.done(how) }
+                let mut commit = self.done(&how);
+                if self.record.operation == Operation::Terminate {
+                    commit.addresses = Some(Vec::new());
+                } else {
+                    self.life_of(&mut commit).retiring.clear();
+                }
+                commit
             }
             Outcome::Renumbered(numbered) => Commit {
                 log: Some(self.line(LogEvent::Noted {
@@ -195,45 +205,37 @@ impl Settling<'_> {
         Some(remembered).filter(|remembered| *remembered != self.record.remembered)
     }
 
-    fn begun(&self, queued: QueuedCommand, operation: Operation) -> Commit {
-        Commit {
-            operation: Some(operation),
-            step: Some(operation.first()),
-            progress: Some(Progress::Untried),
-            failures: Some(0),
-            due: Some(Due::At(self.now)),
-            attention: self.record.attention.is_some().then_some(None),
-            consume: Some(queued.id),
-            log: Some(LogLine { at: self.now, operation, step: operation.first(), event: LogEvent::Began }),
-            ..Commit::default()
-        }
-    }
-
     /// The step is done: on to the next, with its one log line and, at a rest, its one notice.
-    fn done(&self, how: String) -> Commit {
+    fn done(&self, how: &str) -> Commit {
         let record = self.record;
         // The table has no dead ends: every step but the rests has a successor, and rests are never done.
         let next = record.operation.after(record.step).unwrap_or(record.step);
-        let notice = match next {
-            Step::Ready => Some(Notice::Ready),
-            Step::Terminated => Some(Notice::Terminated {
-                addresses: record.addresses.iter().map(|held| held.address).collect(),
-            }),
-            _ => None,
-        };
         // Waited for, and seen as ordered before the start.
         let remembered = if next == Step::Ready { self.without(&[Remembered::RulesAwaited]) } else { None };
-        Commit {
+        let mut commit = Commit {
             step: Some(next),
             progress: Some(Progress::Untried),
             failures: Some(0),
-            due: Some(if next.is_rest() { Due::OnCommand } else { Due::At(self.now) }),
+            due: Some(Due::At(self.now)),
             attention: record.attention.is_some().then_some(None),
             remembered,
-            log: Some(self.line(LogEvent::Done { how })),
-            notice,
+            log: Some(self.line(LogEvent::Done { how: how.to_owned() })),
             ..Commit::default()
+        };
+        self.receipt(&format!("{}: {how}", record.step), &mut commit);
+        if matches!(record.step, Step::RollingBack | Step::RestoringBackup) {
+            // The guest's password may be an older one again.
+            commit.remembered = self.without(&[Remembered::PasswordWritten]);
         }
+        if record.operation == Operation::Reinstall && record.step == Step::Removing
+            || record.operation == Operation::Remove
+        {
+            self.without_machine(&mut commit);
+        }
+        if next.is_rest() {
+            self.rests(next, &mut commit);
+        }
+        commit
     }
 
     fn noted(&self, note: NoteDown) -> Commit {
@@ -259,6 +261,14 @@ impl Settling<'_> {
                 remembered: self.without(&[Remembered::FirewallInDoubt, Remembered::RulesInDoubt]),
                 ..self.await_arrival("a firewall was sent and not answered: its time to arrive is waited for")
             },
+            NoteDown::AwaitPower => Commit {
+                remembered: self.without(&DOUBTS_OF_POWER),
+                ..self.await_arrival(
+                    "a start, a stop or a destroy was not answered: its time to arrive is waited for",
+                )
+            },
+            NoteDown::Ran => self.ran(),
+            NoteDown::Package { slots } => self.package(slots),
             NoteDown::Leftovers(found) => self.leftovers(found),
             NoteDown::NothingWaits => {
                 Commit { remembered: self.without(&[Remembered::SettingsInDoubt]), ..Commit::default() }
@@ -267,23 +277,16 @@ impl Settling<'_> {
     }
 
     fn await_arrival(&self, why: &str) -> Commit {
-        Commit {
+        let arrived = later(self.now, self.policy.late_arrival);
+        let mut commit = Commit {
             failures: Some(0),
-            due: Some(Due::At(later(self.now, self.policy.late_arrival))),
+            due: Some(Due::At(arrived)),
             log: Some(self.line(LogEvent::Waiting { why: why.to_owned() })),
             ..Commit::default()
-        }
-    }
-
-    /// What was waited for is in doubt again.
-    fn awaited_anew(&self) -> Option<std::collections::BTreeSet<Remembered>> {
-        let again = |known: &Remembered| match known {
-            Remembered::CloneAwaited => Remembered::CloneInDoubt,
-            Remembered::RulesAwaited => Remembered::RulesInDoubt,
-            other => *other,
         };
-        let remembered = self.record.remembered.iter().map(again).collect();
-        Some(remembered).filter(|remembered| *remembered != self.record.remembered)
+        // A command that comes makes the record due, and must not cut this short.
+        self.life_of(&mut commit).not_before = Some(arrived);
+        commit
     }
 
     /// `doubt` replaced by `awaited`, where there is such a doubt.

@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Attention, Commit, Due, ErrorClass, LogEvent, Notice, Progress, Remembered, Step, WhenVanished,
-    retry::later,
+    Attention, CommandOutcome, Commit, Due, ErrorClass, LogEvent, Notice, Operation, Progress, Remembered,
+    Step, WhenVanished, retry::later,
 };
 
 impl Settling<'_> {
@@ -44,7 +44,9 @@ impl Settling<'_> {
         // Whoever took the machine away may have left its volumes. And until it is cloned anew, a machine with our mark is one
         // that was restored, or whose identity somebody changed: not ours to configure.
         let remembered = known.chain([Remembered::VolumesInDoubt, Remembered::Vanished]).collect();
-        Commit {
+        let mut commit = Commit {
+            // What was commanded cannot be carried out on what is made now.
+            operation: (!record.operation.deploys()).then_some(Operation::Create),
             step: Some(Step::Clone),
             progress: Some(Progress::Untried),
             failures: Some(0),
@@ -55,9 +57,16 @@ impl Settling<'_> {
             slots: Some(Vec::new()),
             remembered: Some(remembered),
             log: Some(self.line(LogEvent::Noted { what: format!("{message}: it is deployed anew") })),
-            notice: Some(Notice::Vanished { message, redeployed: true }),
+            notice: Some(Notice::Vanished { message: message.clone(), redeployed: true }),
             ..Commit::default()
+        };
+        if record.life.asked.is_some() && !record.operation.deploys() {
+            let due = commit.due;
+            self.settle_asked(CommandOutcome::Refused(message), &mut commit);
+            commit.due = due;
+            self.life_of(&mut commit).wanted = None;
         }
+        commit
     }
 
     /// A resting machine is there, or at least not proven to be gone.

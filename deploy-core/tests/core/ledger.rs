@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) log: Vec<LogLine>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) faults: VecDeque<Option<WriteFault>>,
+    /// The commands that were admitted, and how.
+    pub(crate) commands: Vec<(QueuedCommand, Admission)>,
     /// What must never happen, in words.
     pub(crate) violations: Vec<String>,
     renumbered: Option<(Vmid, Vmid)>,
@@ -67,6 +69,7 @@ impl Ledger {
                 log: Vec::new(),
                 notices: Vec::new(),
                 faults: VecDeque::new(),
+                commands: Vec::new(),
                 violations: Vec::new(),
                 renumbered: None,
             }),
@@ -92,11 +95,13 @@ impl Ledger {
 
     pub(crate) fn command(&self, command: Command) -> Result<Admission, Denied> {
         self.with(|state| {
-            let id = CommandId(uuid::Uuid::from_u128(state.commits.len() as u128 + 1000));
-            let admission = admit(&state.record, command, id)?;
-            if let Admission::Queued(id) = admission {
-                state.record.pending.push(QueuedCommand { id, command });
+            let id = CommandId(uuid::Uuid::from_u128(state.commands.len() as u128 + 1000));
+            let admission = admit(&state.record, &command, id)?;
+            let queued = QueuedCommand { id, command };
+            if admission == Admission::Queued(id) {
+                state.record.pending.push(queued.clone());
             }
+            state.commands.push((queued, admission));
             Ok(admission)
         })
     }
@@ -116,8 +121,13 @@ impl State {
         let record = &self.record;
         let event = commit.log.as_ref().map(|line| &line.event);
         if let Some(operation) = commit.operation {
-            let begins = commit.step == Some(operation.first()) && matches!(event, Some(LogEvent::Began));
-            if !begins {
+            let first = match (operation, commit.step) {
+                (Operation::SingleStep | Operation::Create, Some(step)) => operation.steps().contains(&step),
+                (operation, step) => step == Some(operation.first()),
+            };
+            let begins = first && matches!(event, Some(LogEvent::Began));
+            let anew = matches!(commit.notice, Some(Notice::Vanished { redeployed: true, .. }));
+            if !begins && !anew {
                 self.violations.push(format!("an operation begins at {:?} with {event:?}", commit.step));
             }
         } else if let Some(Notice::Vanished { redeployed: true, .. }) = &commit.notice {
@@ -126,7 +136,10 @@ impl State {
             }
         } else if let Some(step) = commit.step {
             let next = record.operation.after(record.step);
-            if next != Some(step) || !matches!(event, Some(LogEvent::Done { .. })) {
+            let rests = step.is_rest() && next.is_some_and(Step::is_rest);
+            let refused = step.is_rest() && matches!(event, Some(LogEvent::Refused { .. }));
+            let done = (next == Some(step) || rests) && matches!(event, Some(LogEvent::Done { .. }));
+            if !done && !refused {
                 self.violations.push(format!("{} goes on to {step} with {event:?}", record.step));
             }
             if commit.log.as_ref().is_none_or(|line| line.step != record.step) {
@@ -257,13 +270,21 @@ impl IpPool for Addresses {
             });
         }
         let mut held = self.held.lock().unwrap();
-        if held.is_empty() {
-            let all = requests
-                .iter()
-                .flat_map(|request| (0..request.count).map(|n| address(request.nic, request.family, n)));
-            held.extend(all);
+        let mut answer = Vec::new();
+        for request in requests {
+            let counts = |held: &Assignment| {
+                held.nic == request.nic
+                    && Family::of(held.address) == request.family
+                    && !request.besides.contains(&held.address)
+            };
+            let has = held.iter().filter(|held| counts(held)).count();
+            let all = (0..u8::MAX).map(|n| address(request.nic, request.family, n));
+            let free = all.filter(|new| !held.iter().any(|held| held.address == new.address));
+            let new: Vec<Assignment> = free.take(usize::from(request.count).saturating_sub(has)).collect();
+            held.extend(new);
+            answer.extend(held.iter().filter(|held| counts(held)).cloned());
         }
-        Ok(held.clone())
+        Ok(answer)
     }
 
     async fn release(&self, lease: &Lease) -> Result<Vec<IpAddr>, AssignError> {
@@ -278,6 +299,30 @@ impl IpPool for Addresses {
             self.ledger.with(|state| state.violations.push(why));
         }
         Ok(self.held.lock().unwrap().drain(..).map(|held| held.address).collect())
+    }
+
+    async fn release_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, AssignError> {
+        self.fence(lease)?;
+        let mark = self.ledger.with(|state| state.record.mark());
+        let lets_out = |address: &IpAddr| {
+            self.world.with(|cluster| {
+                let ours = cluster
+                    .machines
+                    .values()
+                    .filter(|machine| OwnerMark::find(&machine.config.description) == Some(mark));
+                let mut members = ours.flat_map(|machine| machine.firewall.filters.values().flatten());
+                members.any(|net| net.addr() == *address)
+            })
+        };
+        for address in addresses.iter().filter(|address| lets_out(address)) {
+            let why = format!("{address} given back while the machine's filter lets it out");
+            self.ledger.with(|state| state.violations.push(why));
+        }
+        let mut held = self.held.lock().unwrap();
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            held.drain(..).partition(|held| addresses.contains(&held.address));
+        *held = kept;
+        Ok(gone.into_iter().map(|held| held.address).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod comes_to_rest;
+mod commands;
 mod decisions;
 mod drift;
 mod ledger;

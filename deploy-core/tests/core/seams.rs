@@ -196,7 +196,7 @@ fn a_look_asks_for_what_the_step_needs() {
         (at(Step::Starting, networked()), settings),
         (again(at(Step::Starting, networked())), settings.and(Look::POWER)),
         (leaving(Step::DeletingBackups), Look::CONFIG.and(Look::BACKUPS)),
-        (leaving(Step::Removing), Look::CONFIG.and(Look::POWER)),
+        (leaving(Step::Removing), Look::CONFIG.and(Look::POWER).and(Look::HA)),
     ];
     for (record, wanted) in asked {
         let mut mocks = Mocks::new().open();
@@ -432,8 +432,11 @@ fn trying_again_on_command_does_not_shorten_the_wait_for_a_clone() {
     let later = NOW + SignedDuration::from_secs(60);
     let id = CommandId(uuid::Uuid::from_u128(1));
     let pending = vec![QueuedCommand { id, command: Command::Retry }];
-    let record = VmRecord { due: Due::At(later), pending, ..leaving(Step::Removing) };
+    let life = Life { not_before: Some(later), ..Life::default() };
+    let record = VmRecord { due: Due::At(NOW), pending, life, ..leaving(Step::Removing) };
     let mut mocks = Mocks::new().open();
-    mocks.commits(vec![|commit| commit.due.is_none() && commit.consume.is_some()]);
+    mocks.commits(vec![|commit| {
+        commit.due == Some(Due::At(NOW + SignedDuration::from_secs(60))) && commit.consume.is_some()
+    }]);
     assert_eq!(mocks.turn(&mut leased(record), Known::default()), Ok(Turned::Until(later)));
 }

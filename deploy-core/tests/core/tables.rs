@@ -58,7 +58,8 @@ fn what_was_completed_last_follows_from_the_table() {
         assert_eq!(steps[0].last_completed(*operation), None);
         for pair in steps.windows(2) {
             assert_eq!(pair[1].last_completed(*operation), Some(pair[0]));
-            assert_eq!(operation.after(pair[0]), Some(pair[1]));
+            let next = if *operation == Operation::SingleStep { Step::Ready } else { pair[1] };
+            assert_eq!(operation.after(pair[0]), Some(next));
             assert!(!pair[0].is_rest(), "only the last step is a rest");
         }
         let last = *steps.last().unwrap();
@@ -76,39 +77,54 @@ fn operations_and_commands_have_names() {
         assert_eq!(serde_json::to_value(operation).unwrap(), json!(operation.as_str()));
         assert_eq!(serde_json::from_value::<Operation>(json!(operation.as_str())).unwrap(), *operation);
     }
-    for command in [Command::Retry, Command::Terminate] {
-        assert_eq!(command.to_string().parse(), Ok(command));
-        assert_eq!(serde_json::to_value(command).unwrap(), json!(command.as_str()));
+    for name in
+        ["retry", "terminate", "start", "stop", "restart", "reset", "suspend", "unsuspend", "remove", "hold"]
+    {
+        let command: Command = name.parse().unwrap();
+        assert_eq!(command.to_string(), name);
+        let kept = serde_json::to_value(&command).unwrap();
+        assert_eq!(serde_json::from_value::<Command>(kept).unwrap(), command);
     }
-    assert!("create ".parse::<Operation>().is_err() && "stop".parse::<Command>().is_err());
+    // As earlier versions kept them.
+    for command in [Command::Retry, Command::Terminate] {
+        assert_eq!(serde_json::to_value(&command).unwrap(), json!(command.as_str()));
+    }
+    assert!("create ".parse::<Operation>().is_err() && "change_package".parse::<Command>().is_err());
 }
 
 #[test]
-fn commands_are_legal_by_step_and_queue() {
+fn a_termination_and_a_retry_are_legal_by_step_and_queue() {
     let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
     let queued = Ok(Admission::Queued(new));
     let already = Ok(Admission::AlreadyQueued(old));
-    let done = Ok(Admission::AlreadyDone);
-    let (retry, terminate) = (Command::Retry, Command::Terminate);
+    let (retry, terminate) = (&Command::Retry, &Command::Terminate);
     for operation in Operation::ALL {
         for step in operation.steps() {
-            let with = |waiting: &[Command]| {
-                let pending = waiting.iter().map(|command| QueuedCommand { id: old, command: *command });
-                VmRecord { operation: *operation, step: *step, pending: pending.collect(), ..order(plain()) }
+            let with = |waiting: &[&Command]| {
+                let queued = |command: &&Command| QueuedCommand { id: old, command: (*command).clone() };
+                let pending = waiting.iter().map(queued).collect();
+                VmRecord { operation: *operation, step: *step, pending, ..order(plain()) }
             };
-            let asked = |waiting: &[Command], command| admit(&with(waiting), command, new);
-            let creating = *operation == Operation::Create;
-            assert_eq!(asked(&[], terminate), if creating { queued } else { done }, "{step}");
-            assert_eq!(asked(&[terminate], terminate), already, "{step}");
+            let asked = |waiting: &[&Command], command: &Command| admit(&with(waiting), command, new);
+            let ended =
+                if *operation == Operation::Terminate { Ok(Admission::AlreadyDone) } else { queued.clone() };
+            assert_eq!(asked(&[], terminate), ended, "{step}");
             let retried = match step {
-                Step::Ready => Err(Denied::AtRest(Step::Ready)),
                 Step::Terminated => Err(Denied::Terminating),
-                _ => queued,
+                step if step.is_rest() => Err(Denied::AtRest(*step)),
+                _ => queued.clone(),
             };
             assert_eq!(asked(&[], retry), retried, "{step}");
-            assert_eq!(asked(&[terminate], retry), retried, "{step}");
-            assert_eq!(asked(&[retry], retry), already, "{step}");
-            assert_eq!(asked(&[retry], terminate), if creating { queued } else { done }, "{step}");
+            assert_eq!(asked(&[retry], terminate), ended, "{step}");
+            if *operation != Operation::Terminate {
+                assert_eq!(asked(&[terminate], terminate), already, "{step}");
+                // It is tried once more before the termination begins, which does no harm.
+                assert_eq!(asked(&[terminate], retry), queued, "{step}");
+                assert_eq!(asked(&[terminate], &Command::Start), Err(Denied::Terminating), "{step}");
+            }
+            if !step.is_rest() {
+                assert_eq!(asked(&[retry], retry), already, "{step}");
+            }
         }
     }
 }

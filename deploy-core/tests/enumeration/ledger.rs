@@ -142,6 +142,7 @@ impl IpPool for Ledger {
             family: request.family,
             count: request.count,
             pools: request.pools.clone(),
+            besides: request.besides.clone(),
         };
         let wants: Vec<Want> = requests.iter().map(want).collect();
         Yield::default().await;
@@ -167,6 +168,15 @@ impl IpPool for Ledger {
             let why = format!("addresses given back while there still was {left:?}");
             self.violations.lock().unwrap().push(why);
         }
+        Yield::default().await;
+        Ok(outcome?.into_iter().map(|held| held.address).collect())
+    }
+
+    async fn release_only(&self, lease: &Lease, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, AssignError> {
+        Yield::default().await;
+        let outcome =
+            self.store.give_back_only(&self.lease_for(lease, Planted::UnfencedPool), addresses).await;
+        self.watch("replaced addresses given back", lease, &outcome);
         Yield::default().await;
         Ok(outcome?.into_iter().map(|held| held.address).collect())
     }

@@ -161,12 +161,12 @@ impl Addresses {
             }
         }
         let held = self.held(key);
-        Ok(wants.iter().flat_map(|want| held.iter().filter(|held| meets(want, held)).cloned()).collect())
+        Ok(wants.iter().flat_map(|want| held.iter().filter(|held| want.is_met_by(held)).cloned()).collect())
     }
 
     fn take_missing(&mut self, key: VmKey, want: &Want, now: Timestamp) -> Result<(), TakeError> {
         let held = self.held.entry(key).or_default();
-        let has = held.iter().filter(|held| meets(want, held)).count();
+        let has = held.iter().filter(|held| want.is_met_by(held)).count();
         let mut missing = usize::from(want.count).saturating_sub(has);
         for name in &want.pools {
             let Some(defined) = self.pools.get_mut(name) else { continue };
@@ -194,8 +194,19 @@ impl Addresses {
         }
     }
 
-    pub(super) fn give_back(&mut self, key: VmKey, now: Timestamp) -> Vec<HeldAddress> {
+    /// Lets what the machine holds rest: all of it, or only these.
+    pub(super) fn give_back(
+        &mut self,
+        key: VmKey,
+        only: Option<&[IpAddr]>,
+        now: Timestamp,
+    ) -> Vec<HeldAddress> {
         let held = self.held.remove(&key).unwrap_or_default();
+        let goes = |held: &HeldAddress| only.is_none_or(|only| only.contains(&held.address));
+        let (held, kept): (Vec<_>, Vec<_>) = held.into_iter().partition(goes);
+        if !kept.is_empty() {
+            self.held.insert(key, kept);
+        }
         for HeldAddress { address, pool, .. } in &held {
             if let Some(defined) = self.pools.get_mut(pool) {
                 let until = later(now, defined.pool.rest);
@@ -219,10 +230,6 @@ impl Addresses {
         };
         self.held.iter().flat_map(|(key, held)| held.iter().filter_map(|held| of(*key, held))).collect()
     }
-}
-
-fn meets(want: &Want, held: &HeldAddress) -> bool {
-    held.nic == want.nic && Family::of(held.address) == want.family
 }
 
 /// Addresses that machines hold do not change cluster or family with their pool.

@@ -179,7 +179,7 @@ impl Machines {
         now: Timestamp,
     ) -> Result<Admission, CommandError> {
         let record = self.record(key).ok_or(CommandError::NotFound(key))?;
-        let admission = admit(record, command, id)?;
+        let admission = admit(record, &command, id)?;
         if let Admission::Queued(id) = admission {
             self.change(key, |machine| {
                 machine.record.pending.push(QueuedCommand { id, command });

@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use machines::Machines;
 use numbers::Numbers;
 use outbox::Outbox;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tick::Tick;
 use workers::Workers;
@@ -202,7 +203,18 @@ impl AddressStore for MemoryStore {
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
         self.with(|state, now| {
             state.machines.leased(lease)?;
-            Ok(state.addresses.give_back(lease.key, now))
+            Ok(state.addresses.give_back(lease.key, None, now))
+        })
+    }
+
+    async fn give_back_only(
+        &self,
+        lease: &Lease,
+        addresses: &[IpAddr],
+    ) -> Result<Vec<HeldAddress>, CommitError> {
+        self.with(|state, now| {
+            state.machines.leased(lease)?;
+            Ok(state.addresses.give_back(lease.key, Some(addresses), now))
         })
     }
 

@@ -77,6 +77,7 @@ impl Cluster {
     fn show(&self, vmid: Vmid, machine: &ModelMachine, look: Look) -> Machine {
         let mut config = machine.config.clone();
         config.revision = revision(machine.revision);
+        config.template = machine.template;
         config.cloud_init.has_password = machine.password.is_some();
         Machine {
             node: machine.node.clone(),

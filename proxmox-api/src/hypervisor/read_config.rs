@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 pub(super) fn machine_config(config: &VmConfig) -> MachineConfig {
     let mut machine = MachineConfig {
         revision: config.digest().and_then(|digest| digest.parse().ok()),
+        template: config.is_template(),
         smbios: config.smbios_uuid().map(SmbiosUuid),
         description: config.description().unwrap_or_default().to_owned(),
         name: config.name().and_then(|name| name.parse().ok()),

@@ -28,18 +28,14 @@ pub(crate) async fn take(
     let missing: Vec<usize> = wants
         .iter()
         .map(|want| {
-            usize::from(want.count).saturating_sub(has.iter().filter(|held| meets(want, held)).count())
+            usize::from(want.count).saturating_sub(has.iter().filter(|held| want.is_met_by(held)).count())
         })
         .collect();
     if missing.iter().any(|missing| *missing > 0) {
         take_missing(db, lease, wants, &missing).await?;
     }
     let held = held(db, lease.key).await?;
-    Ok(wants.iter().flat_map(|want| held.iter().filter(|held| meets(want, held)).cloned()).collect())
-}
-
-fn meets(want: &Want, held: &HeldAddress) -> bool {
-    held.nic == want.nic && Family::of(held.address) == want.family
+    Ok(wants.iter().flat_map(|want| held.iter().filter(|held| want.is_met_by(held)).cloned()).collect())
 }
 
 async fn take_missing(
@@ -111,24 +107,31 @@ async fn hold(
     Ok(())
 }
 
-/// Lets everything that the lease's machine holds rest, as long as each pool says.
-pub(crate) async fn give_back(db: &Db<'_>, lease: &Lease) -> Result<Vec<HeldAddress>, Failure<CommitError>> {
+/// Lets what the lease's machine holds rest, as long as each pool says: all of it, or only these.
+pub(crate) async fn give_back(
+    db: &Db<'_>,
+    lease: &Lease,
+    only: Option<&[IpAddr]>,
+) -> Result<Vec<HeldAddress>, Failure<CommitError>> {
     fence(db, lease, CommitError::Fenced).await?;
-    let given = held(db, lease.key).await?;
+    let mut given = held(db, lease.key).await?;
+    given.retain(|held| only.is_none_or(|only| only.contains(&held.address)));
     if given.is_empty() {
         return Ok(given);
     }
     let now: Timestamp = db.one("SELECT coalesce($1, now())", &[db.clock()]).await?.try_get(0)?;
     let names: BTreeSet<&PoolName> = given.iter().map(|held| &held.pool).collect();
+    let addresses: Vec<IpAddr> = given.iter().map(|held| held.address).collect();
     for name in names {
         let missing = || Unreadable(format!("pool {name} is gone and addresses of it are held"));
         let pool: Pool = define::locked(db, name).await?.ok_or_else(missing)?;
         let until = after(now, pool.rest);
-        let text = "UPDATE $schema.address SET until = $3 WHERE vm = $1 AND pool = $2 AND until IS NULL";
+        let text = "UPDATE $schema.address SET until = $3 WHERE vm = $1 AND pool = $2 AND until IS NULL AND address = ANY ($4)";
         let params = [
             (&lease.key.0 as _, Type::UUID),
             (&name.as_str() as _, Type::TEXT),
             (&until as _, Type::TIMESTAMPTZ),
+            (&addresses as _, Type::INET_ARRAY),
         ];
         db.execute(text, &params).await?;
     }

@@ -15,7 +15,7 @@ pub(crate) async fn command(
     // A commit of the worker waits for this lock, and then sees the command in the row; a table of its own it would not see.
     let record = row::locked(db, key).await?.ok_or_else(|| Failure::Refused(CommandError::NotFound(key)))?;
     let admission =
-        admit(&record, command, id).map_err(|denied| Failure::Refused(CommandError::Denied(denied)))?;
+        admit(&record, &command, id).map_err(|denied| Failure::Refused(CommandError::Denied(denied)))?;
     if let Admission::Queued(id) = admission {
         let queued = JsonText::of(&QueuedCommand { id, command })?;
         let text = "WITH queued AS (

@@ -6,7 +6,7 @@ use crate::{
     db::Db,
     failure::{Failure, Unreadable},
 };
-use deploy_core::{Commit, CommitError, Due, Lease, NodeName, Operation, Step};
+use deploy_core::{Commit, CommitError, Due, Lease, NodeName, Operation, Order, Step};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use tokio_postgres::types::Type;
@@ -24,7 +24,8 @@ pub(crate) struct Item {
 impl Item {
     /// Whether it can go along with others: what touches more than the machine's own row has a transaction of its own.
     pub(crate) fn is_plain(&self) -> bool {
-        self.commit.numbered.is_none() && self.commit.step != Some(Step::Terminated)
+        let Commit { numbered, order, life, step, .. } = &self.commit;
+        numbered.is_none() && order.is_none() && life.is_none() && *step != Some(Step::Terminated)
     }
 }
 
@@ -114,6 +115,21 @@ pub(crate) async fn commit_one(
             (&row::number(numbered.vmid) as _, Type::INT4),
             (&numbered.fqdn.as_str() as _, Type::TEXT),
             (&numbered.pve_name.as_str() as _, Type::TEXT),
+        ];
+        db.execute(text, &params).await?;
+    }
+    if let Some(life) = &commit.life {
+        let params = [(&lease.key.0 as _, Type::UUID), (&JsonText::of(life)? as _, Type::JSONB)];
+        db.execute("UPDATE $schema.vm SET life = $2 WHERE key = $1", &params).await?;
+    }
+    if let Some(Order { spec, macs }) = commit.order.as_deref() {
+        let text = "WITH state AS (UPDATE $schema.vm_state SET spec_version = $2 WHERE key = $1)
+             UPDATE $schema.vm SET spec_version = $2, spec = $3, macs = $4 WHERE key = $1";
+        let params = [
+            (&lease.key.0 as _, Type::UUID),
+            (&row::FORM as _, Type::INT4),
+            (&JsonText::of(spec)? as _, Type::JSONB),
+            (&JsonText::of(macs)? as _, Type::JSONB),
         ];
         db.execute(text, &params).await?;
     }

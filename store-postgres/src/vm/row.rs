@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Every column of a record, as a text for `concat!`: statements are whole texts, so that they can be filled in once.
 macro_rules! columns {
     () => {
-        "vm.key, vm.external_ref, vm.cluster, vm.vmid, vm.fqdn, vm.pve_name, vm.spec, vm.macs, vm.metadata, vm.created_at,
+        "vm.key, vm.external_ref, vm.cluster, vm.vmid, vm.fqdn, vm.pve_name, vm.spec, vm.macs, vm.metadata, vm.created_at, vm.life,
          state.spec_version, state.operation, state.step, state.progress, state.failures, state.due_at, state.attention,
          state.waiting, state.node, state.smbios, state.slots, state.addresses, state.remembered, state.pending,
          state.owner, state.epoch"
@@ -69,6 +69,7 @@ pub(crate) fn decode(row: &Row) -> Result<VmRecord, Unreadable> {
         slots: columns.json("slots")?,
         addresses: columns.json("addresses")?,
         remembered: columns.json("remembered")?,
+        life: columns.json("life")?,
         pending: columns.json("pending")?,
     })
 }
@@ -96,14 +97,11 @@ pub(crate) async fn by_key<E>(db: &Db<'_>, key: VmKey) -> Result<Option<VmRecord
 
 /// The record of a machine, for as long as the transaction lasts.
 pub(crate) async fn locked<E>(db: &Db<'_>, key: VmKey) -> Result<Option<VmRecord>, Failure<E>> {
-    let text = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM $schema.vm JOIN $schema.vm_state AS state USING (key) WHERE vm.key = $1
-         FOR UPDATE OF state"
-    );
-    let row = db.optional(text, &[(&key.0, Type::UUID)]).await?;
-    Ok(row.as_ref().map(decode).transpose()?)
+    // Whoever waits for a lock sees the row that was locked as it is by then, but the others of its statement as they were: so
+    // the record is read by a statement of its own.
+    let text = "SELECT 1 FROM $schema.vm_state WHERE key = $1 FOR UPDATE";
+    db.optional(text, &[(&key.0, Type::UUID)]).await?;
+    by_key(db, key).await
 }
 
 /// The living record with this reference, else the one ordered last.

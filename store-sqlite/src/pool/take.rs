@@ -7,8 +7,9 @@ use crate::{
     vm::fence,
     writer::Tx,
 };
-use deploy_core::{CommitError, Family, HeldAddress, Lease, Pool, StoreError, TakeError, VmKey, Want};
+use deploy_core::{CommitError, HeldAddress, Lease, Pool, StoreError, TakeError, VmKey, Want};
 use rusqlite::{Connection, Row, params};
+use std::net::IpAddr;
 
 /// Takes what is wanted and not held yet; see [`AddressStore::take`](deploy_core::AddressStore::take).
 pub(crate) fn take(
@@ -18,16 +19,12 @@ pub(crate) fn take(
 ) -> Result<Vec<HeldAddress>, Failure<TakeError>> {
     fence(tx.conn, lease, TakeError::Fenced)?;
     for want in wants {
-        let has = held(tx.conn, lease.key)?.iter().filter(|held| meets(want, held)).count();
+        let has = held(tx.conn, lease.key)?.iter().filter(|held| want.is_met_by(held)).count();
         let missing = usize::from(want.count).saturating_sub(has);
         take_missing(tx, lease, want, missing)?;
     }
     let held = held(tx.conn, lease.key)?;
-    Ok(wants.iter().flat_map(|want| held.iter().filter(|held| meets(want, held)).cloned()).collect())
-}
-
-fn meets(want: &Want, held: &HeldAddress) -> bool {
-    held.nic == want.nic && Family::of(held.address) == want.family
+    Ok(wants.iter().flat_map(|want| held.iter().filter(|held| want.is_met_by(held)).cloned()).collect())
 }
 
 fn take_missing(
@@ -77,10 +74,15 @@ fn hold(
     Ok(())
 }
 
-/// Lets everything that the lease's machine holds rest, as long as each pool says.
-pub(crate) fn give_back(tx: &Tx<'_>, lease: &Lease) -> Result<Vec<HeldAddress>, Failure<CommitError>> {
+/// Lets what the lease's machine holds rest, as long as each pool says: all of it, or only these.
+pub(crate) fn give_back(
+    tx: &Tx<'_>,
+    lease: &Lease,
+    only: Option<&[IpAddr]>,
+) -> Result<Vec<HeldAddress>, Failure<CommitError>> {
     fence(tx.conn, lease, CommitError::Fenced)?;
-    let given = held(tx.conn, lease.key)?;
+    let mut given = held(tx.conn, lease.key)?;
+    given.retain(|held| only.is_none_or(|only| only.contains(&held.address)));
     for address in &given {
         let missing = || Unreadable(format!("pool {} is gone and {} is held", address.pool, address.address));
         let pool: Pool = find(tx.conn, &address.pool)?.ok_or_else(missing)?;

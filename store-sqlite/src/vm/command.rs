@@ -14,7 +14,7 @@ pub(crate) fn command(
     tx: &Tx<'_>,
     key: VmKey,
     id: CommandId,
-    command: Command,
+    command: &Command,
 ) -> Result<Admission, Failure<CommandError>> {
     let record = row::by_key(tx.conn, key)?.ok_or_else(|| Failure::Refused(CommandError::NotFound(key)))?;
     let admission =
@@ -23,7 +23,7 @@ pub(crate) fn command(
         let key = key.to_string();
         tx.conn
             .prepare_cached("INSERT INTO command (vm, id, command) VALUES (?, ?, ?)")?
-            .execute(params![key, id.to_string(), json(&command)?])?;
+            .execute(params![key, id.to_string(), json(command)?])?;
         tx.conn
             .prepare_cached("UPDATE vm SET due_at = min(coalesce(due_at, ?2), ?2) WHERE key = ?1")?
             .execute(params![key, micros(tx.now)])?;

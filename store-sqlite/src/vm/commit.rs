@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     writer::Tx,
 };
-use deploy_core::{Commit, CommitError, Lease, Numbered, Step};
+use deploy_core::{Commit, CommitError, Lease, Numbered, Order, SPEC_VERSION, Step};
 use rusqlite::{CachedStatement, named_params, params};
 
 /// Writes a commit: the fields it names and no others, its log line and its notice.
@@ -19,6 +19,14 @@ pub(crate) fn commit(tx: &Tx<'_>, lease: &Lease, commit: &Commit) -> Result<(), 
     }
     if update(tx, lease, &key, commit)? == 0 {
         return Err(Failure::Refused(CommitError::Fenced));
+    }
+    if let Some(life) = &commit.life {
+        tx.conn.prepare_cached("UPDATE vm SET life = ? WHERE key = ?")?.execute(params![json(life)?, key])?;
+    }
+    if let Some(Order { spec, macs }) = commit.order.as_deref() {
+        tx.conn
+            .prepare_cached("UPDATE vm SET spec_version = ?, spec = ?, macs = ? WHERE key = ?")?
+            .execute(params![SPEC_VERSION, json(spec)?, json(macs)?, key])?;
     }
     if let Some(command) = commit.consume {
         tx.conn

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 /// Every column of a record, and its waiting commands, so that one statement reads one consistent record.
 pub(crate) const COLUMNS: &str = "key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata,
     created_at, operation, step, progress, failures, due_at, attention, waiting, node, smbios, slots, addresses,
-    remembered, owner, epoch,
+    remembered, life, owner, epoch,
     (SELECT coalesce(json_group_array(json_object('id', id, 'command', json(command)) ORDER BY seq), '[]')
      FROM command WHERE command.vm = vm.key) AS pending";
 
@@ -56,6 +56,7 @@ pub(crate) fn decode(row: &Row<'_>) -> Result<VmRecord, Unreadable> {
         slots: columns.json("slots")?,
         addresses: columns.json("addresses")?,
         remembered: columns.json("remembered")?,
+        life: columns.json("life")?,
         pending: columns.json("pending")?,
     })
 }

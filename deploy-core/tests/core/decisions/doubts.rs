@@ -124,7 +124,7 @@ fn volumes_are_in_doubt_after_an_intent_that_was_left_behind() {
     for left in [
         Outcome::Intending(&change),
         Outcome::Done("already as ordered".to_owned()),
-        Outcome::Begun(terminate, Operation::Terminate),
+        Outcome::Taken(Box::new(terminate)),
     ] {
         assert!(is_doubted(&settled(&intended, left.clone())), "{left:?}");
     }
@@ -144,16 +144,20 @@ fn what_a_destroy_without_an_answer_left_is_looked_for_once() {
 
 /// With a command a record becomes due at once.
 #[test]
-fn what_may_still_arrive_is_waited_for_anew_after_a_command() {
-    let retry = QueuedCommand { id: CommandId(uuid::Uuid::from_u128(1)), command: Command::Retry };
-    for (awaited, doubt) in [
-        (Remembered::CloneAwaited, Remembered::CloneInDoubt),
-        (Remembered::RulesAwaited, Remembered::RulesInDoubt),
-    ] {
-        let mut record = at(Step::Starting, plain());
-        record.remembered = [awaited, Remembered::PasswordWritten].into();
-        let record = settled(&record, Outcome::RetryNow(retry));
-        assert_eq!(record.remembered, [doubt, Remembered::PasswordWritten].into());
+fn what_may_still_arrive_is_waited_for_after_a_command_too() {
+    for command in [Command::Retry, Command::Suspend, Command::Reinstall(Box::default())] {
+        for note in
+            [NoteDown::AwaitClone, NoteDown::AwaitRules, NoteDown::AwaitFirewall, NoteDown::AwaitPower]
+        {
+            let mut record = at(Step::Starting, plain());
+            record.remembered = [Remembered::CloneInDoubt, Remembered::RulesInDoubt].into();
+            let mut waiting = settled(&record, Outcome::Noted(note.clone()));
+            let until = waiting.due;
+            assert_ne!(until, record.due);
+            waiting.due = record.due;
+            let queued = QueuedCommand { id: CommandId(uuid::Uuid::from_u128(1)), command: command.clone() };
+            assert_eq!(settled(&waiting, Outcome::Taken(Box::new(queued))).due, until, "{command} {note:?}");
+        }
     }
 }
 

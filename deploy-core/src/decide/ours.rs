@@ -1,0 +1,119 @@
+//! What to do about a machine of ours.
+
+use super::{
+    Decision, Observation, absent::left_behind, reinstall::reinstallable, seen::locked, submit, target,
+};
+use crate::{
+    Change, Command, ErrorClass, Machine, NoteDown, Obscured, Operation, Progress, Remembered, RetryPolicy,
+    Step, StopHow, StopMode, VmRecord, goal,
+    query::settings_doubted,
+    rules::{Rule, Verdict},
+    together::carry_together,
+};
+
+pub(super) fn ours(
+    record: &VmRecord,
+    rule: Rule,
+    machine: &Machine,
+    observation: &Observation,
+    policy: &RetryPolicy,
+) -> Decision {
+    let holder = observation.holder.as_ref();
+    if let Some(found) = &observation.leftovers {
+        return left_behind(record, found, policy);
+    }
+    let change = match verdict(record, rule, machine) {
+        Verdict::Met if record.step == Step::Reinstall => return reinstallable(record, observation),
+        Verdict::Met => return Decision::Done(as_ordered(record)),
+        Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
+            return Decision::Done(as_ordered(record));
+        }
+        Verdict::Note(note) => return Decision::Note(note),
+        Verdict::UnderWay(why) => return Decision::Wait(why),
+        // A storage that cannot be read does not hinder for ever.
+        Verdict::Incomplete(message) if record.failures < policy.attention_after => {
+            return Decision::Blind(Obscured { class: ErrorClass::Unreachable, message });
+        }
+        Verdict::Incomplete(message) => return Decision::Done(message),
+        Verdict::Locked(why) => return locked(record, machine, holder, why),
+        Verdict::Impossible(why) => return Decision::Impossible(why),
+        Verdict::Refused(why) => return Decision::Refuse(why),
+        Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
+    };
+    // PVE destroys a machine that was suspended to disk, and that lock stays until somebody resumes it.
+    let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy(_)));
+    if let Some(lock) = machine.lock.as_ref().filter(hinders) {
+        let (vmid, node) = (record.numbered.vmid, &machine.node);
+        let why = format!(
+            "the machine is locked ({lock}); if nothing works on it any more, release it on {node} as root: qm unlock {vmid}"
+        );
+        return locked(record, machine, holder, why);
+    }
+    let change = match change {
+        Change::Configure(mut configure) if record.failures == 0 => {
+            carry_together(record, machine, &mut configure);
+            Change::Configure(configure)
+        }
+        Change::Stop(StopMode::Graceful { .. }) => {
+            // A guest that did not follow once is not asked twice.
+            Change::Stop(if record.failures == 0 { how_to_stop(record, policy) } else { StopMode::Hard })
+        }
+        change => change,
+    };
+    submit(record, target(record, Some(machine)), change)
+}
+
+/// As the command says, or else the policy.
+fn how_to_stop(record: &VmRecord, policy: &RetryPolicy) -> StopMode {
+    match record.life.command() {
+        Some(Command::Stop(StopHow::Hard) | Command::Restart(StopHow::Hard)) => StopMode::Hard,
+        Some(Command::Stop(StopHow::Within(patience)) | Command::Restart(StopHow::Within(patience))) => {
+            StopMode::Graceful { patience: *patience }
+        }
+        _ => StopMode::Graceful { patience: policy.shutdown_patience },
+    }
+}
+
+/// What was sent to a machine and changes whether it runs, or is there.
+pub(crate) const DOUBTS_OF_POWER: [Remembered; 3] =
+    [Remembered::StartInDoubt, Remembered::StopInDoubt, Remembered::DestroyInDoubt];
+
+/// A start that arrives late must not undo a stop, nor a stop a start: its time to arrive is waited for before the one, and
+/// after the other.
+fn crossed_on_the_way(record: &VmRecord, verdict: &Verdict) -> bool {
+    let knows = |doubt| record.remembered.contains(&doubt);
+    match verdict {
+        Verdict::Met => {
+            knows(Remembered::StartInDoubt)
+                && record.operation != Operation::Terminate
+                && matches!(record.step, Step::Stopping | Step::Suspending)
+        }
+        Verdict::Unmet(Change::Start) => knows(Remembered::StopInDoubt),
+        _ => false,
+    }
+}
+
+/// The goal's verdict; but first no settings may wait that would be taken for ones in force. Settings of its own take them
+/// along.
+fn verdict(record: &VmRecord, rule: Rule, machine: &Machine) -> Verdict {
+    let is_unknown = |what: &Remembered| !record.remembered.contains(what);
+    match (rule.goal)(record, machine) {
+        settings @ Verdict::Unmet(Change::Configure(_)) => settings,
+        Verdict::Unseen(what, settings @ Change::Configure(_)) if is_unknown(&what) => {
+            Verdict::Unmet(settings)
+        }
+        _ if settings_doubted(record, rule) => goal::nothing_waits(record, machine),
+        verdict if crossed_on_the_way(record, &verdict) => Verdict::Note(NoteDown::AwaitPower),
+        verdict => verdict,
+    }
+}
+
+/// How a met goal came to be: by this step's own change, or before it.
+fn as_ordered(record: &VmRecord) -> String {
+    match record.progress {
+        Progress::Applied { .. } => "as ordered".to_owned(),
+        Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => {
+            "already as ordered".to_owned()
+        }
+    }
+}
