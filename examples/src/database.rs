@@ -1,18 +1,18 @@
 //! Where everything is kept: a file with SQLite, or a PostgreSQL server. Which one it is, is chosen here and nowhere else.
 
-use deploy_core::{AddressStore, Clock, Doorbell, LeaseStore, RecordStore};
-use deploy_worker::SystemClock;
+use deploy_core::{AddressStore, Clock, Doorbell, LeaseStore};
+use deploy_worker::{JobsStore, SystemClock};
 use std::{fmt, path::PathBuf, sync::Arc};
 use store_postgres::{Listening, PostgresStore, Settings};
 use store_sqlite::SqliteStore;
 
 /// A database as the engine sees it, whichever it is.
-pub trait Store: LeaseStore + RecordStore + AddressStore {}
+pub trait Store: LeaseStore + AddressStore + JobsStore {}
 
-impl<S: LeaseStore + RecordStore + AddressStore + ?Sized> Store for S {}
+impl<S: LeaseStore + AddressStore + JobsStore + ?Sized> Store for S {}
 
 /// A database that was chosen, and is not open yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Database {
     /// The file of one process.
     Sqlite(PathBuf),

@@ -3,7 +3,7 @@
 use crate::{clusters::Cluster, database::Store, orders::Order};
 use anyhow::Context as _;
 use deploy_core::{Clock, ClusterName, Command, Deployments, Doorbell, RecordStore, Step, VmKey, VmRecord};
-use deploy_worker::{RunningWorker, SystemEntropy, Worker};
+use deploy_worker::{Jobs, RunningWorker, SystemEntropy, Worker};
 use ip_pool::Pools;
 use proxmox_api::{Client, Proxmox};
 use std::{sync::Arc, time::Duration};
@@ -38,6 +38,57 @@ pub async fn define(store: &Arc<dyn Store>, cluster: &Cluster) -> anyhow::Result
     Ok(())
 }
 
+/// The clusters that these clients reach. One clock for all: a request is held back by the time that the worker gave it.
+pub fn hypervisor(
+    clock: &Arc<dyn Clock>,
+    clients: impl IntoIterator<Item = (ClusterName, Client)>,
+) -> Arc<Proxmox> {
+    let hypervisor = Proxmox::new().with_clock(Arc::clone(clock));
+    Arc::new(
+        clients
+            .into_iter()
+            .fold(hypervisor, |hypervisor, (name, client)| hypervisor.with_cluster(name, client)),
+    )
+}
+
+/// A worker that was not started.
+pub fn worker(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, hypervisor: Arc<Proxmox>) -> Worker {
+    let pools = Pools::new(Arc::clone(store));
+    Worker::new(hypervisor, Arc::new(pools), Arc::clone(store) as _).with_clock(Arc::clone(clock))
+}
+
+/// The jobs that are done now and then.
+pub fn jobs(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, hypervisor: Arc<Proxmox>) -> Jobs {
+    Jobs::new(hypervisor, Arc::clone(store) as _).with_clock(Arc::clone(clock))
+}
+
+/// Orders every machine that is not there yet, and says which all of them are.
+///
+/// # Errors
+/// The first that cannot be ordered; those before it are.
+pub async fn order(deployments: &Deployments, orders: &[Order]) -> anyhow::Result<Vec<VmKey>> {
+    let mut keys = Vec::new();
+    for order in orders {
+        let (reference, spec) = (order.reference.clone(), order.spec.clone());
+        let created = deployments.create(reference, spec, serde_json::Value::Null).await;
+        keys.push(created.with_context(|| order.reference.to_string())?.record().key);
+    }
+    Ok(keys)
+}
+
+/// Asks for the end of every machine; those that are gone already stay so.
+///
+/// # Errors
+/// The store's; those before it are asked for.
+pub async fn terminate(deployments: &Deployments, keys: &[VmKey]) -> anyhow::Result<()> {
+    for key in keys {
+        if deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)) {
+            deployments.command(*key, Command::Terminate).await?;
+        }
+    }
+    Ok(())
+}
+
 impl Engine {
     /// Starts a worker that `tune` may have changed, on the clusters that these clients reach. `clock` is the store's.
     pub fn start(
@@ -46,14 +97,7 @@ impl Engine {
         clients: impl IntoIterator<Item = (ClusterName, Client)>,
         tune: impl FnOnce(Worker) -> Worker,
     ) -> Self {
-        // One clock for all: a request is held back by the time that the worker gave it.
-        let hypervisor = Proxmox::new().with_clock(Arc::clone(&clock));
-        let hypervisor = clients
-            .into_iter()
-            .fold(hypervisor, |hypervisor, (name, client)| hypervisor.with_cluster(name, client));
-        let pools = Pools::new(Arc::clone(&store));
-        let worker = Worker::new(Arc::new(hypervisor), Arc::new(pools), Arc::clone(&store) as _);
-        let worker = tune(worker.with_clock(Arc::clone(&clock))).start();
+        let worker = tune(worker(&store, &clock, hypervisor(&clock, clients))).start();
         let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
         let deployments =
             Deployments::new(records, clock, Arc::new(SystemEntropy)).with_doorbell(worker.doorbell());
@@ -70,13 +114,7 @@ impl Engine {
     /// # Errors
     /// The first that cannot be ordered; those before it are.
     pub async fn order(&self, orders: &[Order]) -> anyhow::Result<Vec<VmKey>> {
-        let mut keys = Vec::new();
-        for order in orders {
-            let (reference, spec) = (order.reference.clone(), order.spec.clone());
-            let created = self.deployments.create(reference, spec, serde_json::Value::Null).await;
-            keys.push(created.with_context(|| order.reference.to_string())?.record().key);
-        }
-        Ok(keys)
+        order(&self.deployments, orders).await
     }
 
     /// Asks for the end of every machine; those that are gone already stay so.
@@ -84,12 +122,7 @@ impl Engine {
     /// # Errors
     /// The store's; those before it are asked for.
     pub async fn terminate(&self, keys: &[VmKey]) -> anyhow::Result<()> {
-        for key in keys {
-            if self.deployments.status(*key).await?.is_some_and(|record| !is_gone(&record)) {
-                self.deployments.command(*key, Command::Terminate).await?;
-            }
-        }
-        Ok(())
+        terminate(&self.deployments, keys).await
     }
 
     /// Ends the worker and releases its machines. What is under way goes on with the next one.

@@ -3,12 +3,17 @@
 //! `worker worker.toml`; the file is explained in `examples/worker.toml`. Every notice is a line of JSON on the standard
 //! output, everything else is logged to the standard error output. Killed at any moment it goes on where it was when it
 //! is started again: whatever matters is in its database.
+//!
+//! Instead of running on it makes one pass for cron (`--tick`), or shows how the machines are on their clusters (`--status`),
+//! or what no record knows, what traffic machines had, how the jobs went (`--show`).
 
 mod config;
 mod post;
 mod service;
+mod views;
 
-use clap::Parser;
+use clap::{Args, Parser, ValueEnum};
+use deploy_core::ExternalRef;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 /// Brings machines on Proxmox VE clusters from their order to `ready`, and takes others away, until it is told to stop.
@@ -19,6 +24,34 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 struct Cli {
     /// What it works on, and how: a file such as examples/worker.toml
     config: PathBuf,
+    #[command(flatten)]
+    instead: Instead,
+}
+
+/// What it does instead of working until it is stopped.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Instead {
+    /// Make one pass, for cron, every minute: machines, and every job whose time has come
+    #[arg(long)]
+    tick: bool,
+    /// Show how machines are on their clusters and what differs from their orders: these, one by one, or all in one table
+    #[arg(long, value_name = "REFERENCE", num_args = 0..)]
+    status: Option<Vec<ExternalRef>>,
+    /// Show this
+    #[arg(long, value_enum)]
+    show: Option<Show>,
+}
+
+/// What else is shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Show {
+    /// What is on the clusters, or holds addresses, and no record knows
+    Orphans,
+    /// The traffic of each machine, this month and in all
+    Traffic,
+    /// How the last run of each job went
+    Jobs,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +70,17 @@ fn main() -> ExitCode {
         Ok(job) => job,
         Err(error) => return fail(&error, 2),
     };
-    match runtime.block_on(service::run(job)) {
+    let work = async {
+        match cli.instead {
+            Instead { tick: true, .. } => service::tick(job).await,
+            Instead { status: Some(references), .. } => views::status(job, &references).await,
+            Instead { show: Some(Show::Orphans), .. } => views::orphans(job).await,
+            Instead { show: Some(Show::Traffic), .. } => views::traffic(job).await,
+            Instead { show: Some(Show::Jobs), .. } => views::jobs(job).await,
+            Instead { tick: false, status: None, show: None } => service::run(job).await,
+        }
+    };
+    match runtime.block_on(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<service::WrongInput>() => fail(&error, 2),
         Err(error) => fail(&error, 1),

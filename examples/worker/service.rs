@@ -1,7 +1,8 @@
 //! The service: what is ordered is ordered, what is to go is told to go, and the engine works until somebody stops it.
 
-use crate::config::Job;
-use deploy_core::{ClusterName, ExternalRef, RecordStore, VmKey};
+use crate::{config::Job, views};
+use deploy_core::{ClusterName, Deployments, ExternalRef, RecordStore, VmKey};
+use deploy_worker::SystemEntropy;
 use examples::{
     database::{Database, Opened, Store},
     difference,
@@ -9,10 +10,13 @@ use examples::{
     orders::Order,
 };
 use proxmox_api::Client;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store_postgres::ConnectError;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
+
+/// How long machines are worked on in a pass, so that it is over before cron begins the next one.
+const TICK: Duration = Duration::from_secs(50);
 
 /// As an error's context it means that the input is wrong.
 #[derive(Debug)]
@@ -24,24 +28,54 @@ impl std::fmt::Display for WrongInput {
     }
 }
 
-/// Works until SIGTERM or Ctrl-C.
-pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
-    let stopped = stopped()?;
-    let place = job.database.to_string();
-    let database = open(job.database).await?;
+/// Makes one pass, and says what came of each job.
+///
+/// # Errors
+/// Also where a job failed, after the table: cron tells somebody by the exit status.
+pub(crate) async fn tick(job: Job) -> anyhow::Result<()> {
+    let database = prepare(&job).await?;
+    let (store, clock) = (database.store(), database.clock());
+    let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
+    let hypervisor = engine::hypervisor(&clock, job.clients.clone());
+    let deployments = Deployments::new(Arc::clone(&records), Arc::clone(&clock), Arc::new(SystemEntropy));
+    engine::order(&deployments, &job.orders).await?;
+    engine::terminate(&deployments, &existing(&deployments, &job.terminate).await?).await?;
+    let worker = engine::worker(&store, &clock, Arc::clone(&hypervisor));
+    let worker = job.tuning.apply(worker).with_notifier(Arc::new(job.post.notifier(&records)));
+    let jobs = job.tuning.jobs(engine::jobs(&store, &clock, hypervisor));
+    let ticks = jobs.tick(&worker, TICK).await;
+    database.close().await;
+    views::print_ticks(&ticks)
+}
+
+/// Opens the database and writes the clusters of the file into it.
+async fn prepare(job: &Job) -> anyhow::Result<Opened> {
+    let database = open(job.database.clone()).await?;
     let store = database.store();
     refuse_changes(&*store, &job.orders).await?;
     for cluster in &job.clusters {
         engine::define(&store, cluster).await?;
     }
     tell_of_others(&*store, &job.clients).await?;
+    Ok(database)
+}
+
+/// Works until SIGTERM or Ctrl-C.
+pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
+    let stopped = stopped()?;
+    let place = job.database.to_string();
+    let database = prepare(&job).await?;
+    let store = database.store();
     let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
     let notifier = Arc::new(job.post.notifier(&records));
-    let tune = |worker| job.tuning.apply(worker).with_notifier(notifier);
-    let engine = Engine::start(store, database.clock(), job.clients.clone(), tune);
+    let clock = database.clock();
+    let jobs = engine::jobs(&store, &clock, engine::hypervisor(&clock, job.clients.clone()));
+    let jobs = job.tuning.jobs(jobs);
+    let tune = |worker| job.tuning.apply(worker).with_notifier(notifier).with_jobs(jobs);
+    let engine = Engine::start(store, clock, job.clients.clone(), tune);
     let listening = database.listen(engine.doorbell());
     let ordered = engine.order(&job.orders).await?.len();
-    let going = existing(&engine, &job.terminate).await?;
+    let going = existing(&engine.deployments, &job.terminate).await?;
     engine.terminate(&going).await?;
     let clusters = names(job.clients.iter().map(|(name, _)| name));
     info!(worker = job.tuning.name(), database = place, clusters, ordered, going = going.len(), "working");
@@ -58,7 +92,7 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
 }
 
 /// Opens the database. One that cannot be had right now is no wrong input: whoever supervises this may start it again.
-async fn open(database: Database) -> anyhow::Result<Opened> {
+pub(crate) async fn open(database: Database) -> anyhow::Result<Opened> {
     database.open().await.map_err(|error| match error.downcast_ref() {
         Some(
             ConnectError::Refused { .. }
@@ -109,10 +143,13 @@ fn names<'a>(names: impl IntoIterator<Item = &'a ClusterName>) -> String {
 }
 
 /// The machines of these references that were ordered at any time.
-async fn existing(engine: &Engine, references: &BTreeSet<ExternalRef>) -> anyhow::Result<Vec<VmKey>> {
+async fn existing(
+    deployments: &Deployments,
+    references: &BTreeSet<ExternalRef>,
+) -> anyhow::Result<Vec<VmKey>> {
     let mut keys = Vec::new();
     for reference in references {
-        keys.extend(engine.deployments.by_reference(reference).await?.map(|record| record.key));
+        keys.extend(deployments.by_reference(reference).await?.map(|record| record.key));
     }
     Ok(keys)
 }

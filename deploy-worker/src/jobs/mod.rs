@@ -125,11 +125,12 @@ impl Jobs {
     /// # Cancel safety
     /// Dropped, what runs is broken off; its locks are free again when their time is over.
     pub async fn tick(&self, worker: &Worker, within: Duration) -> Vec<(Job, JobTick)> {
-        let machines = async {
+        let machines = Box::pin(async {
             let audit = (Job::Audit, self.run_audit(worker).await);
             vec![audit, (Job::Process, self.run_process(worker, within).await)]
-        };
-        let one = async |job| (job, self.run(job).await);
+        });
+        // Each holds what all of its calls hold.
+        let one = |job| Box::pin(async move { (job, self.run(job).await) });
         let [snapshots, orphans, traffic, retention] = BESIDE_MACHINES.map(one);
         let (mut ticks, snapshots, orphans, traffic, retention) =
             tokio::join!(machines, snapshots, orphans, traffic, retention);

@@ -69,6 +69,24 @@ impl Desk {
         said
     }
 
+    /// Runs it with these arguments until it ends: its exit status, and what it wrote.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let Output { status, stdout, stderr } = self.command().args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (status.code(), text(&stdout), text(&stderr))
+    }
+
+    /// Writes down how a simulated cluster is reached.
+    pub(crate) fn connect(&self, sim: &proxmox_sim::Running) {
+        self.write("token", sim.token());
+        self.change("worker.toml", "\"https://127.0.0.1:1\"", &format!("{:?}", sim.url()));
+        self.change(
+            "worker.toml",
+            "# fingerprints = []",
+            &format!("fingerprints = [{:?}]", sim.fingerprint()),
+        );
+    }
+
     pub(crate) fn has_database(&self) -> bool {
         self.0.path().join("deploy.db").exists()
     }

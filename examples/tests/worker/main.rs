@@ -8,3 +8,4 @@ mod ending;
 mod input;
 mod server;
 mod several;
+mod views;

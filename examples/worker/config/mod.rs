@@ -3,6 +3,7 @@
 mod cluster;
 mod database;
 mod delays;
+mod jobs;
 mod notices;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use examples::{
     input::{self, Problem, Rejected},
     orders::{self, Order},
 };
+use jobs::JobsTable;
 use notices::{SmtpTable, WebhookTable};
 use proxmox_api::Client;
 use serde::Deserialize;
@@ -64,6 +66,8 @@ struct File {
     lease_seconds: Option<Seconds>,
     poll_seconds: Option<Seconds>,
     audit_seconds: Option<Seconds>,
+    #[serde(default)]
+    jobs: JobsTable,
     smtp: Option<Spanned<SmtpTable>>,
     webhook: Option<Spanned<WebhookTable>>,
     #[serde(default)]
@@ -107,6 +111,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
             lease: file.lease_seconds,
             poll: file.poll_seconds,
             audit: file.audit_seconds,
+            jobs: file.jobs,
             concurrency: file.concurrency,
             delays: file.delays,
         },

@@ -66,6 +66,7 @@ fn the_example_says_the_defaults() {
     let file: File = input::read("worker.toml", EXAMPLE).unwrap();
     assert_eq!(file.delays.policy(), RetryPolicy::default());
     assert_eq!(super::Delays::default().policy(), RetryPolicy::default());
+    assert_eq!(file.jobs.plan(), deploy_worker::JobPlan::default());
     let seconds = [file.lease_seconds, file.poll_seconds, file.audit_seconds];
     assert_eq!(seconds.map(|said| said.unwrap().duration().as_secs()), [30, 1, 300]);
     let (said, limits) = (file.concurrency, Limits::default());

@@ -1,7 +1,11 @@
 //! How the worker works.
 
-use super::delays::{Delays, Seconds};
-use deploy_worker::{Limits, Worker};
+use super::{
+    delays::{Delays, Seconds},
+    jobs::JobsTable,
+};
+use deploy_core::Job;
+use deploy_worker::{Jobs, Limits, Worker};
 use serde::Deserialize;
 use std::num::NonZero;
 
@@ -10,6 +14,7 @@ pub(crate) struct Tuning {
     pub(super) lease: Option<Seconds>,
     pub(super) poll: Option<Seconds>,
     pub(super) audit: Option<Seconds>,
+    pub(super) jobs: JobsTable,
     pub(super) concurrency: Concurrency,
     pub(super) delays: Delays,
 }
@@ -48,6 +53,16 @@ impl Tuning {
             let host = rustix::system::uname();
             format!("{}, process {}", host.nodename().to_string_lossy(), std::process::id())
         })
+    }
+
+    /// How often jobs are run.
+    pub(crate) fn jobs(&self, jobs: Jobs) -> Jobs {
+        let plan = self.jobs.plan();
+        let plan = match self.audit {
+            Some(audit) => plan.with(Job::Audit, Some(audit.duration())),
+            None => plan,
+        };
+        jobs.with_info(self.name()).with_plan(plan)
     }
 
     pub(crate) fn apply(&self, mut worker: Worker) -> Worker {
