@@ -25,6 +25,7 @@ impl Cluster {
             Effect::Refused => return Err(answered(ErrorClass::Refused, "permission check failed")),
             Effect::Good => Fate::Good,
             Effect::EndLost => Fate::EndLost,
+            Effect::HalfDone if matches!(change, Change::RestoreBackup { .. }) => Fate::HalfDone,
             Effect::Fails | Effect::HalfDone => Fate::Fails,
         };
         let half = effect == Effect::HalfDone;
@@ -46,7 +47,7 @@ impl Cluster {
                 machine.pool = Some(pool.clone());
                 Ok(Submitted::Applied)
             }
-            Change::Start if self.accessible(target, true)?.power == Power::Running => Ok(Submitted::Applied),
+            Change::Start if self.is_running(target)? => Ok(Submitted::Applied),
             Change::LeaveHa => {
                 let machine = self.accessible(target, false)?;
                 if fate == Fate::Fails {
@@ -59,7 +60,10 @@ impl Cluster {
                 self.judge_archive(target, backup, *identity)?;
                 self.reach(target, true, true)?;
                 let task = self.begin(target, change, fate);
-                self.begin_restore(target.machine.vmid, backup);
+                // One that fails clean does so before it touches anything.
+                if fate != Fate::Fails {
+                    self.begin_restore(target.machine.vmid, backup);
+                }
                 Ok(Submitted::Task(task))
             }
             Change::Migrate { .. }
@@ -79,6 +83,12 @@ impl Cluster {
                 Ok(Submitted::Task(self.begin(target, change, fate)))
             }
         }
+    }
+
+    /// Of a machine that HA cares for a start is never out of place.
+    fn is_running(&mut self, target: &Target) -> Result<bool, SubmitError> {
+        let machine = self.accessible(target, true)?;
+        Ok(machine.power == Power::Running && !machine.is_managed())
     }
 
     fn begin_clone(
@@ -139,6 +149,9 @@ impl Cluster {
                 ErrorClass::Busy,
                 "detected modified configuration - file changed by other user?",
             ));
+        }
+        if machine.config.protected && !configure.remove_disks.is_empty() {
+            return Err(answered(ErrorClass::Refused, "can't remove drive - protection mode enabled"));
         }
         // To a running machine one option is written, which is done or not.
         if half && machine.power == Power::Stopped {
@@ -307,7 +320,7 @@ fn possible(machine: &ModelMachine, change: &Change) -> Result<(), SubmitError> 
         Change::Migrate { .. } if machine.power != Power::Stopped => {
             Err(answered(ErrorClass::Refused, "can't migrate running VM without --online"))
         }
-        Change::Start if machine.power != Power::Stopped => {
+        Change::Start if machine.power != Power::Stopped && !machine.is_managed() => {
             Err(answered(ErrorClass::Failed, "VM is already running"))
         }
         Change::Resize { slot, size } => match machine.config.disks.get(slot).and_then(|disk| disk.size) {

@@ -30,7 +30,7 @@ impl Archive {
         }
     }
 
-    fn shown(&self) -> Shown {
+    pub(super) fn shown(&self) -> Shown {
         Shown::of(&self.config.description, self.config.smbios, None)
     }
 }

@@ -35,6 +35,8 @@ pub struct Cluster {
     pub unlisted: BTreeSet<Vmid>,
     /// Nodes that do not answer.
     pub nodes_down: BTreeSet<NodeName>,
+    /// When the high-availability manager looks next.
+    pub(super) ha_round: Option<Timestamp>,
     pub(super) tasks: Tasks,
     pub(super) late: Vec<Late>,
     pub(super) now: Timestamp,
@@ -147,6 +149,10 @@ impl Cluster {
         loop {
             let arrival = self.late.iter().map(|late| late.at).min().filter(|at| *at <= now);
             let end = self.tasks.next_event().filter(|at| *at <= now);
+            let first = arrival.into_iter().chain(end).min();
+            if self.tend_before(first.unwrap_or(now)) {
+                continue;
+            }
             match (arrival, end) {
                 (Some(arrival), end) if end.is_none_or(|end| arrival <= end) => {
                     self.now = arrival;

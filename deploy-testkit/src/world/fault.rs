@@ -40,7 +40,7 @@ pub enum Effect {
     Refused,
     /// It fails, and leaves nothing: a task by its end, anything else at once.
     Fails,
-    /// It fails half-way, and what was done stays. Only of settings and firewalls; everything else fails clean.
+    /// It fails half-way, and what was done stays. Only of settings, firewalls and restores; everything else fails clean.
     HalfDone,
     /// It goes well, but how its task ended is not known any more.
     EndLost,

@@ -107,6 +107,11 @@ impl ModelMachine {
         machine
     }
 
+    /// Whether starting and stopping it are wishes to the high-availability manager.
+    pub fn is_managed(&self) -> bool {
+        self.ha.as_deref().is_some_and(|state| state != "ignored")
+    }
+
     /// The volumes that its configuration names.
     pub fn named_volumes(&self) -> BTreeSet<&str> {
         let disks = self.config.disks.values().map(|disk| disk.volume.as_str());

@@ -48,6 +48,7 @@ mod apply;
 mod archive;
 mod cluster;
 mod fault;
+mod ha_manager;
 mod machine;
 mod show;
 mod snapshot;

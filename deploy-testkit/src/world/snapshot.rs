@@ -42,6 +42,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// What was begun and came to nothing: one that was to be made is gone, one that was to go is whole.
+    pub(super) fn leave_snapshots(machine: &mut ModelMachine) {
+        let state = |snapshot: &ModelSnapshot| snapshot.shown.incomplete.clone();
+        machine.snapshots.retain(|snapshot| state(snapshot).as_deref() != Some("prepare"));
+        machine.snapshots.iter_mut().for_each(|snapshot| snapshot.shown.incomplete = None);
+    }
+
     /// It goes, and those that descend from it descend from the one before. None of the name is as good.
     pub(super) fn delete_snapshot(machine: &mut ModelMachine, name: &SnapshotName) {
         machine.lock = None;

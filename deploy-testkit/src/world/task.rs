@@ -2,8 +2,8 @@
 
 use super::{Cluster, ModelMachine, cluster::is_outdated};
 use deploy_core::{
-    Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target,
-    TaskId, TaskState, Traffic, Vmid,
+    Backup, Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode,
+    Target, TaskId, TaskState, Traffic, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ pub(super) enum Fate {
     Good,
     /// It fails, and leaves nothing.
     Fails,
+    /// It fails half-way, and what was done stays.
+    HalfDone,
     /// Well, but nobody will know.
     EndLost,
 }
@@ -105,13 +107,15 @@ impl Cluster {
         let task = self.tasks.running.remove(index);
         let done = match task.fate {
             Fate::Good | Fate::EndLost => self.finish(&task),
-            Fate::Fails => Err("it failed"),
+            Fate::Fails | Fate::HalfDone => Err("it failed"),
         };
         let ended = match (done, task.fate) {
             (Ok(()), Fate::EndLost) => Ended::Lost("its log was rotated away".to_owned()),
             (Ok(()), _) => Ended::Ok,
             (Err(why), _) => {
-                self.roll_back(&task);
+                if task.fate != Fate::HalfDone {
+                    self.roll_back(&task);
+                }
                 Ended::Failed { class: ErrorClass::Failed, message: why.to_owned() }
             }
         };
@@ -161,6 +165,11 @@ impl Cluster {
                 *self.counters.clones.entry(vmid).or_default() += 1;
             }
             Change::Migrate { to, .. } => migrate(machine, to),
+            // Its manager is told, and sees to it later.
+            Change::Start | Change::Stop(_) if machine.is_managed() => {
+                let state = if matches!(task.change, Change::Start) { "started" } else { "stopped" };
+                machine.ha = Some(state.to_owned());
+            }
             Change::Start if machine.power == Power::Stopped => {
                 machine.power = Power::Running;
                 machine.running_since = Some(now);
@@ -200,6 +209,13 @@ impl Cluster {
                 let left = machine.backups.iter().filter(|backup| !backup.protected);
                 if *mode == DestroyMode::Purge {
                     self.counters.backups_left.extend(left.cloned());
+                    let earlier = self.kept_backups.get(&vmid).into_iter().flatten();
+                    let is_ours = |backup: &&Backup| {
+                        let archive = self.archives.get(&backup.volume);
+                        archive.is_some_and(|archive| archive.shown().mark == Some(task.target.mark))
+                    };
+                    let left = earlier.filter(|backup| !backup.protected).filter(is_ours);
+                    self.counters.backups_left.extend(left.cloned());
                 }
                 let kept = std::mem::take(&mut machine.backups);
                 self.kept_backups.entry(vmid).or_default().extend(kept);
@@ -230,9 +246,7 @@ impl Cluster {
             | Change::Backup { .. } => {
                 if let Some(machine) = self.machines.get_mut(&vmid) {
                     machine.lock = None;
-                    machine
-                        .snapshots
-                        .retain(|snapshot| snapshot.shown.incomplete.as_deref() != Some("prepare"));
+                    Self::leave_snapshots(machine);
                 }
             }
             _ => {}
