@@ -20,14 +20,15 @@ const BEGUN: usize = 10_000;
 /// webhook the same `webhook-id`.
 ///
 /// # What a failing target holds back
-/// The notices of one machine are told in their order. While a target cannot be told of one of them, the later ones of this
-/// machine wait, for all targets; those of other machines do not. So a target that is gone for good must be taken out.
+/// Nobody but itself: a worker goes by the [targets](Notifier::targets) and tells each of them by itself, the notices of one machine
+/// in their order. A notice stays in the store until the last of them has it, so that a target that is gone for good should be
+/// taken out.
 ///
 /// # Cancel safety
 /// Dropping a delivery forgets nothing of the targets that were through by then.
 #[derive(Default)]
 pub struct Fanout {
-    targets: Vec<Target>,
+    targets: Vec<Arc<Target>>,
     told: Mutex<BTreeMap<NoticeId, BTreeSet<usize>>>,
 }
 
@@ -51,7 +52,7 @@ impl Fanout {
         notifier: impl Notifier + 'static,
     ) -> Self {
         let kinds = kinds.into_iter().collect();
-        self.targets.push(Target { name: name.into(), kinds, notifier: Arc::new(notifier) });
+        self.targets.push(Arc::new(Target { name: name.into(), kinds, notifier: Arc::new(notifier) }));
         self
     }
 
@@ -69,34 +70,40 @@ impl Fanout {
         }
     }
 
-    async fn tell(&self, at: usize, target: &Target, notice: &QueuedNotice) -> Result<(), String> {
-        let outcome = target.notifier.notify(notice).await;
-        match outcome {
-            Ok(()) => {
-                self.note(notice.id, at);
-                Ok(())
-            }
-            Err(NotifyError(why)) => Err(format!("{}: {why}", target.name)),
+    async fn tell(&self, at: usize, target: &Target, notice: &QueuedNotice) -> Result<(), NotifyError> {
+        target.notify(notice).await?;
+        self.note(notice.id, at);
+        Ok(())
+    }
+}
+
+/// What does not concern it counts as told.
+#[async_trait]
+impl Notifier for Target {
+    async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError> {
+        if !self.kinds.contains(&notice.notice.kind()) {
+            return Ok(());
         }
+        let outcome = self.notifier.notify(notice).await;
+        outcome.map_err(|NotifyError(why)| NotifyError(format!("{}: {why}", self.name)))
     }
 }
 
 #[async_trait]
 impl Notifier for Fanout {
     async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError> {
-        let kind = notice.notice.kind();
-        let concerned = self
-            .targets
-            .iter()
-            .enumerate()
-            .filter(|(at, target)| target.kinds.contains(&kind) && !self.was_told(notice.id, *at));
-        let told = join_all(concerned.map(|(at, target)| self.tell(at, target, notice))).await;
-        let failures: Vec<String> = told.into_iter().filter_map(Result::err).collect();
+        let targets = self.targets.iter().enumerate().filter(|(at, _)| !self.was_told(notice.id, *at));
+        let told = join_all(targets.map(|(at, target)| self.tell(at, target, notice))).await;
+        let failures: Vec<String> = told.into_iter().filter_map(Result::err).map(|error| error.0).collect();
         if !failures.is_empty() {
             return Err(NotifyError(failures.join("; ")));
         }
         self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&notice.id);
         Ok(())
+    }
+
+    fn targets(&self) -> Vec<Arc<dyn Notifier>> {
+        self.targets.iter().map(|target| Arc::clone(target) as Arc<dyn Notifier>).collect()
     }
 }
 

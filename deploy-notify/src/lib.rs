@@ -51,8 +51,9 @@
 //!
 //! # What is tried again?
 //!
-//! Everything that failed, without an end, with the worker's delays; notices of one machine stay in their order. The one exception
-//! is a mail address that does not exist: see [`Mail`].
+//! Everything that failed, without an end, with the worker's delays; notices of one machine stay in their order. A target that
+//! fails holds back no other: see [`Fanout`]. The one thing that is not tried again is a mail address that does not exist: see
+//! [`Mail`].
 //!
 //! # What is told?
 //!

@@ -128,6 +128,27 @@ async fn a_target_that_hangs_holds_nobody_back_and_costs_nobody_a_repetition() {
     assert_eq!((mail.told(), hook.told()), (vec![1], vec![1]));
 }
 
+/// By these a worker goes.
+#[tokio::test]
+async fn each_target_can_be_told_by_itself() {
+    let (customer, operator) = (Target::default(), Target::that([Outcome::Fails]));
+    let both = Fanout::new().with("customer", [NoticeKind::Ready], customer.clone()).with(
+        "operator",
+        [NoticeKind::LeftBehind],
+        operator.clone(),
+    );
+    let targets = both.targets();
+    assert_eq!(targets.len(), 2);
+    let left = of(2, Notice::LeftBehind { message: String::new() });
+    for target in &targets {
+        target.notify(&ready(1)).await.unwrap();
+    }
+    targets[0].notify(&left).await.unwrap();
+    assert_eq!(targets[1].notify(&left).await.unwrap_err().0, "operator: no");
+    targets[1].notify(&left).await.unwrap();
+    assert_eq!((customer.told(), operator.told()), (vec![1], vec![2]));
+}
+
 #[tokio::test]
 async fn what_is_handed_over_counts_once_it_is_dealt_with() {
     let (notifier, mut notices) = channel(1);

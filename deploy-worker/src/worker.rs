@@ -52,7 +52,7 @@ impl Worker {
         }
     }
 
-    /// Delivers notices by this.
+    /// Delivers notices by this; where it has [targets](Notifier::targets), to each of them by itself.
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = Some(notifier);
         self

@@ -1,5 +1,6 @@
 use crate::QueuedNotice;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Tells the outside about a machine.
 ///
@@ -13,6 +14,12 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// [`NotifyError`]; the notice is tried again later, without limit.
     async fn notify(&self, notice: &QueuedNotice) -> Result<(), NotifyError>;
+
+    /// Whom it consists of, where each can be told by itself. A worker then tells them side by side: none waits for another one,
+    /// and none is told again because another one failed. Where there are none, it is told as a whole.
+    fn targets(&self) -> Vec<Arc<dyn Notifier>> {
+        Vec::new()
+    }
 }
 
 /// A notice could not be delivered.

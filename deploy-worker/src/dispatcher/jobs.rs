@@ -32,7 +32,8 @@ pub(super) enum Job {
     Beat(WorkerId),
     Sweep,
     Tasks(Question),
-    Post,
+    /// Of which target.
+    Post(usize),
     Audit,
 }
 
@@ -44,7 +45,7 @@ pub(super) enum Done {
     Beat(WorkerId, Result<(), CommitError>),
     Sweep,
     Tasks(Question, Vec<TaskState>, Duration),
-    Post(Option<Outbox>, Result<Round, StoreError>),
+    Post(usize, Option<Box<Outbox>>, Result<Round, StoreError>),
     Audit(Cursors, Result<AuditReport, StoreError>),
 }
 
@@ -128,7 +129,7 @@ impl Job {
                 let states = question.unanswered(&why);
                 Done::Tasks(question, states, Duration::ZERO)
             }
-            Self::Post => Done::Post(None, Err(lost())),
+            Self::Post(target) => Done::Post(target, None, Err(lost())),
             Self::Audit => Done::Audit(Cursors::default(), Err(lost())),
         }
     }

@@ -203,7 +203,7 @@ impl Dispatcher {
                     self.task_told(key, state);
                 }
             }
-            Done::Post(outbox, result) => self.posted(outbox, result),
+            Done::Post(target, outbox, result) => self.posted(target, outbox, result),
             Done::Audit(cursors, result) => self.audited(cursors, result),
         }
     }

@@ -4,77 +4,94 @@ use super::{
     Dispatcher, Parts,
     jobs::{Done, Job},
 };
-use crate::outbox::{Outbox, Round};
-use deploy_core::StoreError;
+use crate::outbox::{Outbox, Round, Told};
+use deploy_core::{LeaseStore, Notifier, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::warn;
 
-/// Without a hint, the outbox is looked into this often: only what other processes left behind is found so.
+/// Without a hint, an outbox is looked into this often: only what other processes left behind is found so.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The outbox, at home or on its round.
+/// The outboxes, one for each target. Where there is nobody to deliver notices there are none, and they wait in the store.
 pub(super) struct Post {
-    outbox: Place,
-    at: Instant,
+    store: Arc<dyn LeaseStore>,
+    told: Arc<Told>,
+    trays: Vec<Tray>,
 }
 
-enum Place {
-    /// There is nobody to deliver notices; they wait in the store.
-    Nowhere,
-    Home(Box<Outbox>),
-    Away,
+/// The outbox of one target.
+struct Tray {
+    notifier: Arc<dyn Notifier>,
+    /// `None` while it is on its round.
+    outbox: Option<Box<Outbox>>,
+    at: Instant,
 }
 
 impl Post {
     pub(super) fn new(parts: &Parts, now: Instant) -> Self {
-        Self { outbox: Place::of(parts), at: now }
+        let targets = parts.notifier.iter().flat_map(|notifier| {
+            let targets = notifier.targets();
+            if targets.is_empty() { vec![Arc::clone(notifier)] } else { targets }
+        });
+        let targets: Vec<Arc<dyn Notifier>> = targets.collect();
+        let (store, told) = (Arc::clone(&parts.store), Arc::new(Told::new(targets.len())));
+        let mut post = Self { store, told, trays: Vec::new() };
+        for (target, notifier) in targets.into_iter().enumerate() {
+            let outbox = Some(post.outbox(&notifier, target));
+            post.trays.push(Tray { notifier, outbox, at: now });
+        }
+        post
+    }
+
+    fn outbox(&self, notifier: &Arc<dyn Notifier>, target: usize) -> Box<Outbox> {
+        let (store, told) = (Arc::clone(&self.store), Arc::clone(&self.told));
+        Box::new(Outbox::new(store, Arc::clone(notifier), target, told))
     }
 
     pub(super) fn is_away(&self) -> bool {
-        matches!(self.outbox, Place::Away)
+        self.trays.iter().any(|tray| tray.outbox.is_none())
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        matches!(self.outbox, Place::Home(_)).then_some(self.at)
+        self.trays.iter().filter(|tray| tray.outbox.is_some()).map(|tray| tray.at).min()
     }
 
     /// A machine caused a notice.
     pub(super) fn hint(&mut self) {
-        self.at = Instant::now();
-    }
-}
-
-impl Place {
-    fn of(parts: &Parts) -> Self {
-        let Some(notifier) = &parts.notifier else { return Self::Nowhere };
-        Self::Home(Box::new(Outbox::new(Arc::clone(&parts.store), Arc::clone(notifier))))
+        let now = Instant::now();
+        self.trays.iter_mut().for_each(|tray| tray.at = now);
     }
 }
 
 impl Dispatcher {
     pub(super) fn deliver_notices(&mut self, now: Instant) {
-        if self.post.next().is_none_or(|at| at > now) {
-            return;
-        }
-        let Place::Home(mut outbox) = std::mem::replace(&mut self.post.outbox, Place::Away) else { return };
         let worker = self.life.worker;
-        self.post.at = now + PAUSE;
-        self.jobs.start(Job::Post, async move {
-            let result = outbox.round(worker).await;
-            Done::Post(Some(*outbox), result)
-        });
+        for (target, tray) in self.post.trays.iter_mut().enumerate().filter(|(_, tray)| tray.at <= now) {
+            let Some(mut outbox) = tray.outbox.take() else { continue };
+            tray.at = now + PAUSE;
+            self.jobs.start(Job::Post(target), async move {
+                let result = outbox.round(worker).await;
+                Done::Post(target, Some(outbox), result)
+            });
+        }
     }
 
-    pub(super) fn posted(&mut self, outbox: Option<Outbox>, result: Result<Round, StoreError>) {
-        self.post.outbox = match outbox {
-            Some(outbox) => Place::Home(Box::new(outbox)),
-            None => Place::of(&self.parts),
-        };
+    pub(super) fn posted(
+        &mut self,
+        target: usize,
+        outbox: Option<Box<Outbox>>,
+        result: Result<Round, StoreError>,
+    ) {
+        let Some(tray) = self.post.trays.get(target) else { return };
+        // One that broke off in its round forgets what was tried, not what was told.
+        let outbox = outbox.unwrap_or_else(|| self.post.outbox(&tray.notifier, target));
+        let Some(tray) = self.post.trays.get_mut(target) else { return };
+        tray.outbox = Some(outbox);
         match result {
             Ok(Round { delivered, next }) => {
+                tray.at = tray.at.min(next.unwrap_or(tray.at));
                 self.count_notices(delivered);
-                self.post.at = self.post.at.min(next.unwrap_or(self.post.at));
             }
             Err(error) => warn!(%error, "could not look for notices"),
         }

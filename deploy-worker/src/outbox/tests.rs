@@ -2,7 +2,7 @@ use super::*;
 use crate::fake::FakeStore;
 use async_trait::async_trait;
 use deploy_core::{CommitError, NotifyError};
-use std::sync::Mutex;
+use std::{cell::Cell, sync::Mutex};
 
 /// Refuses notices by their number until told otherwise, and remembers what it was told.
 #[derive(Default)]
@@ -40,9 +40,20 @@ struct Desk {
 
 impl Desk {
     fn new(receiver: Receiver) -> Self {
-        let (store, receiver) = (FakeStore::with([]), Arc::new(receiver));
-        let outbox = Outbox::new(Arc::clone(&store) as _, Arc::clone(&receiver) as _);
-        Self { store, receiver, outbox }
+        Self::all([receiver]).remove(0)
+    }
+
+    /// The desks of several targets of one store.
+    fn all(receivers: impl IntoIterator<Item = Receiver>) -> Vec<Self> {
+        let (store, receivers) = (FakeStore::with([]), receivers.into_iter().map(Arc::new));
+        let receivers: Vec<Arc<Receiver>> = receivers.collect();
+        let told = Arc::new(Told::new(receivers.len()));
+        let desk = |(target, receiver): (usize, &Arc<Receiver>)| {
+            let outbox =
+                Outbox::new(Arc::clone(&store) as _, Arc::clone(receiver) as _, target, Arc::clone(&told));
+            Self { store: Arc::clone(&store), receiver: Arc::clone(receiver), outbox }
+        };
+        receivers.iter().enumerate().map(desk).collect()
     }
 
     async fn round(&mut self) -> Round {
@@ -131,4 +142,72 @@ async fn a_thousand_that_cannot_be_told_do_not_hide_the_others() {
     assert_eq!(desk.told(), [5000]);
     let most = desk.receiver.at_once.lock().unwrap().1;
     assert!(most <= AT_ONCE, "{most} at once");
+}
+
+/// Whoever fails is tried again; the other one hears everything in time, and nothing twice.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fails_holds_up_no_other() {
+    let mut desks = Desk::all([Receiver::default(), Receiver::default()]);
+    desks[1].receiver.refuses.lock().unwrap().insert(1);
+    for (id, number) in [(1, 1), (2, 1), (3, 2)] {
+        desks[0].store.notice(id, number);
+    }
+    for _ in 0..5 {
+        for desk in &mut desks {
+            desk.round().await;
+        }
+    }
+    assert_eq!((desks[0].told(), desks[1].told()), (vec![1, 3, 2], vec![3]));
+    // Only what all have heard is delivered.
+    assert_eq!(desks[0].store.state().delivered, [NoticeId(3)]);
+    desks[1].receiver.refuses.lock().unwrap().clear();
+    while desks[0].store.state().delivered.len() < 3 {
+        let next = desks[1].round().await.next.unwrap();
+        tokio::time::sleep_until(next).await;
+        desks[0].round().await;
+    }
+    assert_eq!((desks[0].told(), desks[1].told()), (vec![1, 3, 2], vec![3, 1, 2]));
+    for desk in &mut desks {
+        desk.round().await;
+        assert_eq!((desk.outbox.told.count(0), desk.outbox.tries.len()), (0, 0), "nothing is kept for ever");
+    }
+}
+
+/// A list that one target has read is old when another one has delivered what it names.
+#[tokio::test(start_paused = true)]
+async fn what_another_target_delivers_meanwhile_is_not_told_again() {
+    let desks = Desk::all([Receiver::default(), Receiver::default()]);
+    for id in 1..40 {
+        desks[0].store.notice(id, u32::try_from(id).unwrap() % 7);
+    }
+    let [mut one, mut two]: [Desk; 2] = desks.try_into().ok().unwrap();
+    let (store, counted) = (Arc::clone(&one.store), Cell::new(0));
+    // Side by side, as the dispatcher has them.
+    let run = async |desk: &mut Desk, pause| {
+        while store.state().delivered.iter().collect::<BTreeSet<_>>().len() < 39 {
+            let delivered = desk.round().await.delivered;
+            counted.set(counted.get() + delivered);
+            tokio::time::sleep(Duration::from_micros(pause)).await;
+        }
+    };
+    tokio::join!(run(&mut one, 100), run(&mut two, 370));
+    assert_eq!(counted.get(), 39, "each is counted once");
+    for desk in [one, two] {
+        let mut told = desk.told();
+        told.sort_unstable();
+        assert_eq!(told, (1..40).collect::<Vec<_>>());
+    }
+}
+
+/// One that all have heard is noted by whoever looks, also after the outbox that told it last is gone.
+#[tokio::test(start_paused = true)]
+async fn what_all_have_heard_is_noted_by_anybody() {
+    let mut desks = Desk::all([Receiver::default(), Receiver::default()]);
+    desks[0].store.notice(1, 1);
+    desks[0].round().await;
+    desks[0].store.fail("delivered", CommitError::Store(StoreError::not_written("gone")));
+    assert_eq!(desks[1].round().await.delivered, 0);
+    drop(desks.remove(1));
+    assert_eq!(desks[0].round().await.delivered, 1);
+    assert_eq!(desks[0].told(), [1]);
 }

@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, CONTACT, read};
 use async_trait::async_trait;
-use deploy_core::{Notifier, NotifyError, QueuedNotice, Step};
-use deploy_notify::Mail;
+use deploy_core::{NoticeKind, Notifier, NotifyError, QueuedNotice, Step};
+use deploy_notify::{Fanout, Mail};
 use std::{future::pending, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -67,4 +67,29 @@ async fn a_worker_that_dies_between_sending_and_noting_leaves_one_message_id() {
     let all = bench.smtp.wait_for(CONTACT, 3).unwrap();
     assert_eq!(read(&all[2])[0], "web-1.example.net was deleted");
     next.drain().await.unwrap();
+}
+
+/// A target that is away for good.
+struct Away;
+
+#[async_trait]
+impl Notifier for Away {
+    async fn notify(&self, _: &QueuedNotice) -> Result<(), NotifyError> {
+        pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_away_holds_back_no_mail() {
+    let bench = Bench::new().await;
+    let both = Fanout::new().with("away", NoticeKind::ALL, Away).with("mail", NoticeKind::ALL, bench.mail());
+    let worker = bench.worker(Arc::new(both));
+    let key = bench.order("web-1").await;
+    bench.at(key, Step::Ready).await;
+    bench.terminate(key).await;
+    bench.at(key, Step::Terminated).await;
+    // The second notice of one machine, while the first is not delivered everywhere.
+    let mails = bench.smtp.wait_for(CONTACT, 2).unwrap();
+    assert_eq!(read(&mails[1])[0], "web-1.example.net was deleted");
+    drop(worker);
 }
