@@ -80,3 +80,36 @@ impl Told {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: NoticeId = NoticeId(1);
+
+    #[test]
+    fn a_target_waits_for_the_others_and_is_told_once() {
+        let told = Told::new(2);
+        assert_eq!(told.left(0, ONE), Left::Tell);
+        told.heard(0, ONE);
+        assert_eq!((told.left(0, ONE), told.left(1, ONE)), (Left::Wait, Left::Tell));
+        told.heard(1, ONE);
+        assert_eq!((told.left(0, ONE), told.left(1, ONE)), (Left::Note, Left::Note));
+        assert!(told.noted(ONE) && !told.noted(ONE));
+        assert_eq!((told.left(0, ONE), told.left(1, ONE)), (Left::Nothing, Left::Nothing));
+    }
+
+    /// The first target may hold a list that still names the notice; it must not take it for a new one.
+    #[test]
+    fn what_one_target_forgets_the_other_still_knows() {
+        let told = Told::new(2);
+        told.heard(0, ONE);
+        told.heard(1, ONE);
+        told.noted(ONE);
+        told.retain(1, |_| false);
+        assert_eq!((told.left(0, ONE), told.count(0), told.count(1)), (Left::Nothing, 1, 0));
+        told.retain(0, |_| false);
+        assert_eq!(told.count(0), 0);
+        assert!(told.noted(ONE), "nothing is kept for ever");
+    }
+}
