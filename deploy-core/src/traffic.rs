@@ -52,8 +52,9 @@ impl CounterReading {
     ///
     /// A process that runs on has counted on. One that was started since has counted from zero, so that all it shows is new;
     /// what the one before had counted after `last` is not known to anybody. Nothing is counted twice: in doubt they are taken
-    /// for one process. That is wrong only where a machine is started again within the first minutes of a run that was read,
-    /// and has by the next reading more to show than it had then; lost is at most what had been read of that run.
+    /// for one process. That is wrong only where a machine is started anew within five minutes of `last`, and by this reading
+    /// runs for longer, and has more to show, than it had then: read every few minutes, in the first minutes of a run. Lost is
+    /// at most what it had then.
     pub fn beyond(&self, last: Option<&Self>) -> Option<Traffic> {
         let Some(last) = last else { return Some(self.counted) };
         if self.at <= last.at {
@@ -64,7 +65,8 @@ impl CounterReading {
     }
 
     /// Whether the process was started after `last`, beyond doubt: its uptime is less, or shorter than the time between the
-    /// two, also if this reading is as old as it can be.
+    /// two, also if this reading is as old as it can be. That the uptime has not grown by as much would say more, and would
+    /// have everything counted twice where the clock is set forward.
     fn is_of_a_later_run(&self, last: &Self) -> bool {
         let between = self.at.duration_since(last.at) - Self::LAG;
         let uptime = SignedDuration::from_secs(i64::try_from(self.uptime).unwrap_or(i64::MAX));

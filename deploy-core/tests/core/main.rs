@@ -19,4 +19,5 @@ mod snapshots;
 mod tables;
 mod terminates;
 mod time;
+mod traffic;
 mod vanished;
