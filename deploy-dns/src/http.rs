@@ -122,7 +122,8 @@ fn words(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        if !text.contains(&more) {
+        // The client's own layers say nothing.
+        if !text.contains(&more) && !more.starts_with("client error") {
             text = format!("{text}: {more}");
         }
         cause = error.source();

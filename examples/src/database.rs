@@ -1,15 +1,15 @@
 //! Where everything is kept: a file with SQLite, or a PostgreSQL server. Which one it is, is chosen here and nowhere else.
 
-use deploy_core::{AddressStore, Clock, Doorbell, LeaseStore};
+use deploy_core::{AddressStore, Clock, DnsStore, Doorbell, LeaseStore};
 use deploy_worker::{JobsStore, SystemClock};
 use std::{fmt, path::PathBuf, sync::Arc};
 use store_postgres::{Listening, PostgresStore, Settings};
 use store_sqlite::SqliteStore;
 
 /// A database as the engine sees it, whichever it is.
-pub trait Store: LeaseStore + AddressStore + JobsStore {}
+pub trait Store: LeaseStore + AddressStore + JobsStore + DnsStore {}
 
-impl<S: LeaseStore + AddressStore + JobsStore + ?Sized> Store for S {}
+impl<S: LeaseStore + AddressStore + JobsStore + DnsStore + ?Sized> Store for S {}
 
 /// A database that was chosen, and is not open yet.
 #[derive(Debug, Clone)]

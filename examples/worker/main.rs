@@ -5,9 +5,11 @@
 //! is started again: whatever matters is in its database.
 //!
 //! Instead of running on it makes one pass for cron (`--tick`), or shows how the machines are on their clusters (`--status`),
-//! or what no record knows, what traffic machines had, how the jobs went (`--show`).
+//! or what no record knows, what traffic machines had, how the jobs went (`--show`), or which DNS zones can be written
+//! (`--check-dns`).
 
 mod config;
+mod names;
 mod post;
 mod service;
 mod views;
@@ -41,6 +43,9 @@ struct Instead {
     /// Show this
     #[arg(long, value_enum)]
     show: Option<Show>,
+    /// Check whether each DNS zone of the file can be written, by a record that is put and taken away again
+    #[arg(long)]
+    check_dns: bool,
 }
 
 /// What else is shown.
@@ -77,7 +82,8 @@ fn main() -> ExitCode {
             Instead { show: Some(Show::Orphans), .. } => views::orphans(job).await,
             Instead { show: Some(Show::Traffic), .. } => views::traffic(job).await,
             Instead { show: Some(Show::Jobs), .. } => views::jobs(job).await,
-            Instead { tick: false, status: None, show: None } => service::run(job).await,
+            Instead { check_dns: true, .. } => views::zones(job.names).await,
+            Instead { tick: false, status: None, show: None, check_dns: false } => service::run(job).await,
         }
     };
     match runtime.block_on(work) {

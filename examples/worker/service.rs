@@ -1,6 +1,7 @@
 //! The service: what is ordered is ordered, what is to go is told to go, and the engine works until somebody stops it.
 
 use crate::{config::Job, views};
+use anyhow::Context as _;
 use deploy_core::{ClusterName, Deployments, ExternalRef, RecordStore, VmKey};
 use deploy_worker::SystemEntropy;
 use examples::{
@@ -20,7 +21,7 @@ const TICK: Duration = Duration::from_secs(50);
 
 /// As an error's context it means that the input is wrong.
 #[derive(Debug)]
-pub(crate) struct WrongInput(&'static str);
+pub(crate) struct WrongInput(pub(crate) &'static str);
 
 impl std::fmt::Display for WrongInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,8 +45,14 @@ pub(crate) async fn tick(job: Job) -> anyhow::Result<()> {
     let worker = job.tuning.apply(worker).with_notifier(Arc::new(job.post.notifier(&records)));
     let jobs = job.tuning.jobs(engine::jobs(&store, &clock, hypervisor));
     let ticks = jobs.tick(&worker, TICK).await;
+    let named = match job.names {
+        // What is not done by then goes on with the next pass.
+        Some(names) => tokio::time::timeout(TICK, names.worker(store, clock).pass()).await.unwrap_or(Ok(0)),
+        None => Ok(0),
+    };
     database.close().await;
-    views::print_ticks(&ticks)
+    views::print_ticks(&ticks)?;
+    named.context("DNS").map(|_| ())
 }
 
 /// Opens the database and writes the clusters of the file into it.
@@ -69,6 +76,7 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     let records: Arc<dyn RecordStore> = Arc::clone(&store) as _;
     let notifier = Arc::new(job.post.notifier(&records));
     let clock = database.clock();
+    let named = job.names.map(|names| names.worker(Arc::clone(&store) as _, Arc::clone(&clock)).start());
     let jobs = engine::jobs(&store, &clock, engine::hypervisor(&clock, job.clients.clone()));
     let jobs = job.tuning.jobs(jobs);
     let tune = |worker| job.tuning.apply(worker).with_notifier(notifier).with_jobs(jobs);
@@ -87,6 +95,9 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     info!("stopping");
     drop(listening);
     engine.stop().await?;
+    if let Some(named) = named {
+        named.drain().await;
+    }
     database.close().await;
     Ok(())
 }

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "examples",
         &[
             "deploy-core",
+            "deploy-dns",
             "deploy-worker",
             "deploy-notify",
             "deploy-testkit",

@@ -3,6 +3,7 @@
 mod cluster;
 mod database;
 mod delays;
+mod dns;
 mod jobs;
 mod notices;
 #[cfg(test)]
@@ -11,12 +12,13 @@ mod tuning;
 
 pub(crate) use tuning::Tuning;
 
-use crate::post::Post;
+use crate::{names::Names, post::Post};
 use anyhow::Context as _;
 use cluster::Table;
 use database::Postgres;
 use delays::{Delays, Seconds};
 use deploy_core::{ClusterName, ExternalRef};
+use dns::DnsTable;
 use examples::{
     clusters::Cluster,
     database::Database,
@@ -48,6 +50,8 @@ pub(crate) struct Job {
     pub(crate) terminate: BTreeSet<ExternalRef>,
     /// Who is told of notices, beside the standard output.
     pub(crate) post: Post,
+    /// Where the machines' names go, if anywhere.
+    pub(crate) names: Option<Names>,
     pub(crate) tuning: Tuning,
 }
 
@@ -70,6 +74,7 @@ struct File {
     jobs: JobsTable,
     smtp: Option<Spanned<SmtpTable>>,
     webhook: Option<Spanned<WebhookTable>>,
+    dns: Option<Spanned<DnsTable>>,
     #[serde(default)]
     concurrency: Concurrency,
     #[serde(default)]
@@ -88,6 +93,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
     let clusters = cluster::definitions(&file.clusters, &mut problems);
     let clients = cluster::clients(&file.clusters, &beside, &mut problems);
     let post = notices::post(file.smtp.as_ref(), file.webhook.as_ref(), &beside, &mut problems);
+    let names = dns::names(file.dns.as_ref(), &beside, &mut problems);
     if file.clusters.is_empty() {
         problems.push(Problem::new(0..0, "cluster: is empty; the worker needs at least one to work on"));
     }
@@ -106,6 +112,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Job> {
         orders,
         terminate: file.terminate,
         post,
+        names,
         tuning: Tuning {
             name: file.name,
             lease: file.lease_seconds,

@@ -201,7 +201,7 @@ fn a_cluster_may_be_written_down_by_somebody_else() {
 
 /// The example with mail and a webhook switched on, and then changed further.
 fn told(changes: &[(&str, &str)]) -> anyhow::Result<Job> {
-    let (start, end) = (EXAMPLE.find("# [smtp]").unwrap(), EXAMPLE.find("# --- Clusters").unwrap());
+    let (start, end) = (EXAMPLE.find("# [smtp]").unwrap(), EXAMPLE.find("# --- Names").unwrap());
     let on: String = EXAMPLE[start..end]
         .lines()
         .map(|line| {
@@ -276,4 +276,74 @@ fn notices_that_could_not_be_told_are_refused_before_anything_is_done() {
     );
     refused(&[("https://panel", "http://panel")], &["webhook: url: a receiver on another machine"]);
     refused(&[("\"webhook-secret\"", "\"short\"")], &["webhook: secret_file: a webhook's secret is"]);
+}
+
+/// The example with DNS switched on, and then changed further.
+fn named(changes: &[(&str, &str)]) -> anyhow::Result<Job> {
+    let (start, end) = (EXAMPLE.find("# [dns]").unwrap(), EXAMPLE.find("# --- Jobs").unwrap());
+    let on: Vec<&str> =
+        EXAMPLE[start..end].lines().map(|line| line.strip_prefix("# ").unwrap_or_default()).collect();
+    let mut text = changed(&[(&EXAMPLE[start..end], &format!("{}\n", on.join("\n")))]);
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from:?} is not in the file");
+        text = text.replacen(from, to, 1);
+    }
+    let folder = folder(&text, &machines());
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("powerdns-key", "s3cret\n");
+    write("cloudflare-token", "s3cret\n");
+    write("tsig-secret", "czNjcmV0\n");
+    load(&folder.path().join("worker.toml"))
+}
+
+#[test]
+fn the_example_of_names_says_the_defaults() {
+    let said = named(&[]).unwrap().names.unwrap();
+    assert_eq!(said.zones.all().len(), 5);
+    let left_out = named(&[
+        ("matching =", "# "),
+        ("poll_seconds = 2", "# "),
+        ("ttl_seconds =", "# "),
+        ("at_once =", "# "),
+    ]);
+    let left_out = left_out.unwrap().names.unwrap();
+    assert_eq!(left_out.zones, said.zones);
+    assert_eq!((said.poll, left_out.poll), (Some(std::time::Duration::from_secs(2)), None));
+    let without_algorithm = named(&[("algorithm = \"hmac-sha256\", ", "")]);
+    assert!(without_algorithm.is_ok());
+    let all = named(&[("matching = \"longest\"", "matching = \"all\"")]).unwrap().names.unwrap();
+    assert_ne!(all.zones, said.zones);
+    assert!(job(&[]).unwrap().names.is_none());
+}
+
+#[test]
+fn names_that_could_not_be_kept_are_refused_before_anything_is_done() {
+    let refused = |changes: &[(&str, &str)], expected: &[&str]| {
+        let error = format!("{:#}", named(changes).err().expect("it is taken"));
+        for part in expected {
+            assert!(error.contains(part), "{part:?} is not in:\n{error}");
+        }
+        for secret in ["s3cret", "czNjcmV0"] {
+            assert!(!error.contains(secret), "{error}");
+        }
+    };
+    refused(&[("http://ns1", "ns1")], &["dns.provider[0]: powerdns: url: "]);
+    refused(&[("\"powerdns-key\"", "\"none\"")], &["dns.provider[0]: powerdns: ", "none cannot be read"]);
+    refused(
+        &[("\"cloudflare-token\"", "\"none\"")],
+        &["dns.provider[1]: cloudflare: ", "none cannot be read"],
+    );
+    refused(
+        &[("hmac-sha256", "hmac-md5")],
+        &["dns.provider[2]: rfc2136: algorithm: \"hmac-md5\" is not valid"],
+    );
+    refused(&[("\"tsig-secret\"", "\"token\"")], &["dns.provider[2]: rfc2136: secret: \"(hidden)\""]);
+    refused(
+        &[("name = \"bind\"", "name = \"ns1\"")],
+        &["dns.provider[2]: name: another provider of this file"],
+    );
+    let powerdns = "powerdns = { url = \"http://ns1.example.net:8081\", key_file = \"powerdns-key\" }";
+    refused(&[(powerdns, "")], &["dns.provider[0]: needs exactly one of powerdns, cloudflare and rfc2136"]);
+    refused(&[("\"example.org\"", "\"example..org\"")], &["\"example..org\""]);
+    refused(&[("matching = \"longest\"", "matching = \"some\"")], &["matching: \"some\" is not valid"]);
 }

@@ -5,11 +5,13 @@ mod orphans;
 mod status;
 mod table;
 mod traffic;
+mod zones;
 
 pub(crate) use jobs::{jobs, print_ticks};
 pub(crate) use orphans::orphans;
 pub(crate) use status::status;
 pub(crate) use traffic::traffic;
+pub(crate) use zones::zones;
 
 use crate::{config::Job, service};
 use deploy_core::{ExternalRef, ListQuery, RecordStore, VmRecord};

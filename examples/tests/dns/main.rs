@@ -1,0 +1,7 @@
+//! The worker's program with DNS: the records of the machines that it deploys, at real servers, and the check of zones.
+
+#![allow(clippy::unwrap_used)] // in tests also outside of test functions
+
+mod check;
+mod desk;
+mod life;
