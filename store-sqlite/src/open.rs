@@ -104,7 +104,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     Ok(Opened { path, writer, lock })
 }
 
-/// Whoever held leases when the file was last open is gone: the lock file lets one process in. So a restart after a crash
+/// Whoever held leases and claims when the file was last open is gone: the lock file lets one process in. So a restart after a crash
 /// goes on at once instead of waiting for the dead worker's time to be over.
 fn release_leases(writer: &Connection, path: &Path) -> Result<(), OpenError> {
     writer
@@ -112,6 +112,7 @@ fn release_leases(writer: &Connection, path: &Path) -> Result<(), OpenError> {
             "BEGIN IMMEDIATE;
              UPDATE vm SET owner = NULL WHERE owner IS NOT NULL;
              UPDATE worker SET lease_until = 0;
+             UPDATE dns_machine SET claimed_until = NULL WHERE claimed_until IS NOT NULL;
              COMMIT;",
         )
         .map_err(|error| OpenError::Database(words(&error, path)))

@@ -1,8 +1,9 @@
 //! Opening: what is refused, and in which words.
 #![allow(clippy::unwrap_used)] // these are tests, also where a function helps them
 
-use deploy_core::{LogId, RecordStore};
+use deploy_core::{Commit, CommitError, DnsStore, LeaseStore, LogId, Operation, RecordStore};
 use deploy_testkit::{ManualClock, sample};
+use jiff::SignedDuration;
 use rusqlite::Connection;
 use std::{
     fs,
@@ -226,4 +227,27 @@ async fn writes_on_their_way_are_written_when_the_store_is_dropped() {
     for event in events {
         assert!(store.get(event.key).await.unwrap().is_some());
     }
+}
+
+/// Who had them is gone: a restart goes on at once with the leases and the claims of DNS.
+#[tokio::test]
+async fn what_was_in_hand_is_free_when_the_file_is_opened_again() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory);
+    let store = open(&path).await.unwrap();
+    store.put_cluster(&sample::cluster(100, 199)).await.unwrap();
+    store.create(&sample::order(1)).await.unwrap();
+    let hour = SignedDuration::from_hours(1);
+    store.heartbeat(&sample::worker(1), hour).await.unwrap();
+    let lease = store.claim(sample::worker(1).id, 1).await.unwrap()[0].lease;
+    let marks = Commit { operation: Some(Operation::Terminate), ..Commit::default() };
+    store.commit(&lease, marks).await.unwrap();
+    let before = store.claim_dns(1, hour).await.unwrap()[0].claim;
+    store.close().await;
+    let store = open(&path).await.unwrap();
+    store.heartbeat(&sample::worker(2), hour).await.unwrap();
+    assert_eq!(store.claim(sample::worker(2).id, 1).await.unwrap()[0].lease.key, lease.key);
+    assert_eq!(store.finish_dns(&before, None).await, Err(CommitError::Fenced));
+    let claimed = store.claim_dns(1, hour).await.unwrap();
+    assert_eq!((claimed[0].claim.key, claimed[0].claim.token), (lease.key, before.token + 1));
 }

@@ -18,6 +18,9 @@ use serde_json::json;
 /// The API changes whole sets of records. So a set is read right before it is written, and written with all that is in it, also
 /// what is disabled, for which the whole zone must be read; what somebody else changes between these two requests is lost. Where the set is no longer as it was judged, nothing is
 /// written. A set has one time to live: one that has other records keeps its own.
+///
+/// With its SQLite backend (`gsqlite3`) the server fails some of several changes at once (500): one at a time is the limit to give
+/// to [`Providers::with`](crate::Providers::with) then. They are tried again either way.
 pub struct PowerDns {
     http: Http,
     server: String,
