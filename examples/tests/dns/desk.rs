@@ -86,7 +86,7 @@ impl Desk {
             "worker.toml",
             &format!(
                 "database = \"deploy.db\"\norders = \"machines.toml\"\nterminate = {terminate}\n\
-                 [[dns.provider]]\nname = \"names\"\nzones = [\"{FORWARD}\"]\n\
+                 [[dns.provider]]\nname = \"names\"\nzones = [\"{FORWARD}\"]\nat_once = 1\n\
                  powerdns = {{ url = \"{}\", key_file = \"powerdns-key\" }}\n\
                  [[dns.provider]]\nname = \"addresses\"\nzones = [\"{REVERSE}\"]\nttl_seconds = 300\n\
                  rfc2136 = {{ server = \"{}\", key = \"{key}\", secret_file = \"tsig-secret\" }}\n{}",
