@@ -255,10 +255,12 @@ pub enum Remembered {
     CarriedOut,
     /// A start was sent and not answered: it may still arrive.
     StartInDoubt,
-    /// A stop or a reset was sent and not answered: it may still arrive.
+    /// A stop, a rollback or a restore was sent and not answered: it may still arrive.
     StopInDoubt,
     /// A destroy was sent and not answered: it may still arrive, and take whatever has the number by then.
     DestroyInDoubt,
+    /// A backup was asked for and not answered: it may still be made, beside another one.
+    BackupInDoubt,
     /// A clone was sent and not answered: it may still arrive.
     CloneInDoubt,
     /// While a clone was in doubt the machine was seen to be gone, and the clone's time to arrive was waited for.
@@ -272,6 +274,7 @@ impl Remembered {
             Self::StartInDoubt
             | Self::StopInDoubt
             | Self::DestroyInDoubt
+            | Self::BackupInDoubt
             | Self::CloneInDoubt
             | Self::CloneAwaited
             | Self::Renumbered
@@ -325,8 +328,10 @@ impl Change {
             Self::SetFirewall(_) => Some(Remembered::FirewallInDoubt),
             Self::Configure(_) => Some(Remembered::SettingsInDoubt),
             Self::Start => Some(Remembered::StartInDoubt),
-            Self::Stop(_) => Some(Remembered::StopInDoubt),
+            // They stop it too, and a guest must not have written anything by the time they arrive.
+            Self::Stop(_) | Self::RollBack(_) | Self::RestoreBackup { .. } => Some(Remembered::StopInDoubt),
             Self::Destroy(_) => Some(Remembered::DestroyInDoubt),
+            Self::Backup { .. } => Some(Remembered::BackupInDoubt),
             Self::JoinPool(_)
             | Self::Migrate { .. }
             | Self::Resize { .. }
@@ -334,10 +339,7 @@ impl Change {
             | Self::LeaveHa
             | Self::CreateSnapshot { .. }
             | Self::DeleteSnapshot(_)
-            | Self::RollBack(_)
-            | Self::Backup { .. }
-            | Self::DeleteBackup(_)
-            | Self::RestoreBackup { .. } => None,
+            | Self::DeleteBackup(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Decision, Observation, reinstall::reinstallable, submit, target, vanished};
 use crate::{
     Leftover, LookError, NoteDown, Obscured, Remembered, RetryPolicy, Step, VmRecord,
-    decide::DOUBTS_OF_POWER,
+    decide::MAY_ARRIVE,
     goal,
     rules::{Rule, WhenAbsent},
 };
@@ -22,8 +22,8 @@ pub(super) fn absent(
                 return left_behind(record, found, policy);
             }
             // What was sent to the machine that was there before would be carried out on the one that is made now.
-            if DOUBTS_OF_POWER.iter().any(|doubt| record.remembered.contains(doubt)) {
-                return Decision::Note(NoteDown::AwaitPower);
+            if MAY_ARRIVE.iter().any(|doubt| record.remembered.contains(doubt)) {
+                return Decision::Note(NoteDown::AwaitLate);
             }
             send_clone(record)
         }

@@ -5,7 +5,7 @@ mod ours;
 mod reinstall;
 mod seen;
 
-pub(crate) use ours::DOUBTS_OF_POWER;
+pub(crate) use ours::MAY_ARRIVE;
 
 use crate::{
     AddressRequest, Addressing, Change, Ended, ErrorClass, Family, Holder, Leftover, LookError, Machine,

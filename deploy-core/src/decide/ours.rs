@@ -74,9 +74,13 @@ fn how_to_stop(record: &VmRecord, policy: &RetryPolicy) -> StopMode {
     }
 }
 
-/// What was sent to a machine and changes whether it runs, or is there.
-pub(crate) const DOUBTS_OF_POWER: [Remembered; 3] =
-    [Remembered::StartInDoubt, Remembered::StopInDoubt, Remembered::DestroyInDoubt];
+/// What was sent to a machine and not answered, and must not be carried out after what comes next.
+pub(crate) const MAY_ARRIVE: [Remembered; 4] = [
+    Remembered::StartInDoubt,
+    Remembered::StopInDoubt,
+    Remembered::DestroyInDoubt,
+    Remembered::BackupInDoubt,
+];
 
 /// A start that arrives late must not undo a stop, nor a stop a start: its time to arrive is waited for before the one, and
 /// after the other.
@@ -103,7 +107,7 @@ fn verdict(record: &VmRecord, rule: Rule, machine: &Machine) -> Verdict {
             Verdict::Unmet(settings)
         }
         _ if settings_doubted(record, rule) => goal::nothing_waits(record, machine),
-        verdict if crossed_on_the_way(record, &verdict) => Verdict::Note(NoteDown::AwaitPower),
+        verdict if crossed_on_the_way(record, &verdict) => Verdict::Note(NoteDown::AwaitLate),
         verdict => verdict,
     }
 }

@@ -48,6 +48,9 @@ fn not_shown() -> Verdict {
 /// While a task works on it, it has its lock. Afterwards nobody finishes it.
 fn incomplete(record: &VmRecord, machine: &Machine, name: &SnapshotName, word: &str) -> Verdict {
     let (vmid, node) = (record.numbered.vmid, &machine.node);
+    if let Some(lock) = &machine.lock {
+        return Verdict::Locked(format!("snapshot {name} is on its way ({word}; lock: {lock})"));
+    }
     Verdict::Impossible(format!(
         "snapshot {name} was left half done ({word}); take it away on {node} as root, and it is made anew: qm delsnapshot \
          {vmid} {name} --force"
@@ -92,6 +95,9 @@ pub(crate) fn backed_up(record: &VmRecord, machine: &Machine) -> Verdict {
     }
     let unread =
         backups.unread.iter().find(|unread| unread.storage.as_ref().is_none_or(|s| *s == wanted.storage));
+    if record.remembered.contains(&Remembered::BackupInDoubt) {
+        return Verdict::Note(NoteDown::AwaitLate);
+    }
     match unread {
         // One more could be one too many.
         Some(unread) if !is_fresh(record) => {

@@ -9,7 +9,7 @@ mod waiting;
 use crate::{
     Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Leftover, LogEvent, LogLine,
     NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::DOUBTS_OF_POWER, retry::later,
+    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE, retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -86,8 +86,8 @@ pub enum NoteDown {
     AwaitFirewall,
     /// None of the settings that were in doubt waits.
     NothingWaits,
-    /// A start, a stop or a destroy that was not answered gets its time to arrive.
-    AwaitPower,
+    /// A start, a stop, a destroy or a backup that was not answered gets its time to arrive.
+    AwaitLate,
     /// It ran when it was to be stopped.
     Ran,
     /// The order that is wanted fits, and is the order from now on.
@@ -261,11 +261,9 @@ impl Settling<'_> {
                 remembered: self.without(&[Remembered::FirewallInDoubt, Remembered::RulesInDoubt]),
                 ..self.await_arrival("a firewall was sent and not answered: its time to arrive is waited for")
             },
-            NoteDown::AwaitPower => Commit {
-                remembered: self.without(&DOUBTS_OF_POWER),
-                ..self.await_arrival(
-                    "a start, a stop or a destroy was not answered: its time to arrive is waited for",
-                )
+            NoteDown::AwaitLate => Commit {
+                remembered: self.without(&MAY_ARRIVE),
+                ..self.await_arrival("what was not answered may still arrive: its time is waited for")
             },
             NoteDown::Ran => self.ran(),
             NoteDown::Package { slots } => self.package(slots),

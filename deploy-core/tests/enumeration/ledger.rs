@@ -177,6 +177,19 @@ impl IpPool for Ledger {
         let outcome =
             self.store.give_back_only(&self.lease_for(lease, Planted::UnfencedPool), addresses).await;
         self.watch("replaced addresses given back", lease, &outcome);
+        let lets_out = self.world.with(|cluster| {
+            let ours = cluster.marked(OwnerMark(lease.key));
+            let machines = ours.iter().filter_map(|vmid| cluster.machines.get(vmid));
+            let members: Vec<IpAddr> = machines
+                .flat_map(|machine| machine.firewall.filters.values().flatten())
+                .map(ipnet::IpNet::addr)
+                .collect();
+            addresses.iter().copied().find(|address| members.contains(address))
+        });
+        if let (Ok(_), Some(address)) = (&outcome, lets_out) {
+            let why = format!("{address} given back while the machine's filter lets it out");
+            self.violations.lock().unwrap().push(why);
+        }
         Yield::default().await;
         Ok(outcome?.into_iter().map(|held| held.address).collect())
     }

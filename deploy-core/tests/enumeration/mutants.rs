@@ -127,3 +127,44 @@ fn a_start_with_other_settings_than_ordered_is_caught() {
 fn a_machine_that_is_known_by_its_number_is_caught() {
     assert_caught(&Scenario::terminate_replaced(), Planted::IdentityUnread, &["stranger"]);
 }
+
+#[test]
+fn an_address_that_is_replaced_without_the_ip_set_is_caught() {
+    let by = &["given back while the machine's filter lets it out", "machine:"];
+    assert_caught(&Scenario::dedicated_ip(), Planted::FilterKept, by);
+}
+
+#[test]
+fn a_replaced_address_that_nobody_gives_back_is_caught() {
+    assert_caught(&Scenario::dedicated_ip(), Planted::RetiringForgotten, &["held addresses"]);
+}
+
+#[test]
+fn a_machine_that_is_not_started_again_is_caught() {
+    assert_caught(&Scenario::change_package(), Planted::RanForgotten, &["machine:"]);
+}
+
+#[test]
+fn a_change_of_package_without_a_revision_is_caught() {
+    assert_caught(&Scenario::change_package(), Planted::NoRevision, &["slots overwritten"]);
+}
+
+#[test]
+fn a_destroy_that_hits_the_next_machine_is_caught() {
+    assert_caught(&Scenario::reinstall_late(), Planted::LateForgotten, &["machine"]);
+}
+
+#[test]
+fn a_start_that_undoes_a_suspension_is_caught() {
+    assert_caught(&Scenario::start_late_suspended(), Planted::LateForgotten, &["machine:"]);
+}
+
+#[test]
+fn a_reinstallation_that_does_not_read_the_identity_is_caught() {
+    assert_caught(&Scenario::reinstall_replaced(), Planted::IdentityUnread, &["stranger"]);
+}
+
+#[test]
+fn a_reinstallation_over_a_machine_that_is_still_there_is_caught() {
+    assert_caught(&Scenario::reinstall(), Planted::ReleasedEarly, &["clones over a machine"]);
+}

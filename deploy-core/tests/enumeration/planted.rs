@@ -45,6 +45,14 @@ pub(crate) enum Planted {
     DriftUnseen,
     /// A machine is known by its number alone.
     IdentityUnread,
+    /// Members of anti-spoofing sets are added, and none is taken out.
+    FilterKept,
+    /// Whether a machine ran before it was stopped is not written down.
+    RanForgotten,
+    /// What was sent and not answered is not waited for.
+    LateForgotten,
+    /// Which addresses are to be given back is not written down.
+    RetiringForgotten,
 }
 
 impl Planted {
@@ -62,6 +70,12 @@ impl Planted {
                 let free = |slot: &DiskSlot| machine.is_none_or(|machine| !machine.config.is_taken(*slot));
                 record.slots =
                     DiskSlot::for_additional_disks().filter(free).take(record.slots.len()).collect();
+            }
+            Self::RanForgotten => record.life.ran = false,
+            Self::RetiringForgotten => record.life.retiring.clear(),
+            Self::LateForgotten => {
+                let late = [Remembered::StartInDoubt, Remembered::StopInDoubt, Remembered::DestroyInDoubt];
+                record.remembered.retain(|known| !late.contains(known));
             }
             _ => {}
         }
@@ -86,6 +100,14 @@ impl Planted {
             (Self::RulesUnseen, Sighting::Seen(mut machine)) => {
                 if let Some(firewall) = machine.firewall.as_mut().filter(|seen| seen.rules.len() > 2) {
                     firewall.rules.truncate(2);
+                }
+                Sighting::Seen(machine)
+            }
+            (Self::FilterKept, Sighting::Seen(mut machine)) => {
+                let held: BTreeSet<_> = record.addresses.iter().map(|held| held.address).collect();
+                if let Some(firewall) = &mut machine.firewall {
+                    let members = firewall.filters.values_mut();
+                    members.for_each(|members| members.retain(|net| held.contains(&net.addr())));
                 }
                 Sighting::Seen(machine)
             }

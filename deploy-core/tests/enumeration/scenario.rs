@@ -1,6 +1,6 @@
 //! What is done, and to what.
 
-use crate::planted::Planted;
+use crate::{commanded::Commanded, planted::Planted};
 use deploy_core::*;
 use deploy_testkit::{
     sample,
@@ -17,6 +17,8 @@ pub(crate) enum Start {
     Ready,
     /// The termination of a machine whose clone is under way.
     Cloning,
+    /// A command of a ready machine.
+    Commanded,
 }
 
 /// What goes wrong besides.
@@ -29,6 +31,8 @@ pub(crate) enum Trouble {
     HalfDone,
     /// The first change, which is the clone, arrives when nobody waits for it any more.
     CloneLate,
+    /// The first change arrives when nobody waits for it any more, and takes some time to be gone; so it is sent again.
+    SecondLate,
 }
 
 /// What happens as soon as the first worker is gone.
@@ -37,6 +41,8 @@ pub(crate) enum Meanwhile {
     Nothing,
     /// The order is taken back.
     TakenBack,
+    /// The machine is suspended.
+    Suspended,
     /// Somebody changes settings of the stopped machine and leaves one of them pending.
     Meddled,
     /// Somebody takes the machine away and makes another one under its number.
@@ -52,6 +58,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) spec: VmSpec,
     pub(crate) start: Start,
+    /// What is commanded, where it starts with that.
+    pub(crate) commanded: Option<Commanded>,
     /// A stranger's machine has the first number.
     pub(crate) stranger: bool,
     pub(crate) meanwhile: Meanwhile,
@@ -67,6 +75,7 @@ impl Scenario {
             name,
             spec,
             start,
+            commanded: None,
             stranger: false,
             meanwhile: Meanwhile::Nothing,
             trouble: Trouble::Nothing,
@@ -172,7 +181,7 @@ impl Scenario {
     }
 
     pub(crate) fn terminates(&self) -> bool {
-        self.meanwhile == Meanwhile::TakenBack || self.start != Start::Order
+        self.meanwhile == Meanwhile::TakenBack || matches!(self.start, Start::Ready | Start::Cloning)
     }
 
     pub(crate) fn set_up(&self, cluster: &mut Cluster) {
@@ -197,7 +206,7 @@ impl Scenario {
                 let half = Fault { effect: Effect::HalfDone, ..Fault::default() };
                 faults.changes.extend([Fault::default(), half].iter().cycle().take(300).copied());
             }
-            Trouble::CloneLate => {
+            Trouble::CloneLate | Trouble::SecondLate => {
                 let delivery = Delivery::Late(SignedDuration::from_secs(45));
                 faults.changes.push_back(Fault { delivery, ..Fault::default() });
             }

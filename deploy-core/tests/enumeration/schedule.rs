@@ -2,9 +2,9 @@
 
 use crate::{
     driver::End,
-    scenario::{Meanwhile, Scenario, Trouble},
+    scenario::{Meanwhile, Scenario, Start, Trouble},
     stage::{LEASE, Stage},
-    verdict::{essence, judge},
+    verdict::{Told, essence, judge, told},
 };
 use deploy_core::{ChangeKind, RetryPolicy};
 use deploy_testkit::world::ModelMachine;
@@ -27,12 +27,14 @@ struct Run {
     /// A request left later than it may.
     sent_late: bool,
     essence: Option<ModelMachine>,
+    told: Told,
 }
 
 /// A scenario and what comes of it undisturbed.
 pub(crate) struct Enumeration {
     scenario: Scenario,
     expected: Option<ModelMachine>,
+    told: Told,
     /// The polls of the undisturbed worker.
     polls: usize,
     pub(crate) schedules: usize,
@@ -45,11 +47,26 @@ pub(crate) struct Enumeration {
 impl Enumeration {
     pub(crate) fn of(scenario: Scenario) -> Self {
         let sound = Scenario { planted: None, meanwhile: Meanwhile::Nothing, ..scenario.clone() };
-        let polls = run(&sound, None, &Schedule::Crashes(vec![])).polls;
+        let polls = run(&sound, None, None, &Schedule::Crashes(vec![])).polls;
         let calm = Scenario { trouble: Trouble::Nothing, ..sound };
-        let undisturbed = run(&calm, None, &Schedule::Crashes(vec![]));
+        let undisturbed = if scenario.commanded.is_some() && scenario.meanwhile != Meanwhile::Nothing {
+            // What it must come to whenever that happens.
+            let calm = Scenario { meanwhile: scenario.meanwhile, ..calm };
+            run(&calm, None, None, &Schedule::Crashes(vec![0]))
+        } else {
+            run(&calm, None, None, &Schedule::Crashes(vec![]))
+        };
         let expected = undisturbed.essence.filter(|_| !scenario.terminates());
-        Self { scenario, expected, polls, schedules: 0, left_out: 0, sought: None, violations: Vec::new() }
+        Self {
+            scenario,
+            expected,
+            told: undisturbed.told,
+            polls,
+            schedules: 0,
+            left_out: 0,
+            sought: None,
+            violations: Vec::new(),
+        }
     }
 
     /// Ends as soon as a violation contains this.
@@ -67,7 +84,7 @@ impl Enumeration {
         if self.found().is_some() {
             return;
         }
-        let run = run(&self.scenario, self.expected.as_ref(), schedule);
+        let run = run(&self.scenario, self.expected.as_ref(), Some(&self.told), schedule);
         if run.sent_late {
             self.left_out += 1;
         } else {
@@ -81,7 +98,7 @@ impl Enumeration {
         if self.found().is_some() {
             return 0;
         }
-        run(&self.scenario, self.expected.as_ref(), &Schedule::Crashes(vec![polls])).polls
+        run(&self.scenario, self.expected.as_ref(), None, &Schedule::Crashes(vec![polls])).polls
     }
 
     /// A crash at every point.
@@ -123,7 +140,12 @@ impl Enumeration {
     }
 }
 
-fn run(scenario: &Scenario, expected: Option<&ModelMachine>, schedule: &Schedule) -> Run {
+fn run(
+    scenario: &Scenario,
+    expected: Option<&ModelMachine>,
+    expected_told: Option<&Told>,
+    schedule: &Schedule,
+) -> Run {
     let mut stage = Stage::new(scenario);
     let (ends, polls) = match schedule {
         Schedule::Crashes(deaths) => {
@@ -140,10 +162,15 @@ fn run(scenario: &Scenario, expected: Option<&ModelMachine>, schedule: &Schedule
         Schedule::Zombie { freezes, wakes } => zombie(&mut stage, *freezes, *wakes),
     };
     let essence = essence(&stage);
-    let mut violations = judge(&stage, expected, matches!(schedule, Schedule::Crashes(_)));
+    let told = told(&stage);
+    let in_turn = matches!(schedule, Schedule::Crashes(_));
+    let mut violations = judge(&stage, expected, expected_told, in_turn);
     violations.extend(ends.iter().filter(|end| **end != End::Rest).map(|end| format!("{end:?}")));
+    // Elsewhere nobody has the number after it.
+    let reused = scenario.start == Start::Commanded;
+    let is_too_late = |sent: &(ChangeKind, SignedDuration)| is_too_late(sent, reused);
     let sent_late = stage.world.with(|cluster| cluster.counters.sent_late.iter().any(is_too_late));
-    Run { violations, polls, sent_late, essence }
+    Run { violations, polls, sent_late, essence, told }
 }
 
 fn zombie(stage: &mut Stage<'_>, freezes: usize, wakes: usize) -> (Vec<End>, usize) {
@@ -165,7 +192,25 @@ fn zombie(stage: &mut Stage<'_>, freezes: usize, wakes: usize) -> (Vec<End>, usi
 /// A request is held back where it would leave too late. One race remains: a worker stands still between its last look at
 /// the clock and the wire, until others took its machine and waited for what might arrive, with a request that the cluster
 /// cannot tell from a fresh one.
-fn is_too_late((kind, late_by): &(ChangeKind, SignedDuration)) -> bool {
-    matches!(kind, ChangeKind::Clone | ChangeKind::SetFirewall)
-        && *late_by >= LEASE + RetryPolicy::default().late_arrival / 2
+fn is_too_late((kind, late_by): &(ChangeKind, SignedDuration), reused: bool) -> bool {
+    let fresh = match kind {
+        ChangeKind::Clone
+        | ChangeKind::SetFirewall
+        | ChangeKind::Start
+        | ChangeKind::Stop
+        | ChangeKind::Reset
+        | ChangeKind::CreateSnapshot
+        | ChangeKind::RollBack
+        | ChangeKind::Backup
+        | ChangeKind::RestoreBackup => true,
+        ChangeKind::JoinPool
+        | ChangeKind::Migrate
+        | ChangeKind::Configure
+        | ChangeKind::Resize
+        | ChangeKind::LeaveHa
+        | ChangeKind::DeleteSnapshot
+        | ChangeKind::DeleteBackup => false,
+        ChangeKind::Destroy => reused,
+    };
+    fresh && *late_by >= LEASE + RetryPolicy::default().late_arrival / 2
 }

@@ -1,6 +1,7 @@
 //! A cluster, a store and one order, and the workers that come and go.
 
 use crate::{
+    commanded::{Ask, Commanded},
     driver::{Driver, End},
     ledger::Ledger,
     planted::Planted,
@@ -33,6 +34,8 @@ pub(crate) struct Stage<'a> {
     /// The number that somebody else's machine has now.
     pub(crate) replaced: Cell<Option<Vmid>>,
     workers: u32,
+    /// How many commands were given.
+    commands: Cell<u128>,
 }
 
 impl<'a> Stage<'a> {
@@ -62,7 +65,16 @@ impl<'a> Stage<'a> {
             held_back: Arc::default(),
         };
         let shown = Arc::default();
-        let mut stage = Self { scenario, clock, world, ledger, shown, replaced: Cell::default(), workers: 0 };
+        let mut stage = Self {
+            scenario,
+            clock,
+            world,
+            ledger,
+            shown,
+            replaced: Cell::default(),
+            workers: 0,
+            commands: Cell::new(1),
+        };
         stage.begin();
         stage.ledger.planted = scenario.planted;
         stage
@@ -81,6 +93,19 @@ impl<'a> Stage<'a> {
                     machine.backups = [("kept", true), ("gone", false)].map(|b| self.backup(b)).into();
                 });
                 self.terminate();
+            }
+            Start::Commanded => {
+                assert_eq!(self.worker().finish().1, End::Rest);
+                let Some(Commanded { before, command }) = self.scenario.commanded.clone() else { return };
+                for ask in before {
+                    self.ask(&ask);
+                    assert_eq!(self.worker().finish().1, End::Rest);
+                    let record = self.record();
+                    let last = record.life.settled.last().map(|settled| &settled.outcome);
+                    assert_eq!(last, Some(&CommandOutcome::Done), "{ask:?}");
+                    assert!(record.step.is_rest(), "{ask:?}");
+                }
+                self.ask(&command);
             }
             Start::Cloning => {
                 let mut worker = self.worker();
@@ -154,6 +179,7 @@ impl<'a> Stage<'a> {
         match self.scenario.meanwhile {
             Meanwhile::Nothing => {}
             Meanwhile::TakenBack => self.terminate(),
+            Meanwhile::Suspended => self.command(Command::Suspend),
             Meanwhile::Meddled => self.world.with(|cluster| {
                 let idle = cluster.is_idle();
                 let ours = |machine: &ModelMachine| machine.config.smbios == record.smbios;
@@ -195,8 +221,23 @@ impl<'a> Stage<'a> {
 
     /// The order is taken back.
     pub(crate) fn terminate(&self) {
-        let id = CommandId(uuid::Uuid::from_u128(1));
-        now(self.ledger.store.command(sample::key(1), id, Command::Terminate)).unwrap();
+        self.command(Command::Terminate);
+    }
+
+    fn ask(&self, ask: &Ask) {
+        let record = self.record();
+        let backup = self.world.with(|cluster| {
+            let machine = cluster.machines.get(&record.numbered.vmid)?;
+            machine.backups.first().cloned()
+        });
+        self.command(ask.command(&record, backup.as_ref()));
+    }
+
+    fn command(&self, command: Command) {
+        let given = self.commands.get();
+        self.commands.set(given + 1);
+        let id = CommandId(uuid::Uuid::from_u128(given));
+        now(self.ledger.store.command(sample::key(1), id, command)).unwrap();
     }
 
     pub(crate) fn record(&self) -> VmRecord {

@@ -22,23 +22,86 @@ pub(crate) fn essence(stage: &Stage<'_>) -> Option<ModelMachine> {
     machine.config.smbios = None;
     machine.revision = 0;
     machine.running_since = None;
+    machine.snapshots.iter_mut().for_each(|snapshot| {
+        snapshot.shown.taken_at = None;
+        snapshot.config.smbios = None;
+        snapshot.config.revision = None;
+        snapshot.config.disks.values_mut().for_each(|disk| disk.volume.clear());
+    });
+    machine.backups.iter_mut().for_each(|backup| {
+        backup.made_at = None;
+        backup.volume.clear();
+    });
+    if stage.scenario.meanwhile == Meanwhile::Suspended {
+        // Whether it was started before the suspension came.
+        machine.starts = 0;
+    }
     machine.firewall.revision = 0;
     machine.config.disks.values_mut().for_each(|disk| disk.volume.clear());
     machine.drive_volumes.values_mut().for_each(String::clear);
     Some(machine)
 }
 
+/// What came of a command, but for what differs from run to run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    step: Step,
+    spec: VmSpec,
+    addresses: BTreeSet<IpAddr>,
+    suspended: bool,
+    /// What became of the commands, the steps that were done, in their order, and the notices; where nobody interfered.
+    outcomes: Vec<CommandOutcome>,
+    done: Vec<(Operation, Step)>,
+    notices: Vec<NoticeKind>,
+}
+
+pub(crate) fn told(stage: &Stage<'_>) -> Told {
+    let record = stage.record();
+    let alone = stage.scenario.meanwhile == Meanwhile::Nothing;
+    let log = now(stage.ledger.store.log(sample::key(1), LogId(0), 10_000)).unwrap();
+    let done = log.iter().filter(|entry| matches!(entry.line.event, LogEvent::Done { .. }));
+    let done = done.flat_map(|entry| (0..entry.times).map(|_| (entry.line.operation, entry.line.step)));
+    let queued = now(stage.ledger.store.notices(sample::worker(9).id, 1000)).unwrap();
+    Told {
+        step: record.step,
+        spec: record.spec,
+        addresses: record.addresses.iter().map(|held| held.address).collect(),
+        suspended: record.life.suspended.is_some(),
+        outcomes: record.life.settled.into_iter().map(|settled| settled.outcome).filter(|_| alone).collect(),
+        done: done.filter(|_| alone).collect(),
+        notices: queued.iter().map(|queued| queued.notice.kind()).filter(|_| alone).collect(),
+    }
+}
+
 /// Everything that is wrong. While one worker came after another and none beside another, each knew what there was.
-pub(crate) fn judge(stage: &Stage<'_>, expected: Option<&ModelMachine>, in_turn: bool) -> Vec<String> {
+pub(crate) fn judge(
+    stage: &Stage<'_>,
+    expected: Option<&ModelMachine>,
+    expected_told: Option<&Told>,
+    in_turn: bool,
+) -> Vec<String> {
     // Whatever is still under way arrives.
     stage.clock.advance(SignedDuration::from_mins(10));
     let mut wrong = Wrong(stage.ledger.violations.lock().unwrap().clone());
     let rest = if stage.scenario.terminates() { Step::Terminated } else { Step::Ready };
     let record = stage.record();
-    wrong.unless_equal("step", &record.step, &rest);
     wrong.unless_equal("attention", &record.attention, &None);
-    log(stage, &mut wrong);
-    notices(stage, &mut wrong);
+    if stage.scenario.start == Start::Commanded {
+        let of_queue = (record.life.asked.is_none(), record.life.queue.len(), record.life.retiring.len());
+        wrong.unless_equal("commands and addresses on their way", &of_queue, &(true, 0, 0));
+        if let Some(expected) = expected_told.filter(|_| rest != Step::Terminated) {
+            let there = told(stage);
+            if there != *expected {
+                wrong
+                    .0
+                    .push(format!("told: {}", difference(&format!("{there:#?}"), &format!("{expected:#?}"))));
+            }
+        }
+    } else {
+        wrong.unless_equal("step", &record.step, &rest);
+        log(stage, &mut wrong);
+        notices(stage, &mut wrong);
+    }
     addresses(stage, &record, &mut wrong);
     machines(stage, &record, &mut wrong);
     if in_turn {
@@ -138,10 +201,11 @@ fn addresses(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
     let held = now(stage.ledger.store.held(sample::key(1))).unwrap();
     let held: Vec<IpAddr> = held.into_iter().map(|held| held.address).collect();
     let noted: Vec<IpAddr> = record.addresses.iter().map(|held| held.address).collect();
-    wrong.unless_equal("addresses in the record", &noted, &held);
+    let set = |list: &[IpAddr]| list.iter().copied().collect::<BTreeSet<_>>();
+    wrong.unless_equal("addresses in the record", &set(&noted), &set(&held));
     let distinct: BTreeSet<IpAddr> = held.iter().copied().collect();
     wrong.unless_equal("distinct addresses", &distinct.len(), &held.len());
-    let drawn = stage.scenario.spec.nics.iter().map(|nic| match &nic.addressing {
+    let drawn = record.spec.nics.iter().map(|nic| match &nic.addressing {
         Addressing::Pools(FromPools { v4, v6 }) => {
             [v4, v6].into_iter().flatten().map(|draw| u64::from(draw.count)).sum()
         }
@@ -163,7 +227,8 @@ fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
         }
         let ours: Vec<Vmid> =
             cluster.machines.keys().copied().filter(|vmid| !others.contains(vmid)).collect();
-        let expected = if stage.scenario.terminates() { Vec::new() } else { vec![record.numbered.vmid] };
+        let gone = stage.scenario.terminates() || record.step == Step::Removed;
+        let expected = if gone { Vec::new() } else { vec![record.numbered.vmid] };
         wrong.unless_equal("machines", &ours, &expected);
         wrong.unless_equal("marked machines", &cluster.marked(record.mark()), &expected);
         let named: Vec<&str> = cluster.machines.values().flat_map(ModelMachine::named_volumes).collect();

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use deploy_core::*;
 use deploy_testkit::{MemoryStore, sample, world::World};
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -75,6 +76,14 @@ impl Wire {
                 self.world.submit(target, change).await?;
                 self.destroyed.store(true, Ordering::Relaxed);
                 Ok(Submitted::Applied)
+            }
+            (Some(Planted::FilterKept), Change::SetFirewall(set)) => {
+                let kept = SetFirewall { remove_members: BTreeSet::new(), ..(**set).clone() };
+                self.world.submit(target, &Change::SetFirewall(Box::new(kept))).await
+            }
+            // Once it is on its way it is the number's, as PVE knows nothing of identities.
+            (None | Some(Planted::LateForgotten), Change::Destroy(_)) => {
+                self.world.submit(&Target { smbios: None, ..target.clone() }, change).await
             }
             (Some(Planted::IdentityUnread), _) => {
                 let there = self.world.with(|cluster| {

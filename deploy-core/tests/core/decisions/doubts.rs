@@ -146,8 +146,7 @@ fn what_a_destroy_without_an_answer_left_is_looked_for_once() {
 #[test]
 fn what_may_still_arrive_is_waited_for_after_a_command_too() {
     for command in [Command::Retry, Command::Suspend, Command::Reinstall(Box::default())] {
-        for note in
-            [NoteDown::AwaitClone, NoteDown::AwaitRules, NoteDown::AwaitFirewall, NoteDown::AwaitPower]
+        for note in [NoteDown::AwaitClone, NoteDown::AwaitRules, NoteDown::AwaitFirewall, NoteDown::AwaitLate]
         {
             let mut record = at(Step::Starting, plain());
             record.remembered = [Remembered::CloneInDoubt, Remembered::RulesInDoubt].into();
