@@ -97,6 +97,8 @@ const TABLE: &[(&[&str], Failure)] = &[
     (&["no such cluster node"], Refused),
     (&["hostname lookup '"], Refused),
     (&["protection mode enabled"], Refused),
+    (&["max backup limit"], Full),
+    (&["vm is running"], WrongState),
     (&["used in ha resources and purge"], Refused),
     (&["still in use by linked clone"], Refused),
     (&["cannot remove protected"], Refused),
@@ -189,6 +191,13 @@ mod tests {
         ("VM is paused - cannot shutdown", WrongState),
         ("can't remove VM 100 - protection mode enabled", Refused),
         ("VM 100 is running - destroy failed", WrongState),
+        ("unable to restore VM 100 - vm is running", WrongState),
+        ("unable to restore VM 100 - VM is locked (backup)", Failure::Busy(Busy::Locked)),
+        (
+            "There is a max backup limit of 1 enforced by the target storage or the vzdump parameters. Either increase the \
+             limit or delete old backups.",
+            Full,
+        ),
         ("unable to remove VM 100 - used in HA resources and purge parameter not set.", Refused),
         ("only root can set 'args' config", Forbidden),
         ("Only root may use this option.", Forbidden),

@@ -198,6 +198,10 @@ pub(super) fn power(status: &VmStatus) -> Option<Power> {
     match (status.status, status.qmpstatus.as_deref()) {
         (RunState::Stopped, _) => Some(Power::Stopped),
         (RunState::Unknown, _) => None,
+        // The process of a stopped machine that is backed up, in which no guest was ever started.
+        (RunState::Running, Some("prelaunch")) if status.lock.as_deref() == Some("backup") => {
+            Some(Power::Stopped)
+        }
         (
             RunState::Running,
             Some(

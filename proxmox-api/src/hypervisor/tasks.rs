@@ -1,7 +1,7 @@
 //! The states of tasks, many with one call.
 
 use super::meaning::{class, read, words};
-use crate::{Already, Client, Failure, TaskExit, TaskFilter, TaskStatus, Upid};
+use crate::{Already, Client, Failure, TaskExit, TaskFilter, TaskStatus, Upid, classify};
 use deploy_core::{Ended, ErrorClass, TaskId, TaskState};
 use std::collections::BTreeMap;
 
@@ -24,8 +24,27 @@ pub(super) async fn states(client: &Client, tasks: &[TaskId]) -> Vec<TaskState> 
             }
         }
     }
+    for (upid, state) in &mut known {
+        if let (TaskState::Ended(ended @ Ended::Failed { .. }), Ok(upid)) = (state, upid.parse::<Upid>()) {
+            explain(client, &upid, ended).await;
+        }
+    }
     let lost = || TaskState::Ended(Ended::Lost("its id is not one of PVE's".to_owned()));
     tasks.iter().map(|task| known.get(task.as_str()).cloned().unwrap_or_else(lost)).collect()
+}
+
+/// A backup that failed says no more than that; why is in its log.
+async fn explain(client: &Client, upid: &Upid, ended: &mut Ended) {
+    const LINES: u32 = 50;
+    if upid.kind() != "vzdump" {
+        return;
+    }
+    // Without it the little that is known is told.
+    let Ok(log) = read(|| client.task_log_tail(upid, LINES)).await else { return };
+    let why = log.iter().find_map(|line| line.strip_prefix("ERROR: Backup of VM ")?.split_once(" failed - "));
+    if let Some((_, why)) = why {
+        *ended = Ended::Failed { class: task_class(classify(why)), message: why.to_owned() };
+    }
 }
 
 fn upid(task: &TaskId) -> Option<Upid> {

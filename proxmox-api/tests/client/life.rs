@@ -5,8 +5,8 @@ use crate::canned::{Act, Canned, answer};
 use crate::looks::{hypervisor, look, machine};
 use deploy_core::{
     Backup, BackupMode, Change, Configure, DestroyMode, DiskSlot, Ended, ErrorClass, HaState, Hypervisor,
-    Look, OwnerMark, Sent, Sighting, SmbiosUuid, SnapshotName, SubmitError, Submitted, Target, TaskState,
-    UnusedSlot, VmKey,
+    Look, OwnerMark, Power, Sent, Sighting, SmbiosUuid, SnapshotName, SubmitError, Submitted, Target,
+    TaskState, UnusedSlot, VmKey,
 };
 use uuid::Uuid;
 
@@ -287,5 +287,42 @@ async fn a_snapshot_that_is_there_or_gone_already_is_as_wanted() {
         let states =
             hypervisor(&server).tasks(&machine().cluster, &[upid("qmsnapshot").parse().unwrap()]).await;
         assert_eq!(states, [TaskState::Ended(Ended::Ok)], "{exit}");
+    }
+}
+
+/// Why a backup failed is in its log alone.
+#[tokio::test]
+async fn a_backup_that_failed_says_why() {
+    let log = |why: &str| {
+        let lines =
+            format!(r#"{{"n":1,"t":"INFO: x"}},{{"n":2,"t":"ERROR: Backup of VM 100 failed - {why}"}}"#);
+        answer("200 OK", &format!(r#"{{"data":[{lines}],"total":2}}"#))
+    };
+    let limit = "There is a max backup limit of 1 enforced by the target storage or the vzdump parameters. Either \
+                 increase the limit or delete old backups.";
+    let unread = answer("403 Permission check failed", "");
+    for (log, class, words) in [
+        (log("VM is locked (snapshot)"), ErrorClass::Busy, "VM is locked (snapshot)"),
+        (log(limit), ErrorClass::Exhausted, limit),
+        (unread, ErrorClass::Failed, "job errors"),
+    ] {
+        let ended = answer("200 OK", r#"{"data":{"status":"stopped","exitstatus":"job errors"}}"#);
+        let server = Canned::start([ended, log]).await;
+        let states = hypervisor(&server).tasks(&machine().cluster, &[upid("vzdump").parse().unwrap()]).await;
+        let failed = Ended::Failed { class, message: words.to_owned() };
+        assert_eq!(states, [TaskState::Ended(failed)]);
+    }
+}
+
+/// A process without a guest, which is there for the backup alone.
+#[tokio::test]
+async fn a_stopped_machine_that_is_backed_up_does_not_run() {
+    for (lock, power) in [("backup", Power::Stopped), ("other", Power::Running)] {
+        let status = format!(r#"{{"data":{{"status":"running","qmpstatus":"prelaunch","lock":"{lock}"}}}}"#);
+        let server = Canned::start([answer("200 OK", r#"{"data":{}}"#), answer("200 OK", &status)]).await;
+        let Sighting::Seen(seen) = look(&server, Look::CONFIG.and(Look::POWER)).await else {
+            panic!("unseen")
+        };
+        assert_eq!(seen.power, Some(power));
     }
 }
