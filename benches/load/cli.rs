@@ -124,6 +124,7 @@ impl LimitsChoice {
                 clone_storage: RAISED,
                 template: RAISED,
                 migration: RAISED,
+                backup: RAISED,
             },
         }
     }

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn limits_make_machines_wait_for_one_another() {
         let all = tasks(&[[1.0, 2.0, 1.0]; 4]);
-        let wide = Limits { cluster: 9, node: 9, clone_storage: 9, template: 9, migration: 9 };
+        let wide = Limits { cluster: 9, node: 9, clone_storage: 9, template: 9, migration: 9, backup: 9 };
         assert!(is(within(&wide, &all), 4.0));
         let one_migration = Limits { migration: 1, ..wide };
         assert!(is(within(&one_migration, &all), 1.0 + 4.0 * 2.0 + 1.0));

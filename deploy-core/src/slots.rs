@@ -19,6 +19,8 @@ pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> 
                 slots.push(Slot::Migration(cluster(), spec.node.clone()));
             }
         }
+        // Not one of the node's: it may take hours, and most of that it may be waiting, for PVE makes one backup of a node at a time.
+        ChangeKind::Backup | ChangeKind::RestoreBackup => slots.push(Slot::Backup(cluster(), node.clone())),
         ChangeKind::JoinPool
         | ChangeKind::Configure
         | ChangeKind::Resize
@@ -30,9 +32,7 @@ pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> 
         | ChangeKind::CreateSnapshot
         | ChangeKind::DeleteSnapshot
         | ChangeKind::RollBack
-        | ChangeKind::Backup
         | ChangeKind::DeleteBackup
-        | ChangeKind::RestoreBackup
         | ChangeKind::Destroy => slots.push(Slot::Node(cluster(), node.clone())),
     }
     slots

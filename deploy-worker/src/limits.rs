@@ -16,12 +16,14 @@ pub struct Limits {
     pub template: u32,
     /// Migrations from or to one node. They share its network.
     pub migration: u32,
+    /// Backups that are made or restored on one node. They share its network, and PVE makes one at a time.
+    pub backup: u32,
 }
 
 impl Default for Limits {
     /// Limits for a Proxmox VE as installed.
     fn default() -> Self {
-        Self { cluster: 64, node: 8, clone_storage: 4, template: 4, migration: 2 }
+        Self { cluster: 64, node: 8, clone_storage: 4, template: 4, migration: 2, backup: 2 }
     }
 }
 
@@ -34,6 +36,7 @@ impl Limits {
             Slot::CloneStorage(..) => self.clone_storage,
             Slot::Template(..) => self.template,
             Slot::Migration(..) => self.migration,
+            Slot::Backup(..) => self.backup,
         };
         limit.max(1)
     }

@@ -14,6 +14,8 @@ pub enum Slot {
     Template(ClusterName, Vmid),
     /// A migration from or to this node.
     Migration(ClusterName, NodeName),
+    /// A backup that is made or restored on this node, for as long as its data are copied.
+    Backup(ClusterName, NodeName),
 }
 
 impl fmt::Display for Slot {
@@ -25,6 +27,7 @@ impl fmt::Display for Slot {
             Self::CloneStorage(_, None) => f.write_str("a clone onto the template's storage"),
             Self::Template(_, template) => write!(f, "a clone of template {template}"),
             Self::Migration(_, node) => write!(f, "a migration of node {node}"),
+            Self::Backup(_, node) => write!(f, "a backup on node {node}"),
         }
     }
 }

@@ -128,3 +128,18 @@ fn a_termination_and_a_retry_are_legal_by_step_and_queue() {
         }
     }
 }
+
+/// Backups wait for one another for hours, and must keep nobody from a start.
+#[test]
+fn a_backup_takes_none_of_its_nodes_slots() {
+    let record = order(plain());
+    let node = &record.node;
+    let cluster = || record.spec.cluster.clone();
+    for kind in [ChangeKind::Backup, ChangeKind::RestoreBackup] {
+        let slots = slots(&record, kind, node);
+        assert_eq!(slots, [Slot::Cluster(cluster()), Slot::Backup(cluster(), node.clone())]);
+        assert_eq!(slots[1].to_string(), format!("a backup on node {node}"));
+    }
+    let start = slots(&record, ChangeKind::Start, node);
+    assert_eq!(start, [Slot::Cluster(cluster()), Slot::Node(cluster(), node.clone())]);
+}

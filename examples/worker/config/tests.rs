@@ -71,9 +71,9 @@ fn the_example_says_the_defaults() {
     assert_eq!(seconds.map(|said| said.unwrap().duration().as_secs()), [30, 1, 300]);
     let (said, limits) = (file.concurrency, Limits::default());
     assert_eq!([said.turns, said.machines], [NonZero::new(64), NonZero::new(10_000)]);
-    let said = [said.cluster, said.node, said.clone_storage, said.template, said.migration];
-    let Limits { cluster, node, clone_storage, template, migration } = limits;
-    assert_eq!(said, [cluster, node, clone_storage, template, migration].map(NonZero::new));
+    let said = [said.cluster, said.node, said.clone_storage, said.template, said.migration, said.backup];
+    let Limits { cluster, node, clone_storage, template, migration, backup } = limits;
+    assert_eq!(said, [cluster, node, clone_storage, template, migration, backup].map(NonZero::new));
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) struct Concurrency {
     pub(super) clone_storage: Option<NonZero<u32>>,
     pub(super) template: Option<NonZero<u32>>,
     pub(super) migration: Option<NonZero<u32>>,
+    pub(super) backup: Option<NonZero<u32>>,
 }
 
 impl Concurrency {
@@ -42,6 +43,7 @@ impl Concurrency {
             clone_storage: or(self.clone_storage, default.clone_storage),
             template: or(self.template, default.template),
             migration: or(self.migration, default.migration),
+            backup: or(self.backup, default.backup),
         }
     }
 }
