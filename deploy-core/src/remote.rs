@@ -143,10 +143,10 @@ pub enum Told {
     LookCloser,
 }
 
-/// Whether there can be anything of the machine on its cluster: before its clone is due nothing is, nor after its end.
+/// Whether there can be anything of the machine on its cluster: before its clone is due nothing is, nor after it was taken away.
 fn is_expected(record: &VmRecord) -> bool {
     let is_early = matches!(record.step, Step::Creation | Step::SetIp) && record.smbios.is_none();
-    record.step != Step::Terminated && !is_early
+    !matches!(record.step, Step::Removed | Step::Terminated) && !is_early
 }
 
 /// What a list tells of a machine. A list shows no identity: what has our number and our name is taken for ours.

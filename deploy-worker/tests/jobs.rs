@@ -270,11 +270,13 @@ async fn snapshots_whose_time_is_over_are_deleted_and_no_others() {
     bench.snapshot(&record, "older", &expires(-90)).await;
     bench.snapshot(&record, "young", &expires(30)).await;
     bench.snapshot(&record, "kept", "for ever").await;
+    let suspended = bench.at_rest(2, Step::Suspended).await;
+    bench.snapshot(&suspended, "old", &expires(-1)).await;
     let (_, report) = ran(of(&bench.tick().await, Job::Snapshots));
     let Some(Report::Snapshots(report)) = report else { panic!("{report:?}") };
     let mut deleted: Vec<&str> = report.deleted.iter().map(|(_, name)| name.as_str()).collect();
     deleted.sort_unstable();
-    assert_eq!((deleted, report.failed, report.machines), (vec!["old", "older"], vec![], 1));
+    assert_eq!((deleted, report.failed, report.machines), (vec!["old", "old", "older"], vec![], 2));
     assert_eq!(bench.snapshots(&record), ["young", "kept"]);
     tokio::time::advance(Duration::from_secs(3600)).await;
     bench.tick().await;

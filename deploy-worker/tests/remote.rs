@@ -223,7 +223,8 @@ async fn nothing_is_asked_about_what_cannot_be_there() {
     let ordered = VmRecord { step: Step::SetIp, smbios: None, ..ready.clone() };
     let over = VmRecord { step: Step::Terminated, operation: Operation::Terminate, ..ready.clone() };
     bench.cluster(|cluster| cluster.machines.clear());
-    for record in [&ordered, &over] {
+    let removed = VmRecord { step: Step::Removed, ..ready.clone() };
+    for record in [&ordered, &over, &removed] {
         assert_eq!(bench.listed(record).await, Remote::Absent);
         assert_eq!(bench.asked(), (1, 0));
     }

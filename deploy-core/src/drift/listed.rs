@@ -1,6 +1,6 @@
 //! What differs by what a list of the whole cluster tells.
 
-use super::{Differences, Drift, placed, settings};
+use super::{Differences, Drift, at_rest, placed, settings};
 use crate::{
     Bytes, Change, Look, Machine, MachineConfig, MiB, Operation, Surveyed, VmRecord, goal, rules::Verdict,
 };
@@ -47,7 +47,8 @@ fn as_listed(record: &VmRecord, listed: &Surveyed) -> Machine {
             description: record.mark().to_string(),
             name,
             tags: listed.tags.clone(),
-            autostart: spec.autostart,
+            // Not told.
+            autostart: at_rest(record).map_or(spec.autostart, |(autostart, _)| autostart),
             sockets: Some(spec.sockets),
             cores: Some(spec.cores),
             memory: listed.memory.map_or(Some(spec.memory), memory),

@@ -68,12 +68,7 @@ fn placed(record: &VmRecord, machine: &Machine, found: &mut Differences) {
     {
         found.push("pve_pool", pool, &shown(seen.as_ref(), "none that we may see"));
     }
-    // On its way it is off and does not start by itself, whatever was ordered.
-    let (autostart, shall_run) = match record.step {
-        Step::Ready => (record.spec.autostart, !record.life.stopped),
-        Step::Suspended => (Autostart::Off, false),
-        _ => return,
-    };
+    let Some((autostart, shall_run)) = at_rest(record) else { return };
     if machine.config.autostart != autostart {
         let words = |autostart| if autostart == Autostart::On { "on" } else { "off" };
         found.push("autostart", &words(autostart), &words(machine.config.autostart));
@@ -84,6 +79,16 @@ fn placed(record: &VmRecord, machine: &Machine, found: &mut Differences) {
         (Some(Power::Running), false) => found.push("power", &ordered, &"running"),
         (Some(Power::Suspended(word)), _) => found.push("power", &ordered, word),
         (Some(Power::Stopped | Power::Running) | None, _) => {}
+    }
+}
+
+/// Whether a machine at rest starts with its node, and whether it runs. On its way it is off and does not start by itself,
+/// whatever was ordered.
+fn at_rest(record: &VmRecord) -> Option<(Autostart, bool)> {
+    match record.step {
+        Step::Ready => Some((record.spec.autostart, !record.life.stopped)),
+        Step::Suspended => Some((Autostart::Off, false)),
+        _ => None,
     }
 }
 

@@ -263,3 +263,19 @@ fn nothing_differs_of_a_machine_that_is_taken_away() {
     };
     assert_eq!(drift(&record, &seen.machine), []);
 }
+
+#[test]
+fn a_suspended_machine_that_is_off_is_as_it_shall_be() {
+    let bench = ready();
+    let record = VmRecord { step: Step::Suspended, ..bench.record() };
+    bench.world.with(|cluster| {
+        let machine = cluster.machines.get_mut(&vmid(NUMBER)).unwrap();
+        (machine.power, machine.config.autostart) = (Power::Stopped, Autostart::Off);
+    });
+    let Inspection::Seen(seen) = now_or(bench.world.inspect(&record.machine_id()), 9).unwrap() else {
+        panic!("it is there");
+    };
+    assert_eq!(drift(&record, &seen.machine), []);
+    let survey = now_or(bench.world.survey(&record.spec.cluster), 9).unwrap().unwrap();
+    assert_eq!(drift_listed(&record, &survey.guests[&record.numbered.vmid]), []);
+}

@@ -67,7 +67,9 @@ pub(super) async fn expire(jobs: &Jobs) -> Result<SnapshotReport, StoreError> {
 }
 
 fn is_at_rest(record: &VmRecord) -> bool {
-    record.step == Step::Ready && record.due == Due::OnCommand && record.pending.is_empty()
+    matches!(record.step, Step::Ready | Step::Suspended)
+        && record.due == Due::OnCommand
+        && record.pending.is_empty()
 }
 
 async fn of_all(jobs: &Jobs, records: Vec<VmRecord>, report: &mut SnapshotReport) {

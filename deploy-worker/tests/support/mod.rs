@@ -135,12 +135,17 @@ impl Bench {
 
     /// A machine that is ready, in the store and on the cluster, as ordered.
     pub(crate) async fn ready(&self, n: u32) -> VmRecord {
+        self.at_rest(n, Step::Ready).await
+    }
+
+    /// The same, at this step.
+    pub(crate) async fn at_rest(&self, n: u32, step: Step) -> VmRecord {
         let key = self.store.create(&sample::order(n)).await.unwrap().record().key;
         let worker = sample::worker(9);
         self.store.heartbeat(&worker, SignedDuration::from_hours(900)).await.unwrap();
         let leased = self.store.claim(worker.id, 9).await.unwrap().remove(0);
         let commit = Commit {
-            step: Some(Step::Ready),
+            step: Some(step),
             due: Some(Due::OnCommand),
             smbios: Some(Some(SmbiosUuid(uuid::Uuid::from_u128(n.into())))),
             ..Commit::default()
