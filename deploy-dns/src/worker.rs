@@ -8,7 +8,10 @@ use crate::{
 use deploy_core::{Clock, DnsStore, RetryPolicy, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// No setting is longer than this: what is meant as "never" must not overflow a sum of times.
@@ -95,7 +98,9 @@ impl DnsWorker {
                 return Ok(taken);
             }
             taken += running.len() as u64;
-            while running.join_next().await.is_some() {}
+            while let Some(ended) = running.join_next().await {
+                note(ended);
+            }
         }
     }
 
@@ -115,12 +120,14 @@ impl DnsWorker {
             let pause = self.pause(planned && !is_full).await;
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(_) = running.join_next() => {}
+                Some(ended) = running.join_next() => note(ended),
                 () = bell.heard(), if !is_full => {}
                 () = tokio::time::sleep(pause), if !is_full => {}
             }
         }
-        while running.join_next().await.is_some() {}
+        while let Some(ended) = running.join_next().await {
+            note(ended);
+        }
     }
 
     /// Claims as many machines as there is room for, and begins their turns.
@@ -151,5 +158,12 @@ impl DnsWorker {
             Duration::try_from(until).unwrap_or(Duration::ZERO).max(Duration::from_millis(10))
         };
         next.map_or(self.poll, |at| until(at).min(self.poll))
+    }
+}
+
+/// A turn that panics, in a provider or a store, is that machine's alone: it is due again when its claim's time is over.
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!("a turn of DNS records broke down: {error}");
     }
 }
