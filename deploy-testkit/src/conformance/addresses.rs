@@ -2,7 +2,9 @@
 
 use super::{Rig, StoreFactory};
 use crate::sample;
-use deploy_core::{AddressRange, AddressStore, Family, HeldAddress, Lease, LeaseStore, TakeError, Want};
+use deploy_core::{
+    AddressRange, AddressStore, CommitError, Family, HeldAddress, Lease, LeaseStore, TakeError, Want,
+};
 use jiff::SignedDuration;
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -58,6 +60,40 @@ pub async fn taking_again_answers_the_same<F: StoreFactory>(factory: &F) {
     assert_eq!(take(&rig.store, &lease, &wants).await, first);
     let [six, four] = wants;
     assert_eq!(take(&rig.store, &lease, &[four, six]).await, [&first[1..], &first[..1]].concat());
+}
+
+/// Those that are to be given up do not count, and are not in the answer; they are held until they are given back.
+pub async fn addresses_are_exchanged_one_by_one<F: StoreFactory>(factory: &F) {
+    let ranges = [sample::range("192.0.2.10", "192.0.2.12")];
+    let rig = with_pools(factory, &[("public", &ranges)]).await;
+    let lease = rig.leased(1).await.lease;
+    take(&rig.store, &lease, &[v4(2)]).await;
+    let old = sample::parsed("192.0.2.10");
+    let instead = Want { besides: vec![old], ..v4(2) };
+    for _ in 0..2 {
+        assert_eq!(
+            take(&rig.store, &lease, std::slice::from_ref(&instead)).await,
+            ["192.0.2.11", "192.0.2.12"]
+        );
+    }
+    assert_eq!(texts(&rig.store.held(lease.key).await.expect("held")).len(), 3);
+    let one_more = Want { count: 3, ..instead };
+    let refused = rig.store.take(&lease, &[one_more]).await;
+    assert!(matches!(refused, Err(TakeError::Exhausted { missing: 1, .. })), "{refused:?}");
+
+    let strange = sample::parsed("192.0.2.99");
+    let given = rig.store.give_back_only(&lease, &[old, strange]).await.expect("given back");
+    assert_eq!(texts(&given), ["192.0.2.10"]);
+    assert_eq!(rig.store.give_back_only(&lease, &[old]).await.expect("given back"), [], "once");
+    assert_eq!(texts(&rig.store.held(lease.key).await.expect("held")), ["192.0.2.11", "192.0.2.12"]);
+    let usage = rig.store.pools().await.expect("pools").remove(0);
+    assert_eq!((usage.free, usage.held, usage.resting), (0, 2, 1), "it rests");
+
+    rig.store.release(&lease).await.expect("release");
+    let new = rig.claim().await[0].lease;
+    let held = [sample::parsed("192.0.2.11")];
+    assert_eq!(rig.store.give_back_only(&lease, &held).await, Err(CommitError::Fenced));
+    assert_eq!(texts(&rig.store.give_back_only(&new, &held).await.expect("given back")), ["192.0.2.11"]);
 }
 
 /// Each NIC and each family for itself; what is there stays.

@@ -3,9 +3,10 @@
 use super::{Rig, StoreFactory};
 use crate::sample;
 use deploy_core::{
-    AddressStore, Assignment, Attention, Change, ChangeKind, Command, CommandId, Commit, CommitError,
-    DestroyMode, Due, Family, LeaseStore, LogEvent, Notice, Numbered, Operation, Progress, RecordStore,
-    Remembered, Sending, SmbiosUuid, Step, VmRecord, Waiting,
+    AddressStore, Asked, Assignment, Attention, Change, ChangeKind, Command, CommandId, CommandOutcome,
+    Commit, CommitError, DestroyMode, Due, Family, LeaseStore, Life, LogEvent, MacAddr, Notice, Numbered,
+    Operation, Order, Package, Progress, QueuedCommand, RecordStore, Remembered, Sending, Settled,
+    SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting, Wanted, WhenVanished,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -58,7 +59,80 @@ pub(crate) fn one_field_each(record: &VmRecord) -> Vec<Commit> {
         Commit { addresses: Some(vec![assignment]), ..Commit::default() },
         Commit { remembered: Some(BTreeSet::from([Remembered::PasswordWritten])), ..Commit::default() },
         Commit { due: Some(Due::OnCommand), ..Commit::default() },
+        Commit { order: Some(Box::new(another_order(record))), ..Commit::default() },
+        Commit { life: Some(Box::new(life())), ..Commit::default() },
+        Commit { life: Some(Box::default()), ..Commit::default() },
     ]
+}
+
+fn another_order(record: &VmRecord) -> Order {
+    let mut macs = record.macs.clone();
+    macs.push(MacAddr::local([7; 6]));
+    Order { spec: VmSpec { when_vanished: WhenVanished::Redeploy, ..record.spec.clone() }, macs }
+}
+
+/// With something in each of its parts.
+fn life() -> Life {
+    let queued = |n: u32, command| QueuedCommand { id: CommandId(sample::key(n).0), command };
+    let spec = sample::full_spec();
+    let package = Package { spec: spec.clone(), macs: vec![MacAddr::local([1; 6])] };
+    let retiring = Assignment {
+        nic: 1.try_into().expect("a slot"),
+        address: sample::parsed("2001:db8::7"),
+        prefix_len: 64,
+        gateway: None,
+        resolvers: Vec::new(),
+        pool: sample::parsed("six"),
+    };
+    Life {
+        asked: Some(Asked { queued: queued(1, Command::Stop(StopHow::Within(5))), rest: Step::Ready }),
+        queue: vec![
+            queued(2, Command::ChangePackage(Box::new(package))),
+            queued(3, Command::Step(Step::SetFirewall)),
+        ],
+        settled: vec![
+            Settled { id: CommandId(sample::key(4).0), at: sample::epoch(), outcome: CommandOutcome::Done },
+            Settled {
+                id: CommandId(sample::key(5).0),
+                at: sample::epoch(),
+                outcome: CommandOutcome::Refused("no \"such\" thing".to_owned()),
+            },
+        ],
+        suspended: Some(Suspension { since: sample::epoch(), ran: true }),
+        held: true,
+        stopped: true,
+        wanted: Some(Box::new(Wanted {
+            spec,
+            macs: vec![MacAddr::local([2; 6])],
+            retiring: vec![retiring.clone()],
+        })),
+        ran: true,
+        not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
+        retiring: vec![retiring],
+        receipt: vec!["removing: there is no machine 100".to_owned()],
+    }
+}
+
+/// What commands made of a machine is written under the lease's fence, like everything else, and read by whoever claims it.
+pub async fn an_order_and_a_life_are_fenced_and_found_again<F: StoreFactory>(factory: &F) {
+    let rig = Rig::new(factory).await;
+    let old = rig.leased(1).await;
+    let commit = Commit {
+        order: Some(Box::new(another_order(&old.record))),
+        life: Some(Box::new(life())),
+        ..Commit::default()
+    };
+    rig.store.release(&old.lease).await.expect("release");
+    let new = rig.claim().await.remove(0);
+    assert_eq!(rig.store.commit(&old.lease, commit.clone()).await, Err(CommitError::Fenced));
+    assert_eq!(rig.record(old.lease.key).await, old.record);
+    rig.commit(&new.lease, commit.clone()).await;
+    let mut expected = old.record;
+    commit.apply(&mut expected);
+    assert_eq!(rig.record(new.lease.key).await, expected);
+    assert_eq!(rig.store.reload(&new.lease).await.expect("reload"), expected);
+    rig.store.release(&new.lease).await.expect("release");
+    assert_eq!(rig.claim().await.remove(0).record, expected);
 }
 
 /// The store's record is what [`Commit::apply`] makes of it, field by field.

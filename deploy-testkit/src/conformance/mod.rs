@@ -140,6 +140,7 @@ macro_rules! store_conformance {
             }
             commits {
                 each_named_field_is_changed_and_no_other,
+                an_order_and_a_life_are_fenced_and_found_again,
                 a_commit_is_all_or_nothing,
                 attention_is_raised_and_cleared,
                 many_commits_at_once_all_count,
@@ -194,6 +195,7 @@ macro_rules! store_conformance {
                 the_lowest_free_address_is_taken,
                 taking_again_answers_the_same,
                 only_what_is_missing_is_taken,
+                addresses_are_exchanged_one_by_one,
                 taking_is_all_or_nothing,
                 exhaustion_names_the_pools,
                 pools_are_tried_in_their_order,
