@@ -46,12 +46,16 @@
 //! }
 //! ```
 //!
+//! For panels: [`sleep`], by which the outcome of a command is awaited, and [`EventStream`], which tells what happens to machines as it
+//! happens.
+//!
 //! Every turn runs in a `tracing` span `turn` with the machine's key and step.
 
 mod activity;
 mod audit;
 mod dispatcher;
 mod driver;
+mod events;
 #[cfg(test)]
 mod fake;
 mod jobs;
@@ -62,6 +66,7 @@ mod remote;
 mod retention;
 mod running;
 mod settings;
+mod sleep;
 mod system;
 mod tick;
 mod turnstile;
@@ -70,6 +75,7 @@ mod worker;
 
 pub use activity::{Doing, MachineActivity};
 pub use audit::AuditReport;
+pub use events::EventStream;
 pub use jobs::{
     JobPlan, JobTick, Jobs, JobsHypervisor, JobsStore, Orphan, OrphanReport, Report, RunningJobs,
     SnapshotReport, TrafficReport, WhyOrphan,
@@ -78,6 +84,7 @@ pub use limits::Limits;
 pub use remote::RemoteView;
 pub use retention::{Pruned, RetentionPolicy, retention};
 pub use running::{RunningWorker, StopError};
+pub use sleep::sleep;
 pub use system::{SystemClock, SystemEntropy};
 pub use tick::TickReport;
 pub use turnstile::Turnstile;

@@ -1,6 +1,8 @@
 //! Commands: what can be asked of a machine.
 
 mod admit;
+#[cfg(test)]
+mod documented;
 mod order;
 mod phase;
 
