@@ -15,7 +15,7 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(sample::epoch()));
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(sample::epoch()));
         let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
         let deployments = Deployments::new(store, clock, Arc::new(SeededEntropy::new(7)));
         deployments.put_cluster(&sample::cluster(1000, 4999)).await.unwrap();
