@@ -76,7 +76,8 @@ impl Commanded {
                 (CommandState::Waiting | CommandState::UnderWay | CommandState::Unknown, _) => {}
             }
             sleep(pause).await;
-            pause = (pause * 2).min(SignedDuration::from_secs(2));
+            // What is over is known after a quarter of the time that it took, at most.
+            pause = (pause * 5 / 4).min(SignedDuration::from_secs(1));
         }
     }
 }

@@ -356,10 +356,13 @@ impl Settling<'_> {
         placed
     }
 
-    /// What a termination did, or found that it could not do.
+    /// What a termination did, or found that it could not do; once, however often it was tried.
     pub(super) fn receipt(&self, line: &str, commit: &mut Commit) {
         if self.record.operation == Operation::Terminate {
-            self.life_of(commit).receipt.push(line.to_owned());
+            let receipt = &mut self.life_of(commit).receipt;
+            if !receipt.iter().any(|known| known == line) {
+                receipt.push(line.to_owned());
+            }
         }
     }
 }

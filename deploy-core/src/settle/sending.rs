@@ -60,12 +60,14 @@ impl Settling<'_> {
         if task.is_none() {
             remembered.extend(sending.remember);
         }
-        Commit {
+        let mut commit = Commit {
             progress: Some(progress),
             remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
             log: Some(self.line(LogEvent::Sent { change: change.to_string(), task })),
             ..Commit::default()
-        }
+        };
+        self.receipt(&format!("{}: sent: {change}", self.record.step), &mut commit);
+        commit
     }
 
     /// The request arrived after all, as if it had been answered now.

@@ -43,7 +43,7 @@ proptest! {
     /// A machine in its customer's hands: running, protected, with backups, of which somebody wants to keep one, and
     /// another one was there before it.
     #[test]
-    fn a_ready_machine_goes_with_its_backups(case in cases(), trouble in troubles()) {
+    fn a_ready_machine_goes_with_its_backups(case in cases(), trouble in troubles(), calm in any::<bool>()) {
         let bench = bench(&case);
         bench.run(Trouble::default());
         let now = bench.clock.now();
@@ -68,12 +68,20 @@ proptest! {
             ];
         });
         bench.ledger.command(Command::Terminate).unwrap();
-        let run = bench.run(Trouble { refusals: 0, ..trouble });
+        let trouble = if calm { Trouble::default() } else { Trouble { refusals: 0, ..trouble } };
+        let run = bench.run(trouble);
         assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
         let left = bench.world.with(|cluster| cluster.counters.backups_left.clone());
         let left: Vec<_> = left.iter().map(|backup| backup.volume.as_str()).collect();
         assert_eq!(left, ["stranger's"]);
+        let receipt = bench.record().life.receipt;
+        let lines: std::collections::BTreeSet<&String> = receipt.iter().collect();
+        assert_eq!(lines.len(), receipt.len(), "told once, however often it was tried: {receipt:#?}");
+        let deleted = |backup| lines.contains(&format!("deleting_backups: sent: delete backup {backup}"));
+        assert!(!deleted("stranger's") && !deleted("kept"), "{receipt:#?}");
+        // What was never answered is known to be gone, but not by whom.
+        assert!(!calm || deleted("old") && deleted("new"), "{receipt:#?}");
     }
 }
 
