@@ -8,5 +8,6 @@ pub mod database;
 pub mod difference;
 pub mod engine;
 pub mod input;
+pub mod life;
 pub mod orders;
 pub mod trial;

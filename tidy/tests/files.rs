@@ -101,17 +101,20 @@ fn the_map_in_the_architecture_names_every_crate() {
 }
 
 #[test]
-fn the_snippet_in_the_readme_is_the_example_that_is_compiled() {
+fn the_snippets_in_the_readme_are_the_examples_that_are_compiled() {
     let readme = read(&Path::new(ROOT).join("README.md"));
-    let snippet =
-        readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a Rust snippet");
-    let example = read(&Path::new(ROOT).join("examples/embed.rs"));
-    let mut lines = example.lines().map(str::trim);
-    for line in snippet.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        assert!(
-            lines.any(|compiled| compiled == line),
-            "not in examples/embed.rs, or in another order: {line}"
-        );
+    for (section, number, example) in [
+        ("## Embed it", 1, "examples/embed.rs"),
+        ("## The life of a machine", 2, "examples/src/life/script.rs"),
+    ] {
+        let (_, text) = readme.split_once(&format!("\n{section}\n")).expect("the section");
+        let snippet = text.split("```rust\n").nth(number).and_then(|rest| rest.split("```").next());
+        let snippet = snippet.expect("a Rust snippet");
+        let source = read(&Path::new(ROOT).join(example));
+        let mut lines = source.lines().map(str::trim);
+        for line in snippet.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            assert!(lines.any(|compiled| compiled == line), "not in {example}, or in another order: {line}");
+        }
+        assert!(snippet.lines().count() > 10, "the snippet of {section} has shrunk to nothing");
     }
-    assert!(snippet.lines().count() > 10, "the snippet has shrunk to nothing");
 }

@@ -2,8 +2,8 @@
 
 use super::new;
 use crate::{
-    Command, CommandId, Credentials, DnsName, Family, MacAddr, NewBackup, NewRecord, NewSnapshot, NicSlot,
-    Operation, Package, Phase, QueuedCommand, Resume, Step, StopHow, VmKey, VmRecord, VmSpec, Vmid,
+    Command, CommandId, Credentials, Family, MacAddr, NewBackup, NewRecord, NewSnapshot, NicSlot, Operation,
+    Package, Phase, QueuedCommand, Resume, Step, StopHow, VmKey, VmRecord, VmSpec, Vmid,
 };
 use jiff::Timestamp;
 use serde_json::json;
