@@ -35,6 +35,9 @@ pub struct Life {
     /// Whether it ran when the operation stopped it.
     #[serde(skip_serializing_if = "is_not")]
     pub ran: bool,
+    /// Whether a restore was begun and not finished: where it fails PVE leaves a husk in the machine's place.
+    #[serde(skip_serializing_if = "is_not")]
+    pub restoring: bool,
     /// Until then something that was not answered has its time to arrive: no command cuts that short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

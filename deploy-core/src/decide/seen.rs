@@ -21,6 +21,10 @@ pub(super) fn seen(
             record.numbered.vmid
         )),
         Ownership::Ours | Ownership::OursUnmarked => ours(record, rule, machine, observation, policy),
+        // What a restore of ours that failed left in the machine's place shows nothing of whose it is, and no lock either.
+        Ownership::TooEarly if machine.shown().husk && record.life.restoring => {
+            ours(record, rule, machine, observation, policy)
+        }
         Ownership::TooEarly => {
             let lock = machine.lock.as_deref().unwrap_or("none");
             let (vmid, node) = (record.numbered.vmid, &machine.node);

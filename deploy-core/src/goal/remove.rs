@@ -1,7 +1,7 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Power, Progress, Remembered,
+    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Operation, Power, Progress, Remembered,
     StopMode, VmRecord, rules::Verdict,
 };
 
@@ -66,6 +66,10 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
         // A part of its firewall that arrives later would make the file anew, for whoever gets the number next.
         Verdict::Met if DOUBTS.iter().any(|doubt| record.remembered.contains(doubt)) => {
             Verdict::Note(NoteDown::AwaitFirewall)
+        }
+        // What stays is for the machine that is made under the same number later.
+        Verdict::Met if record.operation == Operation::Remove => {
+            Verdict::Unmet(Change::Destroy(DestroyMode::KeepBackups))
         }
         Verdict::Met => Verdict::Unmet(Change::Destroy(DestroyMode::Purge)),
         other => other,

@@ -12,6 +12,11 @@ fn is_fresh(record: &VmRecord) -> bool {
     record.progress == Progress::Untried && record.failures == 0
 }
 
+/// Whether a rollback or a restore may still arrive.
+fn is_doubted(record: &VmRecord) -> bool {
+    record.remembered.contains(&Remembered::StopInDoubt) && !record.remembered.contains(&Remembered::CarriedOut)
+}
+
 fn nothing_asked() -> Verdict {
     Verdict::Refused("the command does not say what is to be done".to_owned())
 }
@@ -79,6 +84,8 @@ pub(crate) fn rolled_back(record: &VmRecord, machine: &Machine) -> Verdict {
             Verdict::Refused(format!("snapshot: the machine has no snapshot {name}; nothing was changed"))
         }
         Some(Power::Running) if !record.life.ran && is_fresh(record) => Verdict::Note(NoteDown::Ran),
+        // One that arrives while the next one works, or after it, would do it again.
+        _ if is_doubted(record) => Verdict::Note(NoteDown::AwaitLate),
         _ => Verdict::Unseen(Remembered::CarriedOut, Change::RollBack(name.clone())),
     }
 }
@@ -167,6 +174,7 @@ pub(crate) fn restored(record: &VmRecord, machine: &Machine) -> Verdict {
     let done = record.remembered.contains(&Remembered::CarriedOut);
     match backups.found.iter().find(|backup| backup.volume == *volume) {
         _ if done => Verdict::Met,
+        _ if is_doubted(record) => Verdict::Note(NoteDown::AwaitLate),
         Some(backup) => Verdict::Unseen(
             Remembered::CarriedOut,
             Change::RestoreBackup { backup: backup.clone(), storage: None, identity },

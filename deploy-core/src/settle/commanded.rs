@@ -301,6 +301,9 @@ impl Settling<'_> {
         let known = commit.remembered.as_ref().unwrap_or(&record.remembered);
         commit.remembered =
             Some(known.iter().copied().filter(|known| known.outlives_the_machine()).collect());
+        if record.life.restoring {
+            self.life_of(commit).restoring = false;
+        }
         commit.smbios = Some(None);
         commit.slots = Some(Vec::new());
         commit.node = Some(record.spec.template.node.clone());

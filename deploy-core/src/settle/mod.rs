@@ -223,6 +223,14 @@ impl Settling<'_> {
             ..Commit::default()
         };
         self.receipt(&format!("{}: {how}", record.step), &mut commit);
+        let restoring = match record.step {
+            Step::StoppingToRestore => true,
+            Step::RestoringBackup => false,
+            _ => record.life.restoring,
+        };
+        if restoring != record.life.restoring {
+            self.life_of(&mut commit).restoring = restoring;
+        }
         if matches!(record.step, Step::RollingBack | Step::RestoringBackup) {
             // The guest's password may be an older one again.
             commit.remembered = self.without(&[Remembered::PasswordWritten]);

@@ -135,6 +135,10 @@ impl Scenario {
         Self { trouble: Trouble::CloneLate, meanwhile: Meanwhile::Suspended, ..scenario }
     }
 
+    fn restore() -> Self {
+        Self::commanded("restore backup", vec![backup()], Ask::Restore)
+    }
+
     pub(crate) fn all_commanded() -> Vec<Self> {
         let command = |name, before, command| Self::commanded(name, before, This(command));
         let credentials = Credentials { user: Some(sample::parsed("bob")), ..Credentials::default() };
@@ -183,7 +187,9 @@ impl Scenario {
             command("roll back", vec![snapshot()], Command::RollBack(sample::parsed("before"))),
             Self::commanded("backup", vec![], backup()),
             Self::commanded("delete backup", vec![backup()], Ask::DeleteBackup),
-            Self::commanded("restore backup", vec![backup()], Ask::Restore),
+            Self::restore(),
+            Self { name: "restore backup, half done", trouble: Trouble::HalfDone, ..Self::restore() },
+            Self { name: "restore backup, taken back", meanwhile: Meanwhile::TakenBack, ..Self::restore() },
         ]
     }
 }

@@ -107,6 +107,7 @@ fn life() -> Life {
             retiring: vec![retiring.clone()],
         })),
         ran: true,
+        restoring: true,
         not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
         retiring: vec![retiring],
         receipt: vec!["removing: there is no machine 100".to_owned()],
