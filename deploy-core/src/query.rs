@@ -112,6 +112,8 @@ fn usual_look(record: &VmRecord, rule: Rule) -> Look {
             // A guest that stops again is started again, and must not be without its rules having been seen.
             if goal::rules_doubted(record) { look.and(Look::FIREWALL) } else { look }
         }
+        // It must not be started without its rules having been seen, either.
+        Step::CpStart if goal::rules_doubted(record) => rule.look.and(Look::FIREWALL),
         _ => rule.look,
     }
 }

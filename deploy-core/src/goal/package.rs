@@ -1,13 +1,13 @@
 //! A machine becomes what another order says.
 
 use super::{
-    cloud_init,
+    cloud_init, configured,
     commanded::{autostart_as_ordered, paused, stop},
     cpu_ram, network,
     power::startable,
 };
 use crate::{
-    Change, DiskSlot, GiB, Machine, MachineConfig, MachineId, Nic, NicSlot, NoteDown, Power, Remembered,
+    Autostart, Change, Configure, DiskSlot, GiB, Machine, MachineConfig, MachineId, Nic, NicSlot, NoteDown, Power, Remembered,
     VmRecord, life::Wanted, rules::Verdict,
 };
 
@@ -102,8 +102,11 @@ pub(crate) fn started_again(record: &VmRecord, machine: &Machine) -> Verdict {
     let is_waiting = machine.pending.as_ref().is_some_and(|pending| !pending.is_empty());
     match &machine.power {
         None => Verdict::UnderWay("whether it runs was not shown".to_owned()),
-        // The suspension that waits sees to the rest.
-        _ if record.life.suspended.is_some() => Verdict::Met,
+        // A snapshot or a backup may be older than the suspension. One that waits sees to the rest.
+        _ if record.life.suspended.is_some() => {
+            let off = Some(Autostart::Off).filter(|_| machine.config.autostart == Autostart::On);
+            configured(Configure { autostart: off, ..Configure::default() })
+        }
         Some(Power::Stopped) if record.life.ran => startable(record, machine),
         // PVE could not do it while it runs.
         Some(Power::Running) if is_waiting && !record.life.ran => Verdict::Note(NoteDown::Ran),

@@ -94,7 +94,9 @@ impl Settling<'_> {
             waiting.command.kind() == Kind::Suspension && (waiting.command == Command::Suspend) != suspends
         };
         let superseded = CommandOutcome::Superseded(queued.id);
-        if !rests && life.strike(self.now, &superseded, is_opposite) > 0 {
+        let struck = if rests { 0 } else { life.strike(self.now, &superseded, is_opposite) };
+        // A machine that was suspended before must be given back, also where it was to be suspended once more.
+        if struck > 0 && (suspends || !self.was_suspended()) {
             if !suspends {
                 self.lift(life);
             }
@@ -107,10 +109,15 @@ impl Settling<'_> {
         }
     }
 
+    /// Whether the machine was suspended when what is under way began.
+    fn was_suspended(&self) -> bool {
+        self.record.life.asked.as_ref().is_some_and(|asked| asked.rest == Step::Suspended)
+    }
+
     /// What the suspension that is taken back kept from being done may be done now. An unsuspend that is under way lifts it itself,
     /// and must know until then what was before it.
     fn lift(&self, life: &mut Life) {
-        if self.record.operation != Operation::Unsuspend || self.record.step.is_rest() {
+        if !self.was_suspended() {
             life.suspended = None;
         }
     }

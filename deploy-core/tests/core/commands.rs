@@ -70,6 +70,7 @@ fn commands(spec: &VmSpec) -> Vec<Command> {
             expires: None,
         }),
         Command::DeleteSnapshot(p("before")),
+        Command::RollBack(p("before")),
         Command::Hold,
         Command::Release,
         Command::Retry,
