@@ -6,8 +6,10 @@
 //! and freeze. Then it is calm, and what must hold in the end is looked for in the cluster, the records and the logs.
 
 mod clock;
+mod commands;
 mod customer;
 mod dice;
+mod expected;
 mod flag;
 mod inbox;
 mod link;

@@ -60,6 +60,9 @@ impl Operator {
                     .filter_map(|option| option.trim_end_matches([',', ')']).strip_prefix("--"));
                 flags.fold(destroy, |destroy, flag| destroy.param(flag, 1))
             }
+            ["delsnapshot", vmid, snapshot, ..] => {
+                Request::new("DELETE", &format!("{}/snapshot/{snapshot}", machine(vmid))).param("force", 1)
+            }
             _ => return,
         };
         self.as_root(request).await;

@@ -20,11 +20,13 @@ pub enum Trouble {
     Freezes,
     /// Orders are taken back at any moment.
     Terminations,
+    /// Commands of every kind are given at any moment.
+    Commands,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Requests,
         Self::Tasks,
         Self::Mishaps,
@@ -33,6 +35,7 @@ impl Trouble {
         Self::Crashes,
         Self::Freezes,
         Self::Terminations,
+        Self::Commands,
     ];
 }
 
@@ -47,6 +50,7 @@ impl fmt::Display for Trouble {
             Self::Crashes => "crashes",
             Self::Freezes => "freezes",
             Self::Terminations => "terminations",
+            Self::Commands => "commands",
         })
     }
 }
@@ -82,14 +86,18 @@ impl Plan {
     /// The plan of a seed: from 3 to 12 machines, one to three workers, everything goes wrong for half an hour or so.
     pub fn small(seed: u64) -> Self {
         let dice = Dice::of(seed, "plan", 0);
-        Self {
+        let mut plan = Self {
             seed,
             machines: usize::try_from(dice.within(3..13)).unwrap_or(3),
             workers: usize::try_from(dice.within(1..4)).unwrap_or(1),
             chaos: minutes(dice.within(15..46)),
             troubles: Trouble::ALL.into(),
             planted: None,
+        };
+        if dice.chance(0.3) {
+            plan.troubles.remove(&Trouble::Commands);
         }
+        plan
     }
 
     /// So many machines, with more workers and more time.

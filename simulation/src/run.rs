@@ -80,7 +80,7 @@ async fn play(plan: Plan, told: bool) -> (Outcome, Vec<String>) {
     let mut customers = JoinSet::new();
     for n in 0..plan.machines {
         let panel = stage.panel.clone().with_doorbell(bells.clone());
-        customers.spawn(Customer { stage: Arc::clone(&stage), panel, n }.live());
+        customers.spawn(Customer::new(Arc::clone(&stage), panel, n).live());
     }
     let mut wishes = BTreeMap::new();
     while let Some(wish) = customers.join_next().await {
@@ -127,13 +127,14 @@ async fn come_to_rest(stage: &Stage, wishes: &BTreeMap<VmKey, Wish>) -> Vec<Stri
 }
 
 fn rests(record: &VmRecord) -> bool {
-    record.step.is_rest() && record.pending.is_empty()
+    record.step.is_rest() && record.pending.is_empty() && record.life.queue.is_empty()
 }
 
 fn complaint(record: &VmRecord) -> String {
     format!(
-        "{} does not come to rest: {} {:?}, {} failures, attention {:?}, waiting {:?}",
+        "{} does not come to rest: {} {} {:?}, {} failures, attention {:?}, waiting {:?}",
         record.external_ref.as_str(),
+        record.operation,
         record.step,
         record.progress,
         record.failures,

@@ -120,8 +120,9 @@ fn cluster(plan: &Plan) -> ClusterConfig {
 fn faults(plan: &Plan, dice: &Dice) -> Faults {
     let rate = f64::from(u32::try_from(dice.within(1..25)).unwrap_or(1)) / 100.0;
     let mut faults = Faults { delay: 20.0, duplicate_delay: 20.0, ..Faults::everything(rate) };
-    // What comes again although it was answered nobody can know of: every other run is without it, and judged without mercy.
-    if dice.chance(0.5) {
+    // What comes again although it was answered nobody can know of: every other run is without it, and judged without mercy; and a
+    // machine that was stopped by command would be started by a start that comes again.
+    if dice.chance(0.5) || plan.has(Trouble::Commands) {
         faults.duplicate = 0;
     }
     if !plan.has(Trouble::Requests) {

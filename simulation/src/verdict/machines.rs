@@ -1,22 +1,32 @@
 use super::{ordered, volumes};
 use crate::{
+    customer::Wish,
+    expected::Expected,
     people::{Acts, People},
     stage::{Stage, vmids},
 };
-use deploy_core::{OwnerMark, Step, VmRecord};
+use deploy_core::{OwnerMark, Step, VmKey, VmRecord};
 use proxmox_sim::Counters;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cluster shows that nobody ordered, twice, or otherwise than it was ordered.
-pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord], told: &str) -> Vec<String> {
+pub(super) fn problems(
+    stage: &Stage,
+    people: &People,
+    records: &[VmRecord],
+    wishes: &BTreeMap<VmKey, Wish>,
+    told: &str,
+) -> Vec<String> {
     let (shown, counters) = stage.sim.with_cluster(|cluster| (cluster.state(), cluster.counters().clone()));
     let empty = Map::new();
     let machines = shown["vms"].as_object().unwrap_or(&empty);
     let living: Vec<&VmRecord> = records.iter().filter(|record| record.step != Step::Terminated).collect();
     let mut found = Vec::new();
     for record in &living {
-        let problems = problems_of(record, machines, &shown["firewalls"], people, &counters);
+        let Some(wish) = wishes.get(&record.key) else { continue };
+        let expected = Expected::of(record, wish);
+        let problems = problems_of(record, &expected, machines, &shown["firewalls"], people, &counters);
         let (name, vmid) = (record.external_ref.as_str(), record.numbered.vmid);
         found.extend(problems.into_iter().map(|problem| format!("{name} ({vmid}): {problem}")));
     }
@@ -41,6 +51,7 @@ pub(super) fn problems(stage: &Stage, people: &People, records: &[VmRecord], tol
 
 fn problems_of(
     record: &VmRecord,
+    expected: &Expected,
     machines: &Map<String, Value>,
     firewalls: &Value,
     people: &People,
@@ -48,6 +59,11 @@ fn problems_of(
 ) -> Vec<String> {
     let vmid = record.numbered.vmid.get();
     match machines.get(&vmid.to_string()) {
+        None if record.step == Step::Removed => Vec::new(),
+        Some(machine) if record.step == Step::Removed => match machine["stranger"] == true {
+            true => Vec::new(),
+            false => vec!["it was removed, and is there".to_owned()],
+        },
         // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
         None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
         None => vec!["there is no machine".to_owned()],
@@ -64,11 +80,13 @@ fn problems_of(
             let clones = counters.clones.get(&vmid).copied().unwrap_or(0);
             let none = Acts::default();
             let acts = people.acts(vmid, machine).unwrap_or(&none);
-            let mut problems = ordered::machine(record, machine, acts);
+            // A machine that is made anew is not what the one before was.
+            let replaced = people.replaced(vmid);
+            let mut problems = ordered::machine(record, expected, machine, acts, replaced);
             problems.extend(ordered::firewall(record, firewall, arrives_twice(counters), acts));
             // One more where people took the first away.
-            if clones != 1 && !people.replaced(vmid) {
-                problems.push(format!("was cloned {clones} times"));
+            if clones != expected.clones && !replaced {
+                problems.push(format!("was cloned {clones} times, and should be {}", expected.clones));
             }
             problems
         }

@@ -17,10 +17,10 @@ pub(crate) async fn judge(stage: &Stage, wishes: &BTreeMap<VmKey, Wish>) -> Vec<
     let people = People::of(stage);
     for record in &all {
         let name = record.external_ref.as_str();
-        let mut problems = records::problems(stage, &people, record, wishes.get(&record.key).copied()).await;
+        let mut problems = records::problems(stage, &people, record, wishes.get(&record.key)).await;
         found.extend(problems.drain(..).map(|problem| format!("{name}: {problem}")));
     }
-    found.extend(machines::problems(stage, &people, &all, &told(stage).await));
+    found.extend(machines::problems(stage, &people, &all, wishes, &told(stage).await));
     found.extend(addresses::problems(stage, &all).await);
     found
 }

@@ -1,12 +1,21 @@
-use crate::people::Acts;
-use deploy_core::{Addressing, Autostart, DiskLimits, Limit, OwnerMark, VmRecord};
+use crate::{expected::Expected, people::Acts};
+use deploy_core::{Addressing, Autostart, DiskLimits, Filtering, Limit, OwnerMark, SnapshotName, VmRecord};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What is not as ordered of a machine, told from its configuration as PVE keeps it, but for what people did to it.
-pub(super) fn machine(record: &VmRecord, machine: &Value, acts: &Acts) -> Vec<String> {
+pub(super) fn machine(
+    record: &VmRecord,
+    expected: &Expected,
+    machine: &Value,
+    acts: &Acts,
+    replaced: bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     let (spec, config) = (&record.spec, &machine["config"]);
+    if record.spec != expected.spec && !replaced {
+        found.push(format!("its order is {:?} and should be {:?}", record.spec, expected.spec));
+    }
     let mut check = |option: &str, what: &str, is: Value, wanted: Value| {
         if is != wanted && !acts.options.contains(option) {
             found.push(format!("{what} is {is} and should be {wanted}"));
@@ -16,8 +25,23 @@ pub(super) fn machine(record: &VmRecord, machine: &Value, acts: &Acts) -> Vec<St
     let waiting = if acts.options.is_empty() { &Value::Null } else { &machine["pending"] };
     let text = |key: &str| waiting[key].as_str().or(config[key].as_str()).unwrap_or_default();
     check("node", "the node", machine["node"].clone(), spec.node.as_str().into());
-    if !acts.off {
-        check("status", "the status", machine["status"].clone(), "running".into());
+    let suspended = record.life.suspended.is_some();
+    if replaced {
+        if suspended {
+            check("status", "the status of one suspended", machine["status"].clone(), "stopped".into());
+        }
+    } else {
+        // Without power it is off, and a node that comes back starts what was switched on to start with it.
+        let is_left = expected.runs && acts.off || acts.options.contains("onboot");
+        if !is_left {
+            let status = if expected.runs { "running" } else { "stopped" };
+            check("status", "the status", machine["status"].clone(), status.into());
+        }
+        let mut taken: Vec<&str> =
+            machine["snapshots"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        taken.sort_unstable();
+        let wanted: Vec<&str> = expected.snapshots.iter().map(SnapshotName::as_str).collect();
+        check("snapshots", "snapshots", taken.into(), wanted.into());
     }
     // What people change waits for a power cycle.
     if acts.options.is_empty() {
@@ -37,7 +61,12 @@ pub(super) fn machine(record: &VmRecord, machine: &Value, acts: &Acts) -> Vec<St
     check("sockets", "sockets", sockets.into(), spec.sockets.get().to_string().into());
     check("cores", "cores", text("cores").into(), spec.cores.get().to_string().into());
     check("memory", "memory", text("memory").into(), spec.memory.get().to_string().into());
-    check("onboot", "onboot", (text("onboot") == "1").into(), (spec.autostart == Autostart::On).into());
+    check(
+        "onboot",
+        "onboot",
+        (text("onboot") == "1").into(),
+        (spec.autostart == Autostart::On && !suspended).into(),
+    );
     let tags: BTreeSet<&str> = text("tags").split(';').filter(|tag| !tag.is_empty()).collect();
     check("tags", "tags", tags.len().into(), spec.tags.len().into());
     for (n, (nic, mac)) in spec.nics.iter().zip(&record.macs).enumerate() {
@@ -77,7 +106,9 @@ pub(super) fn machine(record: &VmRecord, machine: &Value, acts: &Acts) -> Vec<St
         record.slots.len().into(),
         spec.additional_disks.len().into(),
     );
-    check("unused0", "unused volumes", config["unused0"].clone(), Value::Null);
+    if !expected.rolled_back {
+        check("unused0", "unused volumes", config["unused0"].clone(), Value::Null);
+    }
     if let Some(wanted) = &spec.cloud_init {
         check(
             "cipassword",
@@ -123,15 +154,30 @@ pub(super) fn firewall(record: &VmRecord, firewall: &Value, twice: bool, acts: &
     if firewall["options"]["enable"] != "1" {
         found.push(format!("its firewall is off: {}", firewall["options"]));
     }
-    let from_pools = record.spec.nics.iter().any(|nic| matches!(nic.addressing, Addressing::Pools(_)));
-    let held = record.addresses.iter().map(|held| held.address.to_string()).collect();
-    let filtered: Option<BTreeSet<String>> = (wanted.anti_spoofing && from_pools).then_some(held);
-    let members = firewall["ipsets"]["ipfilter-net0"].as_array();
-    let members = members.map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-    if members != filtered {
-        found.push(format!("its filter has {members:?} members and should have {filtered:?}"));
+    for (n, nic) in (0_u8..).zip(&record.spec.nics) {
+        let from_pools = matches!(nic.addressing, Addressing::Pools(_)) && nic.filtering == Filtering::On;
+        let of_nic = record.addresses.iter().filter(|held| held.nic.get() == n);
+        let held: BTreeSet<String> = of_nic.map(|held| held.address.to_string()).collect();
+        let filtered = (wanted.anti_spoofing && from_pools).then_some(held);
+        let members = members(firewall, n);
+        if members != filtered {
+            found.push(format!("the filter of net{n} has {members:?} members and should have {filtered:?}"));
+        }
     }
+    // The set of a NIC that was taken away stays, and lets nothing out.
+    let surplus =
+        (u8::try_from(record.spec.nics.len()).unwrap_or(u8::MAX)..8).filter_map(|n| members(firewall, n));
+    found.extend(
+        surplus
+            .filter(|members| !members.is_empty())
+            .map(|members| format!("a filter of no NIC has {members:?}")),
+    );
     found
+}
+
+fn members(firewall: &Value, nic: u8) -> Option<BTreeSet<String>> {
+    let members = firewall["ipsets"][format!("ipfilter-net{nic}")].as_array()?;
+    Some(members.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// The first disk of the boot order.

@@ -1,32 +1,40 @@
-use crate::{customer::Wish, people::People, stage::Stage};
-use deploy_core::{LogEntry, LogEvent, LogId, Notice, Operation, RecordStore, Step, VmRecord};
+use crate::{customer::Wish, expected::Expected, people::People, stage::Stage};
+use deploy_core::{
+    Command, CommandState, LogEntry, LogEvent, LogId, Notice, Operation, RecordStore, Step, VmRecord,
+};
 
 /// What is wrong with a record, its log and its notices.
 pub(super) async fn problems(
     stage: &Stage,
     people: &People,
     record: &VmRecord,
-    wish: Option<Wish>,
+    wish: Option<&Wish>,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    let wanted = match wish {
-        Some(Wish::Keep) => Step::Ready,
-        Some(Wish::TakeBack) => Step::Terminated,
-        None => return vec!["nobody ordered it".to_owned()],
-    };
-    let stands = wish == Some(Wish::Keep) && people.may_stand(record);
-    if record.step != wanted && !stands {
+    let Some(wish) = wish else { return vec!["nobody ordered it".to_owned()] };
+    let wanted = Expected::of(record, wish).rest();
+    let stands = !wish.takes_back && people.may_stand(record);
+    if !stands {
+        found.extend(unsettled(record, wish));
+    }
+    // A machine that vanished is made anew, whatever else it was to be.
+    let is_anew = people.replaced(record.numbered.vmid.get()) && record.step == Step::Ready;
+    if record.step != wanted && !stands && !is_anew {
         found.push(format!("is {} and should be {wanted}", record.step));
     }
     let log = stage.store.log(record.key, LogId::default(), usize::MAX).await.expect("a log");
-    for operation in [Operation::Create, Operation::Terminate] {
-        let complete = record.operation == operation && record.step.is_rest();
-        found.extend(out_of_order(&log, operation, complete));
-    }
+    found.extend(out_of_order(&log, record.step.is_rest()));
     let ready = stage.inbox.count(record.key, |notice| *notice == Notice::Ready);
     let gone = stage.inbox.count(record.key, |notice| matches!(notice, Notice::Terminated { .. }));
-    let starts = log.iter().filter(|entry| done(entry) == Some((Operation::Create, Step::Starting))).count();
-    if (ready, gone) != (starts, usize::from(record.step == Step::Terminated)) {
+    let starts = log
+        .iter()
+        .filter_map(done)
+        .filter(|(operation, step)| operation.deploys() && *step == Step::Starting)
+        .count();
+    // Whoever is suspended is told so instead.
+    let suspended = wish.given.iter().filter(|given| given.command == Command::Suspend).count();
+    let is_told = (starts.saturating_sub(suspended)..=starts).contains(&ready);
+    if !is_told || gone != usize::from(record.step == Step::Terminated) {
         found.push(format!(
             "{ready} notices of a ready machine that was started {starts} times, {gone} that it is gone"
         ));
@@ -43,24 +51,48 @@ fn is_redeployed(entry: &LogEntry) -> bool {
     matches!(&entry.line.event, LogEvent::Noted { what } if what.ends_with("it is deployed anew"))
 }
 
-/// The steps that are done are those of the table, in its order, each once; a machine that vanished begins once more with its
-/// clone.
-fn out_of_order(log: &[LogEntry], operation: Operation, complete: bool) -> Option<String> {
-    let table: Vec<Step> = operation.steps().iter().copied().filter(|step| !step.is_rest()).collect();
-    let mut next = 0;
+/// Commands that are not over.
+fn unsettled(record: &VmRecord, wish: &Wish) -> Vec<String> {
+    let states = wish.given.iter().map(|given| (given, record.command_state(given.id)));
+    states
+        .filter(|(_, state)| !matches!(state, CommandState::Settled(_)))
+        .map(|(given, state)| format!("{} {} is {state:?}", given.command, given.id))
+        .collect()
+}
+
+/// The steps that are done are those of each operation's table, in its order, each once; a machine that vanished begins once more
+/// with its clone.
+fn out_of_order(log: &[LogEntry], rests: bool) -> Option<String> {
+    let (mut operation, mut next) = (Operation::Create, 0);
+    let table = |operation: Operation| -> Vec<Step> {
+        operation.steps().iter().copied().filter(|step| !step.is_rest()).collect()
+    };
+    let end = |operation: Operation| table(operation).len();
+    let at = |operation, step| table(operation).iter().position(|of| *of == step);
     for entry in log {
-        if is_redeployed(entry) && operation == Operation::Create {
-            next = table.iter().position(|step| *step == Step::Clone).unwrap_or(0);
-        }
-        match done(entry) {
-            Some((of, step)) if of == operation && (table.get(next), entry.times) == (Some(&step), 1) => {
-                next += 1;
+        let line = &entry.line;
+        match &line.event {
+            _ if is_redeployed(entry) => {
+                operation = if operation.deploys() { operation } else { Operation::Create };
+                next = at(operation, Step::Clone).unwrap_or(0);
             }
-            Some((of, step)) if of == operation => {
-                return Some(format!("{operation:?}: {step} done {} times, after {next} steps", entry.times));
+            LogEvent::Began => {
+                operation = line.operation;
+                next = at(operation, line.step).unwrap_or(0);
+            }
+            LogEvent::Refused { .. } => next = end(operation),
+            LogEvent::Done { .. } => {
+                let due = table(operation).get(next).copied();
+                if (line.operation, Some(line.step), entry.times) != (operation, due, 1) {
+                    return Some(format!(
+                        "{}: {} done {} times, after {next} steps of {operation}",
+                        line.operation, line.step, entry.times
+                    ));
+                }
+                next = if operation == Operation::SingleStep { end(operation) } else { next + 1 };
             }
             _ => {}
         }
     }
-    (complete && next != table.len()).then(|| format!("{operation:?}: only {next} steps done"))
+    (rests && next != end(operation)).then(|| format!("{operation}: only {next} steps done"))
 }
