@@ -63,7 +63,8 @@ impl Customer {
             // At once, in the middle, or when it is long ready.
             let patience = *self.dice.pick(&[1, 20, 120, 600]);
             tokio::time::sleep(self.dice.about(Duration::from_secs(patience))).await;
-            assert!(self.give(key, Command::Terminate).await, "an order can be taken back");
+            let taken = self.give(key, Command::Terminate).await;
+            assert!(taken, "an order can be taken back");
         }
         (key, Wish { spec, given: self.given, takes_back })
     }

@@ -48,7 +48,7 @@ pub enum Denied {
 /// # Errors
 /// [`Denied`], with the reason.
 pub fn admit(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admission, Denied> {
-    let phase = Phase::of(record);
+    let phase = Phase::held_or_not(record, will_be_held(record));
     if phase != Phase::Held && waits(record, &Command::Terminate).is_some() {
         return match command {
             Command::Terminate => already_queued(record, command).ok_or(Denied::Terminating),
@@ -63,8 +63,18 @@ pub fn admit(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admi
         }
         // What waits may have changed that by the time it is this command's turn.
         Legal::AlreadySo if waits_for_others(record, command.kind()) => queued(record, command, id),
-        Legal::AlreadySo => Ok(Admission::AlreadyDone),
+        Legal::AlreadySo => Ok(already_queued(record, command).unwrap_or(Admission::AlreadyDone)),
     }
+}
+
+/// Whether an operator has it once what waits was taken, which is before the command that is judged: a release that is asked for
+/// right after its hold must not be lost, nor a termination refused right after a release.
+fn will_be_held(record: &VmRecord) -> bool {
+    last_hold(record).map_or(record.life.held, |last| last.command == Command::Hold)
+}
+
+fn last_hold(record: &VmRecord) -> Option<&QueuedCommand> {
+    record.pending.iter().rfind(|queued| matches!(queued.command, Command::Hold | Command::Release))
 }
 
 fn queued(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admission, Denied> {
@@ -80,6 +90,9 @@ fn queued(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admissi
 /// The same command, where it is the last of its kind that was asked: whatever came between would be undone.
 fn already_queued(record: &VmRecord, command: &Command) -> Option<Admission> {
     let last = match command.kind() {
+        Kind::AtOnce if matches!(command, Command::Hold | Command::Release) => {
+            last_hold(record).filter(|last| last.command == *command)
+        }
         Kind::AtOnce => waits(record, command),
         kind => last_of_kind(record, kind).filter(|last| last.command.asks_the_same(command)),
     };

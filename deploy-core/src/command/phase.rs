@@ -40,10 +40,15 @@ impl Phase {
 
     /// The record's.
     pub fn of(record: &VmRecord) -> Self {
+        Self::held_or_not(record, record.life.held)
+    }
+
+    /// The record's, were it held or not.
+    pub(super) fn held_or_not(record: &VmRecord, held: bool) -> Self {
         match record.step {
             Step::Terminated => Self::Terminated,
             _ if record.operation == Operation::Terminate => Self::Terminating,
-            _ if record.life.held => Self::Held,
+            _ if held => Self::Held,
             Step::Ready => Self::Ready,
             Step::Suspended => Self::Suspended,
             Step::Removed => Self::Removed,
