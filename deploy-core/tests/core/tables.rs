@@ -129,6 +129,30 @@ fn a_termination_and_a_retry_are_legal_by_step_and_queue() {
     }
 }
 
+/// Whoever holds a machine for a moment must not find it held for ever, because nobody had taken the hold yet.
+#[test]
+fn a_command_is_judged_after_the_hold_that_waits() {
+    let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
+    let asked = |held: bool, waiting: &[Command], command: &Command| {
+        let mut record = VmRecord { step: Step::Ready, ..order(plain()) };
+        record.life.held = held;
+        let queued = |command: &Command| QueuedCommand { id: old, command: command.clone() };
+        record.pending = waiting.iter().map(queued).collect();
+        admit(&record, command, new)
+    };
+    let (hold, release) = (Command::Hold, Command::Release);
+    let both = [hold.clone(), release.clone()];
+    let queued = Ok(Admission::Queued(new));
+    assert_eq!(asked(false, &[], &release), Ok(Admission::AlreadyDone));
+    assert_eq!(asked(false, &both[..1], &release), queued);
+    assert_eq!(asked(false, &both[..1], &hold), Ok(Admission::AlreadyQueued(old)));
+    assert_eq!(asked(false, &both[..1], &Command::Start), Err(Denied::Held));
+    assert_eq!(asked(false, &both, &hold), queued);
+    assert_eq!(asked(false, &both, &release), Ok(Admission::AlreadyQueued(old)));
+    assert_eq!(asked(true, &both[1..], &Command::Terminate), queued);
+    assert_eq!(asked(true, &[], &Command::Terminate), Err(Denied::Held));
+}
+
 /// Backups wait for one another for hours, and must keep nobody from a start.
 #[test]
 fn a_backup_takes_none_of_its_nodes_slots() {

@@ -66,6 +66,8 @@ fn problems_of(
         },
         // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
         None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
+        // Only machines that are in their customers' hands are watched for.
+        None if people.replaced(vmid) && record.step == Step::Suspended => Vec::new(),
         None => vec!["there is no machine".to_owned()],
         // It stands, and said why.
         Some(_) if people.may_stand(record) => Vec::new(),
@@ -85,7 +87,8 @@ fn problems_of(
             let mut problems = ordered::machine(record, expected, machine, acts, replaced);
             problems.extend(ordered::firewall(record, firewall, arrives_twice(counters), acts));
             // One more where people took the first away.
-            if clones != expected.clones && !replaced {
+            // The count begins anew with another number.
+            if !(1..=expected.clones).contains(&clones) && !replaced {
                 problems.push(format!("was cloned {clones} times, and should be {}", expected.clones));
             }
             problems
