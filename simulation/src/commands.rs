@@ -49,7 +49,12 @@ pub(crate) fn any(dice: &Dice, record: &VmRecord, given: &[Given]) -> Command {
         17 => Command::Remove,
         18 => Command::RunOn(Step::Clone),
         19 => Command::RunOn(*dice.pick(&[Step::SetNetwork, Step::SetFirewall, Step::Starting])),
-        20 => Command::Step(*dice.pick(&[Step::SetCpuRam, Step::SetFirewall, Step::SetIp, Step::Clone])),
+        20 => Command::Step(*dice.pick(&[
+            Step::SetCpuRam,
+            Step::SetFirewall,
+            Step::SetIp,
+            Step::SetSystemDiskSize,
+        ])),
         21 => Command::CreateSnapshot(NewSnapshot {
             name: snapshot,
             description: "by the customer".to_owned(),

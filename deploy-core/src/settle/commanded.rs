@@ -278,11 +278,13 @@ impl Settling<'_> {
         }
         let suspended = commit.life.as_ref().map_or(&record.life, |life| life).suspended.is_some();
         let rest = match (next, before) {
+            // A step that made no machine leaves none, whether that was suspended or not.
+            (Step::Ready, Some(Step::Removed))
+                if record.step != Step::Clone && matches!(asked, Some(Command::Step(_))) =>
+            {
+                Step::Removed
+            }
             (Step::Ready, _) if suspended => Step::Suspended,
-            (Step::Ready, Some(Step::Removed)) if record.step != Step::Clone => match asked {
-                Some(Command::Step(_)) => Step::Removed,
-                _ => Step::Ready,
-            },
             (next, _) => next,
         };
         commit.step = Some(rest);

@@ -32,7 +32,8 @@ pub(super) fn machine(
         }
     } else {
         // Without power it is off, and a node that comes back starts what was switched on to start with it.
-        let is_left = expected.runs && acts.off || acts.options.contains("onboot");
+        let boots = !suspended && !expected.runs && spec.autostart == Autostart::On;
+        let is_left = boots || expected.runs && acts.off || acts.options.contains("onboot");
         if !is_left {
             let status = if expected.runs { "running" } else { "stopped" };
             check("status", "the status", machine["status"].clone(), status.into());
