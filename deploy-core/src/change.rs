@@ -253,6 +253,8 @@ pub enum Remembered {
     Renumbered,
     /// What the operation does once (a reset, a rollback, a restore) was done: nothing else shows it.
     CarriedOut,
+    /// A change of this step was sent, whatever came of it.
+    Sent,
     /// A start was sent and not answered: it may still arrive.
     StartInDoubt,
     /// A stop, a rollback or a restore was sent and not answered: it may still arrive.
@@ -286,6 +288,7 @@ impl Remembered {
             | Self::FirewallInDoubt
             | Self::SettingsInDoubt
             | Self::Vanished
+            | Self::Sent
             | Self::CarriedOut => false,
         }
     }

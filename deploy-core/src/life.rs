@@ -10,6 +10,7 @@ const REMEMBERED: usize = 32;
 /// What commands have made of a machine, and which of them wait. Written by whoever has the machine's lease alone.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub struct Life {
     /// The command that is being carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +39,9 @@ pub struct Life {
     /// Whether a restore was begun and not finished: where it fails PVE leaves a husk in the machine's place.
     #[serde(skip_serializing_if = "is_not")]
     pub restoring: bool,
+    /// When it was made anew, if it was: what is older is of another machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Timestamp>,
     /// Until then something that was not answered has its time to arrive: no command cuts that short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,

@@ -134,6 +134,23 @@ impl Step {
         matches!(self, Self::Ready | Self::Suspended | Self::Removed | Self::Terminated)
     }
 
+    /// Whether it is judged otherwise once a change of it was sent: a guest that did not follow is not asked twice, and what is
+    /// there already may be there because of it. Failures do not tell: a look may fail, too.
+    pub(crate) fn minds_what_was_sent(self) -> bool {
+        matches!(
+            self,
+            Self::Stopping
+                | Self::Suspending
+                | Self::CpStop
+                | Self::CpStart
+                | Self::StoppingToRestore
+                | Self::Removing
+                | Self::Snapshotting
+                | Self::RollingBack
+                | Self::BackingUp
+        )
+    }
+
     /// The step of a deployment that does the same: what a package is brought to by a change is what it is deployed to.
     pub fn deploys_as(self) -> Self {
         match self {

@@ -56,14 +56,20 @@ pub fn admit(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admi
             _ => Err(Denied::Terminating),
         };
     }
-    match judge(command, phase)? {
-        Legal::Queued => {
+    let suspended = record.life.suspended.is_some() && !matches!(phase, Phase::Held | Phase::Terminating);
+    match (command, judge(command, phase)?) {
+        // It is, or shall be, whatever is being done to it meanwhile.
+        (Command::Suspend, _) if suspended && last_of_kind(record, Kind::Suspension).is_none() => {
+            Ok(Admission::AlreadyDone)
+        }
+        (Command::Unsuspend(_), _) if suspended => queued(record, command, id),
+        (_, Legal::Queued) => {
             command.must_fit(record)?;
             queued(record, command, id)
         }
         // What waits may have changed that by the time it is this command's turn.
-        Legal::AlreadySo if waits_for_others(record, command.kind()) => queued(record, command, id),
-        Legal::AlreadySo => Ok(already_queued(record, command).unwrap_or(Admission::AlreadyDone)),
+        (_, Legal::AlreadySo) if waits_for_others(record, command.kind()) => queued(record, command, id),
+        (_, Legal::AlreadySo) => Ok(already_queued(record, command).unwrap_or(Admission::AlreadyDone)),
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) fn absent(
         WhenAbsent::Done if record.step == Step::Reinstall => reinstallable(record, observation),
         WhenAbsent::Done => match &observation.leftovers {
             Some(found) => left_behind(record, found, policy),
+            None if record.step == Step::DeletingBackups => {
+                Decision::Done(format!("there is no machine {vmid}; backups of it were not looked for"))
+            }
             None => Decision::Done(format!("there is no machine {vmid}")),
         },
     }

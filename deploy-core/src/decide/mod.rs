@@ -108,7 +108,9 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
         Work::Rest => Decision::Rest,
         Work::Advance => Decision::Done("the order is written down".to_owned()),
         Work::TakeAddresses => match address_requests(record) {
-            requests if requests.is_empty() => Decision::Done("no addresses ordered".to_owned()),
+            requests if requests.is_empty() && record.addresses.is_empty() => {
+                Decision::Done("no addresses ordered".to_owned())
+            }
             requests => Decision::TakeAddresses(requests),
         },
         Work::ReleaseAddresses => Decision::ReleaseAddresses,

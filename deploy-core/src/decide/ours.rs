@@ -56,7 +56,8 @@ pub(super) fn ours(
         }
         Change::Stop(StopMode::Graceful { .. }) => {
             // A guest that did not follow once is not asked twice.
-            Change::Stop(if record.failures == 0 { how_to_stop(record, policy) } else { StopMode::Hard })
+            let asked = record.remembered.contains(&Remembered::Sent);
+            Change::Stop(if asked { StopMode::Hard } else { how_to_stop(record, policy) })
         }
         change => change,
     };

@@ -1,8 +1,8 @@
 //! What to do about a machine that is seen: whose it is decides.
 
-use super::{Decision, Observation, ours::ours, replaced};
+use super::{Decision, Observation, ours::ours, reinstall::reinstallable, replaced};
 use crate::{
-    Holder, Machine, Ownership, Progress, Remembered, RetryPolicy, Step, VmRecord, goal,
+    Holder, Machine, NoteDown, Ownership, Progress, Remembered, RetryPolicy, Step, VmRecord, goal,
     query::is_unanswered_clone,
     rules::{Rule, WhenStranger},
 };
@@ -40,6 +40,11 @@ pub(super) fn seen(
                 Some(why) => Decision::Impossible(why),
                 None => Decision::Renumber,
             },
+            WhenStranger::Done if record.step == Step::Reinstall => reinstallable(record, observation),
+            // Theirs may be gone again by the time it arrives.
+            WhenStranger::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
+                Decision::Note(NoteDown::AwaitClone)
+            }
             WhenStranger::Done => Decision::Done(format!(
                 "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",
                 record.numbered.vmid

@@ -1,14 +1,14 @@
 //! A machine becomes what another order says.
 
 use super::{
-    cloud_init, configured,
+    cloud_init,
     commanded::{autostart_as_ordered, paused, stop},
-    cpu_ram, network,
+    configured, cpu_ram, network,
     power::startable,
 };
 use crate::{
-    Autostart, Change, Configure, DiskSlot, GiB, Machine, MachineConfig, MachineId, Nic, NicSlot, NoteDown, Power, Remembered,
-    VmRecord, life::Wanted, rules::Verdict,
+    Autostart, Change, Command, Configure, DiskSlot, GiB, Machine, MachineConfig, MachineId, Nic, NicSlot,
+    NoteDown, Power, Remembered, VmRecord, life::Wanted, rules::Verdict,
 };
 
 /// The new order fits the machine as it is; then it becomes the order. Refused as a whole, before anything is changed.
@@ -99,11 +99,14 @@ fn needs_restart(record: &VmRecord, machine: &Machine) -> bool {
 
 /// It runs if it ran before, with all that was set; and starts with its node as ordered.
 pub(crate) fn started_again(record: &VmRecord, machine: &Machine) -> Verdict {
+    let is_suspended = record.life.suspended.is_some();
+    let waits = record.life.queue.iter().any(|queued| queued.command == Command::Suspend);
     let is_waiting = machine.pending.as_ref().is_some_and(|pending| !pending.is_empty());
     match &machine.power {
         None => Verdict::UnderWay("whether it runs was not shown".to_owned()),
         // A snapshot or a backup may be older than the suspension. One that waits sees to the rest.
-        _ if record.life.suspended.is_some() => {
+        Some(Power::Running) if is_suspended && !waits => stop(),
+        _ if is_suspended => {
             let off = Some(Autostart::Off).filter(|_| machine.config.autostart == Autostart::On);
             configured(Configure { autostart: off, ..Configure::default() })
         }

@@ -1,7 +1,7 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Operation, Power, Progress, Remembered,
+    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Operation, Power, Remembered,
     StopMode, VmRecord, rules::Verdict,
 };
 
@@ -45,9 +45,8 @@ pub(super) fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
 
 /// The same, of a machine that must not be running: a command that takes its disks stops nobody's work.
 pub(crate) fn removed_while_stopped(record: &VmRecord, machine: &Machine) -> Verdict {
-    let sent = record.progress != Progress::Untried || record.failures > 0;
     match machine.power {
-        Some(Power::Running | Power::Suspended(_)) if !sent => {
+        Some(Power::Running | Power::Suspended(_)) => {
             Verdict::Refused("remove: the machine runs; stop it first".to_owned())
         }
         _ => removed(record, machine),

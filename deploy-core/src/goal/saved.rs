@@ -2,19 +2,20 @@
 
 use super::{commanded::stop, stopped};
 use crate::{
-    Backup, Change, Command, ExpiryMark, Machine, NoteDown, Power, Progress, Remembered, SnapshotName,
-    VmRecord, rules::Verdict,
+    Backup, Change, Command, ExpiryMark, Machine, NoteDown, Power, Remembered, SnapshotName, VmRecord,
+    rules::Verdict,
 };
 use jiff::Timestamp;
 
 /// Whether nothing was sent for this step yet.
 fn is_fresh(record: &VmRecord) -> bool {
-    record.progress == Progress::Untried && record.failures == 0
+    !record.remembered.contains(&Remembered::Sent)
 }
 
 /// Whether a rollback or a restore may still arrive.
 fn is_doubted(record: &VmRecord) -> bool {
-    record.remembered.contains(&Remembered::StopInDoubt) && !record.remembered.contains(&Remembered::CarriedOut)
+    record.remembered.contains(&Remembered::StopInDoubt)
+        && !record.remembered.contains(&Remembered::CarriedOut)
 }
 
 fn nothing_asked() -> Verdict {
@@ -78,6 +79,12 @@ pub(crate) fn snapshot_deleted(record: &VmRecord, machine: &Machine) -> Verdict 
 pub(crate) fn rolled_back(record: &VmRecord, machine: &Machine) -> Verdict {
     let Some(Command::RollBack(name)) = record.life.command() else { return nothing_asked() };
     let Some(snapshots) = &machine.snapshots else { return not_shown() };
+    // PVE starts a machine that it takes back to such a one.
+    if snapshots.iter().any(|known| known.name == *name && known.memory) && is_fresh(record) {
+        return Verdict::Refused(format!(
+            "snapshot {name} holds the memory: nothing is taken back to such a one"
+        ));
+    }
     let is_there = snapshots.iter().any(|known| known.name == *name && known.incomplete.is_none());
     match &machine.power {
         _ if !is_there && is_fresh(record) && !record.life.ran => {
@@ -147,10 +154,17 @@ pub(crate) fn restorable(record: &VmRecord, machine: &Machine) -> Verdict {
         _ if machine.config.protected => Verdict::Refused(
             "the machine is protected against what a restore does to its disks; take the protection away first".to_owned(),
         ),
-        Some(backup) if super::remove::is_ours(record, backup) => Verdict::Met,
-        Some(_) => Verdict::Refused(format!(
+        Some(backup) if !super::remove::is_ours(record, backup) => Verdict::Refused(format!(
             "backup {volume} is older than this machine: it may be somebody else's; nothing was changed"
         )),
+        // Its disks are another machine's to PVE, whose identity is not ours any more.
+        Some(backup) if record.life.made_at.is_some_and(|made_at| backup.made_at.is_none_or(|at| at < made_at)) => {
+            Verdict::Refused(format!(
+                "backup {volume} is of the time before the machine was made anew, and cannot be put in its place; nothing was \
+                 changed"
+            ))
+        }
+        Some(_) => Verdict::Met,
         None if backups.unread.is_empty() => {
             Verdict::Refused(format!("the machine has no backup {volume}; nothing was changed"))
         }

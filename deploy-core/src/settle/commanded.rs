@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Assignment, Command, CommandId, CommandOutcome, Commit, DiskSlot, Due, Family, Kind, Legal, Life,
-    LogEvent, LogLine, Notice, Numbered, Operation, Order, Phase, Progress, QueuedCommand, Remembered,
+    Assignment, Command, CommandId, CommandOutcome, Commit, DiskSlot, Due, ErrorClass, Family, Kind, Legal,
+    Life, LogEvent, LogLine, Notice, Numbered, Operation, Order, Phase, Progress, QueuedCommand, Remembered,
     Resume, Step, Suspension, judge,
     life::{Asked, Settled, Wanted},
 };
@@ -24,7 +24,7 @@ impl Settling<'_> {
             Command::Retry => self.retried(),
             Command::Hold => Commit { due: Some(Due::OnCommand), ..self.told("held by an operator") },
             Command::Release => {
-                Commit { due: Some(Due::At(self.now)), ..self.told("released by the operator") }
+                Commit { due: Some(self.due_again()), ..self.told("released by the operator") }
             }
             Command::Withdraw(_) => Commit { due: Some(self.due_again()), ..Commit::default() },
             _ => Commit {
@@ -55,7 +55,10 @@ impl Settling<'_> {
             Kind::Suspension => self.suspension(life, queued, rests),
             Kind::Work => life.queue.push(queued),
         }
-        if rests && !life.held {
+        if life.held {
+            // Whatever was taken: nobody does anything until it is released.
+            commit.due = Some(Due::OnCommand);
+        } else if rests {
             let idle = life.queue.is_empty();
             commit.due = Some(if idle { Due::OnCommand } else { Due::At(self.now) });
         }
@@ -157,7 +160,7 @@ impl Settling<'_> {
             life.settle(asked.queued.id, self.now, superseded.clone());
         }
         life.strike(self.now, &superseded, |_| true);
-        (life.wanted, life.receipt) = (None, Vec::new());
+        (life.wanted, life.receipt, life.held) = (None, Vec::new(), false);
         Commit { consume: Some(queued.id), ..self.beginning(life, queued) }
     }
 
@@ -175,6 +178,9 @@ impl Settling<'_> {
         match (legal, order) {
             (Err(why), _) | (Ok(_), Err(why)) => self.not_begun(life, &queued, why),
             (Ok(Legal::AlreadySo), Ok(_)) => {
+                if matches!(queued.command, Command::Unsuspend(_)) {
+                    life.suspended = None;
+                }
                 let what = format!("{}: it is so already", queued.command);
                 Commit {
                     log: Some(self.line(LogEvent::Noted { what })),
@@ -188,7 +194,10 @@ impl Settling<'_> {
         }
     }
 
-    fn not_begun(&self, life: Life, queued: &QueuedCommand, why: String) -> Commit {
+    fn not_begun(&self, mut life: Life, queued: &QueuedCommand, why: String) -> Commit {
+        if queued.command == Command::Suspend && self.record.step != Step::Suspended {
+            life.suspended = None;
+        }
         Commit {
             log: Some(self.line(LogEvent::Refused { why: why.clone() })),
             ..self.over(life, queued, CommandOutcome::Refused(why))
@@ -218,6 +227,38 @@ impl Settling<'_> {
             log: Some(LogLine { at: self.now, operation, step, event: LogEvent::Began }),
             ..Commit::default()
         }
+    }
+
+    /// A snapshot or a backup that cannot be made or deleted must not keep the machine from everything else: whoever asked for it
+    /// is told, and may ask again.
+    pub(super) fn gives_up(&self, class: ErrorClass, failures: u32) -> bool {
+        let for_good = match class {
+            ErrorClass::Failed | ErrorClass::Exhausted | ErrorClass::Refused | ErrorClass::Unauthorized => {
+                true
+            }
+            ErrorClass::Unreachable | ErrorClass::Busy | ErrorClass::Unknown => false,
+        };
+        let beside = match self.record.operation {
+            Operation::CreateSnapshot
+            | Operation::DeleteSnapshot
+            | Operation::Backup
+            | Operation::DeleteBackup => true,
+            Operation::Create
+            | Operation::Terminate
+            | Operation::Start
+            | Operation::Stop
+            | Operation::Restart
+            | Operation::Reset
+            | Operation::Suspend
+            | Operation::Unsuspend
+            | Operation::ChangePackage
+            | Operation::Reinstall
+            | Operation::Remove
+            | Operation::RollBack
+            | Operation::RestoreBackup
+            | Operation::SingleStep => false,
+        };
+        beside && for_good && failures >= self.policy.attention_after
     }
 
     /// Nothing was changed: the machine rests as it did before.

@@ -114,6 +114,14 @@ pub fn settle(record: &VmRecord, report: Report<'_>, now: Timestamp, policy: &Re
     if !is_answer {
         settling.doubt_what_was_made(&mut commit);
     }
+    if commit.step.is_some_and(|step| step != record.step) {
+        let known = commit.remembered.as_ref().unwrap_or(&record.remembered);
+        if known.contains(&Remembered::Sent) {
+            let mut remembered = known.clone();
+            remembered.remove(&Remembered::Sent);
+            commit.remembered = Some(remembered);
+        }
+    }
     if let Some(node) = report.seen_on.filter(|node| *node != record.node) {
         commit.node = Some(node);
     }
@@ -248,14 +256,26 @@ impl Settling<'_> {
 
     fn noted(&self, note: NoteDown) -> Commit {
         match note {
-            NoteDown::Identity { smbios, slots } => Commit {
-                log: Some(self.line(LogEvent::Noted { what: format!("the clone's identity is {smbios}") })),
-                smbios: Some(Some(smbios)),
-                slots: Some(slots),
-                // What has arrived is the one clone that was sent. Where it was not the first, another may still come.
-                remembered: self.own_doubt().and_then(|doubt| self.without(&[doubt])),
-                ..Commit::default()
-            },
+            NoteDown::Identity { smbios, slots } => {
+                let mut commit = Commit {
+                    log: Some(
+                        self.line(LogEvent::Noted { what: format!("the clone's identity is {smbios}") }),
+                    ),
+                    smbios: Some(Some(smbios)),
+                    slots: Some(slots),
+                    // What has arrived is the one clone that was sent. Where it was not the first, another may still come.
+                    remembered: self.own_doubt().and_then(|doubt| self.without(&[doubt])),
+                    ..Commit::default()
+                };
+                let record = self.record;
+                let anew = record.operation != Operation::Create
+                    || record.life.asked.is_some()
+                    || record.life.made_at.is_some();
+                if anew {
+                    self.life_of(&mut commit).made_at = Some(self.now);
+                }
+                commit
+            }
             NoteDown::AwaitClone => Commit {
                 remembered: self.awaited(Remembered::CloneInDoubt, Remembered::CloneAwaited),
                 ..self.await_arrival("a clone was sent and never answered: its time to arrive is waited for")
@@ -310,6 +330,9 @@ impl Settling<'_> {
     /// that never opens is told to a human in the end.
     fn failed(&self, class: ErrorClass, message: String) -> Commit {
         let failures = self.record.failures.saturating_add(1);
+        if self.gives_up(class, failures) {
+            return self.refused(message);
+        }
         let event = match class {
             ErrorClass::Busy => LogEvent::Waiting { why: message.clone() },
             ErrorClass::Unreachable

@@ -15,6 +15,9 @@ impl Settling<'_> {
         if sending.kind == ChangeKind::Clone {
             remembered.remove(&Remembered::Vanished);
         }
+        if self.record.step.minds_what_was_sent() {
+            remembered.insert(Remembered::Sent);
+        }
         // There is no machine any more: somebody did what he was told to do, and must not do it to the next one.
         let remove = goal::destroy_command(self.record.numbered.vmid);
         let is_done =
@@ -92,8 +95,12 @@ impl Settling<'_> {
                 commit.progress = Some(Progress::Untried);
                 // Settings that were refused may have been written in part.
                 let in_part = error.sent == Sent::Answered && change.kind() == ChangeKind::Configure;
-                commit.remembered =
-                    self.own_doubt().filter(|_| !in_part).and_then(|doubt| self.without(&[doubt]));
+                let doubt = self.own_doubt().filter(|_| !in_part);
+                // A guest that was never asked is asked again, before it is stopped hard.
+                let unasked = error.sent == Sent::No && change.kind() == ChangeKind::Stop;
+                let over: Vec<Remembered> =
+                    doubt.into_iter().chain(unasked.then_some(Remembered::Sent)).collect();
+                commit.remembered = self.without(&over);
             }
         }
         commit

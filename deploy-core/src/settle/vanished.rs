@@ -39,8 +39,7 @@ impl Settling<'_> {
     fn redeployed(&self, message: String) -> Commit {
         let record = self.record;
         // A clone that may still arrive shows our mark, whichever of the two machines it was for.
-        let doubts = [Remembered::CloneInDoubt, Remembered::CloneAwaited, Remembered::Renumbered];
-        let known = record.remembered.iter().copied().filter(|known| doubts.contains(known));
+        let known = record.remembered.iter().copied().filter(|known| known.outlives_the_machine());
         // Whoever took the machine away may have left its volumes. And until it is cloned anew, a machine with our mark is one
         // that was restored, or whose identity somebody changed: not ours to configure.
         let remembered = known.chain([Remembered::VolumesInDoubt, Remembered::Vanished]).collect();
@@ -60,6 +59,9 @@ impl Settling<'_> {
             notice: Some(Notice::Vanished { message: message.clone(), redeployed: true }),
             ..Commit::default()
         };
+        let life = self.life_of(&mut commit);
+        life.not_before = Some(later(self.now, self.policy.late_arrival));
+        life.made_at = Some(self.now);
         if record.life.asked.is_some() && !record.operation.deploys() {
             let due = commit.due;
             self.settle_asked(CommandOutcome::Refused(message), &mut commit);

@@ -245,3 +245,67 @@ proptest! {
         assert_obeyed(&bench, &run, &case);
     }
 }
+
+fn record_at(step: Step, operation: Operation) -> VmRecord {
+    let mut record = crate::orders::order(crate::orders::plain());
+    (record.step, record.operation) = (step, operation);
+    record.smbios = Some(crate::machines::OURS);
+    record
+}
+
+fn decided(record: &VmRecord, power: Power) -> Decision {
+    let mut machine = crate::machines::plain_machine(record);
+    machine.power = Some(power);
+    let observation =
+        Observation { machine: Some(Sighting::Seen(Box::new(machine))), ..Observation::default() };
+    decide(record, &observation, &RetryPolicy::default())
+}
+
+/// Also where a look has failed before: that has sent nothing.
+#[test]
+fn a_machine_that_runs_is_never_removed() {
+    for failures in [0, 1, 9] {
+        let record = VmRecord { failures, ..record_at(Step::Removing, Operation::Remove) };
+        assert!(matches!(decided(&record, Power::Running), Decision::Refuse(_)), "{failures}");
+    }
+}
+
+/// What was suspended before is given back on command, whatever is being done to it meanwhile.
+#[test]
+fn a_suspended_machine_that_is_busy_can_be_unsuspended() {
+    let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
+    let mut record = record_at(Step::BackingUp, Operation::Backup);
+    record.life.suspended = Some(Suspension { since: jiff::Timestamp::UNIX_EPOCH, ran: true });
+    let command =
+        Command::Backup(NewBackup { storage: p("backup"), mode: BackupMode::Snapshot, expires: None });
+    record.life.asked = Some(Asked { queued: QueuedCommand { id: old, command }, rest: Step::Suspended });
+    let unsuspend = Command::Unsuspend(Resume::Started);
+    assert_eq!(admit(&record, &unsuspend, new), Ok(Admission::Queued(new)));
+    assert_eq!(admit(&record, &Command::Suspend, new), Ok(Admission::AlreadyDone));
+    // What an older program queued all the same takes nothing back.
+    record.life.queue = vec![QueuedCommand { id: old, command: Command::Suspend }];
+    let settled = |record: &VmRecord, command: Command| {
+        let outcome = Outcome::Taken(Box::new(QueuedCommand { id: new, command }));
+        let report = Report { outcome, seen_on: None };
+        let mut after = record.clone();
+        settle(record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut after);
+        after
+    };
+    let after = settled(&record, unsuspend.clone());
+    assert!(after.life.suspended.is_some());
+    assert_eq!(after.life.queue.iter().map(|queued| &queued.command).collect::<Vec<_>>(), [&unsuspend]);
+    assert!(settled(&record, Command::Withdraw(old)).life.suspended.is_some());
+}
+
+/// Whatever comes after a hold, nobody is called to work before it is released.
+#[test]
+fn a_held_machine_is_due_on_command() {
+    let mut record = record_at(Step::SetNetwork, Operation::Create);
+    record.life.held = true;
+    for command in [Command::Retry, Command::Suspend, Command::Reinstall(Box::default())] {
+        let queued = QueuedCommand { id: CommandId(uuid::Uuid::from_u128(2)), command };
+        let report = Report { outcome: Outcome::Taken(Box::new(queued)), seen_on: None };
+        let commit = settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default());
+        assert_eq!(commit.due, Some(Due::OnCommand));
+    }
+}

@@ -108,6 +108,7 @@ fn life() -> Life {
         })),
         ran: true,
         restoring: true,
+        made_at: Some(sample::epoch()),
         not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
         retiring: vec![retiring],
         receipt: vec!["removing: there is no machine 100".to_owned()],

@@ -76,9 +76,12 @@ fn a_guest_is_asked_once_and_then_stopped() {
     machine.power = Some(Power::Running);
     let patience = RetryPolicy::default().shutdown_patience;
     assert_eq!(change(seen(&record, &machine)), Change::Stop(StopMode::Graceful { patience }));
+    // A look that failed has asked nobody.
     record.failures = 1;
+    assert_eq!(change(seen(&record, &machine)), Change::Stop(StopMode::Graceful { patience }));
+    record.remembered = [Remembered::Sent].into();
     assert_eq!(change(seen(&record, &machine)), Change::Stop(StopMode::Hard));
-    record.failures = 0;
+    (record.failures, record.remembered) = (0, [].into());
     machine.power = Some(Power::Suspended("paused".to_owned()));
     assert_eq!(change(seen(&record, &machine)), Change::Stop(StopMode::Hard));
     machine.power = Some(Power::Stopped);
