@@ -1,7 +1,7 @@
 //! CPU, memory, and what describes the machine.
 
 use super::configured;
-use crate::{Autostart, Configure, Machine, OwnerMark, VmRecord, rules::Verdict};
+use crate::{Autostart, Configure, Machine, Operation, OwnerMark, Step, VmRecord, rules::Verdict};
 
 /// Sockets, cores, memory, name, tags and mark are as ordered.
 pub(crate) fn cpu_ram(record: &VmRecord, machine: &Machine) -> Verdict {
@@ -31,7 +31,12 @@ pub(crate) fn cpu_ram(record: &VmRecord, machine: &Machine) -> Verdict {
     }
     // A clone inherits the template's autostart. A node that boots in the middle of a deployment must not start a
     // half-configured machine; the order's own wish is written once the machine runs.
-    if config.autostart == Autostart::On && record.operation.deploys() {
+    // Nor is it switched off on one that was deployed before: switched on again, its revision would be the same as before, and a
+    // request of then that arrives late would be carried out.
+    let before = record.life.asked.as_ref().map(|asked| asked.rest);
+    let is_new = record.operation.deploys() && !matches!(before, Some(Step::Ready | Step::Suspended))
+        || record.operation == Operation::Reinstall;
+    if config.autostart == Autostart::On && is_new {
         missing.autostart = Some(Autostart::Off);
     }
     configured(missing)

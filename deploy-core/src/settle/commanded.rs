@@ -343,6 +343,13 @@ impl Settling<'_> {
             }
             _ => None,
         };
+        // Left of a change of package that ended otherwise, such as by the machine's being deployed anew.
+        let retires = !record.life.retiring.is_empty() && record.operation != Operation::ChangePackage;
+        if retires && matches!(rest, Step::Ready | Step::Suspended) {
+            commit.operation = Some(Operation::ChangePackage);
+            commit.step = Some(Step::CpReleaseIp);
+            commit.due = Some(Due::At(self.now));
+        }
     }
 
     /// There is no machine any more; the next one is made as the first one was.

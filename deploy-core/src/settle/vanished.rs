@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Attention, CommandOutcome, Commit, Due, ErrorClass, LogEvent, Notice, Operation, Progress, Remembered,
-    Step, WhenVanished, retry::later,
+    Attention, CommandOutcome, Commit, Due, ErrorClass, Kind, LogEvent, Notice, Operation, Progress,
+    Remembered, Step, WhenVanished, retry::later,
 };
 
 impl Settling<'_> {
@@ -63,10 +63,16 @@ impl Settling<'_> {
         life.not_before = Some(later(self.now, self.policy.late_arrival));
         life.made_at = Some(self.now);
         if record.life.asked.is_some() && !record.operation.deploys() {
-            let due = commit.due;
-            self.settle_asked(CommandOutcome::Refused(message), &mut commit);
-            commit.due = due;
-            self.life_of(&mut commit).wanted = None;
+            let life = self.life_of(&mut commit);
+            life.wanted = None;
+            match life.asked.take() {
+                // Whose machine it is to use is another question than which machine it is.
+                Some(asked) if asked.queued.command.kind() == Kind::Suspension => {
+                    life.queue.insert(0, asked.queued)
+                }
+                Some(asked) => life.settle(asked.queued.id, self.now, CommandOutcome::Refused(message)),
+                None => {}
+            }
         }
         commit
     }

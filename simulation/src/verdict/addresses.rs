@@ -15,13 +15,19 @@ pub(super) async fn problems(stage: &Stage, records: &[VmRecord]) -> Vec<String>
             holders.entry(held.address).or_default().push(name);
         }
         let mut held: Vec<IpAddr> = held.iter().map(|held| held.address).collect();
-        let mut noted: Vec<IpAddr> = record.addresses.iter().map(|held| held.address).collect();
+        // A machine that waits for a human keeps what is to be given back until its new order is in force.
+        let noted = record.addresses.iter().chain(&record.life.retiring);
+        let mut noted: Vec<IpAddr> = noted.map(|held| held.address).collect();
+        if record.step.is_rest() && !record.life.retiring.is_empty() {
+            found.push(format!("{name}: rests at {}, and addresses were not given back", record.step));
+        }
         held.sort_unstable();
         noted.sort_unstable();
         if held != noted {
             found.push(format!("{name}: holds {held:?}, its record says {noted:?}"));
         }
-        let wanted = if record.step == Step::Terminated { 0 } else { ordered(record) };
+        let retiring = record.life.retiring.len();
+        let wanted = if record.step == Step::Terminated { 0 } else { ordered(record) + retiring };
         if held.len() != wanted {
             found.push(format!("{name}: holds {held:?}, and should hold {wanted} addresses"));
         }
