@@ -37,7 +37,7 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
             look: Some(look(record, rule)),
             holder: asks_for_holder(record, now, policy),
             leftovers: is_unanswered_destroy(record)
-                || (matches!(record.step, Step::Clone | Step::Starting | Step::Removing)
+                || (matches!(record.step, Step::Clone | Step::Starting | Step::CpStart | Step::Removing)
                     && record.remembered.contains(&Remembered::VolumesInDoubt)),
             task: None,
             template: (record.step == Step::Reinstall).then(|| goal::template(record)),
@@ -51,7 +51,7 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
 
 /// Whether somebody wants to know if a resting machine is still there ([`LeaseStore::check`](crate::LeaseStore::check)).
 pub(crate) fn is_checked(record: &VmRecord) -> bool {
-    record.step == Step::Ready && matches!(record.due, Due::At(_))
+    matches!(record.step, Step::Ready | Step::Suspended) && matches!(record.due, Due::At(_))
 }
 
 /// Whether settings may wait that a look shows as if they were in force: part of a call that failed, on a machine that

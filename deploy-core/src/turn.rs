@@ -124,7 +124,9 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, 
         None => None,
     };
     let is_time = match &machine {
-        Some(Sighting::Seen(machine)) => leased.record.step == Step::Starting && machine.lock.is_none(),
+        Some(Sighting::Seen(machine)) => {
+            matches!(leased.record.step, Step::Starting | Step::CpStart) && machine.lock.is_none()
+        }
         Some(Sighting::ProvenAbsent) => matches!(leased.record.step, Step::Clone | Step::Removing),
         Some(Sighting::Unknown(_)) | None => false,
     };

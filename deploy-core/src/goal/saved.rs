@@ -55,7 +55,10 @@ fn not_shown() -> Verdict {
 fn incomplete(record: &VmRecord, machine: &Machine, name: &SnapshotName, word: &str) -> Verdict {
     let (vmid, node) = (record.numbered.vmid, &machine.node);
     if let Some(lock) = &machine.lock {
-        return Verdict::Locked(format!("snapshot {name} is on its way ({word}; lock: {lock})"));
+        return Verdict::Locked(format!(
+            "snapshot {name} is on its way ({word}; lock: {lock}); if nothing works on it any more, release it on {node} as \
+             root: qm unlock {vmid}"
+        ));
     }
     Verdict::Impossible(format!(
         "snapshot {name} was left half done ({word}); take it away on {node} as root, and it is made anew: qm delsnapshot \

@@ -73,13 +73,13 @@ pub trait LeaseStore: Send + Sync {
     /// [`StoreError`].
     async fn sweep(&self) -> Result<u64, StoreError>;
 
-    /// Machines that are ready and of which nothing is due, in the order of their keys, after this one, at most so many.
+    /// Machines that are ready or suspended and of which nothing is due, in the order of their keys, after this one, at most so many.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn resting(&self, after: Option<VmKey>, limit: usize) -> Result<Vec<Resting>, StoreError>;
 
-    /// Makes a machine due that is ready and of which nothing is due, for a look whether it is still there. Of any other
+    /// Makes a machine due that is ready or suspended and of which nothing is due, for a look whether it is still there. Of any other
     /// nothing is changed. Needs no lease, like a command: what comes of it is done under one.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl Leased {
     }
 }
 
-/// A machine that is ready and of which nothing is due.
+/// A machine that is ready or suspended and of which nothing is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resting {
     /// Its key.
@@ -236,7 +236,8 @@ pub struct Resting {
 impl Resting {
     /// The record's, if it rests so.
     pub fn of(record: &VmRecord) -> Option<Self> {
-        (record.step == Step::Ready && record.due == Due::OnCommand).then(|| Self {
+        let rests = matches!(record.step, Step::Ready | Step::Suspended);
+        (rests && record.due == Due::OnCommand).then(|| Self {
             key: record.key,
             cluster: record.spec.cluster.clone(),
             vmid: record.numbered.vmid,

@@ -258,7 +258,9 @@ impl Settling<'_> {
             | Operation::RestoreBackup
             | Operation::SingleStep => false,
         };
-        beside && for_good && failures >= self.policy.attention_after
+        // What was refused for what it is would be refused again.
+        let enough = if class == ErrorClass::Refused { 1 } else { self.policy.attention_after };
+        beside && for_good && failures >= enough
     }
 
     /// Nothing was changed: the machine rests as it did before.

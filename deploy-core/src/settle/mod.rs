@@ -176,7 +176,8 @@ impl Settling<'_> {
                 let mut commit = self.done(&how);
                 if self.record.operation == Operation::Terminate {
                     commit.addresses = Some(Vec::new());
-                } else {
+                }
+                if !self.record.life.retiring.is_empty() {
                     self.life_of(&mut commit).retiring.clear();
                 }
                 commit

@@ -17,7 +17,7 @@ pub(crate) async fn resting(
 ) -> Result<Vec<Resting>, Failure<StoreError>> {
     let text = "SELECT vm.key, vm.cluster, vm.vmid, vm.pve_name, state.node
          FROM $schema.vm_state AS state JOIN $schema.vm USING (key)
-         WHERE state.step = 'ready' AND state.due_at IS NULL AND ($1::uuid IS NULL OR state.key > $1)
+         WHERE state.step IN ('ready', 'suspended') AND state.due_at IS NULL AND ($1::uuid IS NULL OR state.key > $1)
          ORDER BY state.key LIMIT $2";
     let after = after.map(|key| key.0);
     let rows = db.query(text, &[(&after, Type::UUID), (&limit(at_most), Type::INT8)]).await?;
@@ -45,7 +45,7 @@ fn decode(row: &Row) -> Result<Resting, Unreadable> {
 /// Makes one due.
 pub(crate) async fn check(db: &Db<'_>, key: VmKey) -> Result<(), Failure<StoreError>> {
     let text = "UPDATE $schema.vm_state SET due_at = coalesce($2, now())
-         WHERE key = $1 AND step = 'ready' AND due_at IS NULL";
+         WHERE key = $1 AND step IN ('ready', 'suspended') AND due_at IS NULL";
     db.execute(text, &[(&key.0, Type::UUID), db.clock()]).await?;
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(crate) fn resting(
 ) -> Result<Vec<Resting>, Failure<StoreError>> {
     let mut statement = conn.prepare_cached(
         "SELECT key, cluster, vmid, pve_name, node FROM vm
-         WHERE step = 'ready' AND due_at IS NULL AND key > ? ORDER BY key LIMIT ?",
+         WHERE step IN ('ready', 'suspended') AND due_at IS NULL AND key > ? ORDER BY key LIMIT ?",
     )?;
     let after = after.map(|key| key.to_string()).unwrap_or_default();
     let mut rows = statement.query(params![after, limit(at_most)])?;
@@ -44,7 +44,9 @@ fn decode(row: &Row<'_>) -> Result<Resting, Unreadable> {
 /// Makes one due.
 pub(crate) fn check(tx: &Tx<'_>, key: VmKey) -> Result<(), Failure<StoreError>> {
     tx.conn
-        .prepare_cached("UPDATE vm SET due_at = ? WHERE key = ? AND step = 'ready' AND due_at IS NULL")?
+        .prepare_cached(
+            "UPDATE vm SET due_at = ? WHERE key = ? AND step IN ('ready', 'suspended') AND due_at IS NULL",
+        )?
         .execute(params![micros(tx.now), key.to_string()])?;
     Ok(())
 }
