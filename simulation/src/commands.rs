@@ -31,7 +31,7 @@ impl Given {
 /// Any command that a panel could give to this machine; whether it is legal now is for the engine to say.
 pub(crate) fn any(dice: &Dice, record: &VmRecord, given: &[Given]) -> Command {
     let first: NicSlot = slot(0);
-    let snapshot: SnapshotName = sample::parsed(*dice.pick(&["before", "later"]));
+    let snapshot: SnapshotName = sample::parsed(dice.pick::<&str>(&["before", "later"]));
     match dice.within(0..26) {
         0 => Command::Start,
         1 => Command::Stop(*dice.pick(&[StopHow::Graceful, StopHow::Within(5), StopHow::Hard])),
@@ -110,7 +110,7 @@ fn byte(dice: &Dice) -> u8 {
 
 fn credentials(dice: &Dice) -> Credentials {
     Credentials {
-        user: Some(sample::parsed(*dice.pick(&["ann", "bob"]))),
+        user: Some(sample::parsed(dice.pick::<&str>(&["ann", "bob"]))),
         ssh_keys: dice.chance(0.5).then(Vec::new),
         ..Credentials::default()
     }

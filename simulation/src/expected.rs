@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 /// What the commands that were carried out make of a machine, in the order in which they were.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub(crate) struct Expected {
     pub(crate) spec: VmSpec,
     pub(crate) runs: bool,

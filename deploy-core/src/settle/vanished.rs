@@ -68,7 +68,7 @@ impl Settling<'_> {
             match life.asked.take() {
                 // Whose machine it is to use is another question than which machine it is.
                 Some(asked) if asked.queued.command.kind() == Kind::Suspension => {
-                    life.queue.insert(0, asked.queued)
+                    life.queue.insert(0, asked.queued);
                 }
                 Some(asked) => life.settle(asked.queued.id, self.now, CommandOutcome::Refused(message)),
                 None => {}

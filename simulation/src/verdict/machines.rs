@@ -60,10 +60,13 @@ fn problems_of(
     let vmid = record.numbered.vmid.get();
     match machines.get(&vmid.to_string()) {
         None if record.step == Step::Removed => Vec::new(),
-        Some(machine) if record.step == Step::Removed => match machine["stranger"] == true {
-            true => Vec::new(),
-            false => vec!["it was removed, and is there".to_owned()],
-        },
+        Some(machine) if record.step == Step::Removed => {
+            if machine["stranger"] == true {
+                Vec::new()
+            } else {
+                vec!["it was removed, and is there".to_owned()]
+            }
+        }
         // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
         None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
         // Only machines that are in their customers' hands are watched for.

@@ -70,6 +70,32 @@ pub(super) fn machine(
     );
     let tags: BTreeSet<&str> = text("tags").split(';').filter(|tag| !tag.is_empty()).collect();
     check("tags", "tags", tags.len().into(), spec.tags.len().into());
+    nics(&mut check, record, text);
+    check("nic", "a NIC too many", config[format!("net{}", spec.nics.len())].clone(), Value::Null);
+    let system = record_disk(text("boot"));
+    disk(&mut check, &system, text(&system), spec.system_disk.size.get(), spec.system_disk.limits);
+    for (slot, wanted) in record.slots.iter().zip(&spec.additional_disks) {
+        disk(&mut check, &slot.to_string(), text(&slot.to_string()), wanted.size.get(), wanted.limits);
+    }
+    check(
+        "slots",
+        "the count of additional disks",
+        record.slots.len().into(),
+        spec.additional_disks.len().into(),
+    );
+    if !expected.rolled_back {
+        check("unused0", "unused volumes", config["unused0"].clone(), Value::Null);
+    }
+    guest(&mut check, record, config, text);
+    found
+}
+
+fn nics<'a>(
+    mut check: impl FnMut(&str, &str, Value, Value),
+    record: &VmRecord,
+    text: impl Fn(&str) -> &'a str,
+) {
+    let spec = &record.spec;
     for (n, (nic, mac)) in spec.nics.iter().zip(&record.macs).enumerate() {
         let slot = format!("net{n}");
         let net = text(&slot);
@@ -95,21 +121,15 @@ pub(super) fn machine(
             matches!(nic.rate, Limit::At(_)).into(),
         );
     }
-    check("nic", "a NIC too many", config[format!("net{}", spec.nics.len())].clone(), Value::Null);
-    let system = record_disk(text("boot"));
-    disk(&mut check, &system, text(&system), spec.system_disk.size.get(), spec.system_disk.limits);
-    for (slot, wanted) in record.slots.iter().zip(&spec.additional_disks) {
-        disk(&mut check, &slot.to_string(), text(&slot.to_string()), wanted.size.get(), wanted.limits);
-    }
-    check(
-        "slots",
-        "the count of additional disks",
-        record.slots.len().into(),
-        spec.additional_disks.len().into(),
-    );
-    if !expected.rolled_back {
-        check("unused0", "unused volumes", config["unused0"].clone(), Value::Null);
-    }
+}
+
+fn guest<'a>(
+    mut check: impl FnMut(&str, &str, Value, Value),
+    record: &VmRecord,
+    config: &Value,
+    text: impl Fn(&str) -> &'a str,
+) {
+    let spec = &record.spec;
     if let Some(wanted) = &spec.cloud_init {
         check(
             "cipassword",
@@ -138,7 +158,6 @@ pub(super) fn machine(
             );
         }
     }
-    found
 }
 
 /// What is not as ordered of a machine's firewall; rules may have come `twice`, and people may have deleted some.
