@@ -14,9 +14,6 @@ use tempfile::TempDir;
 /// Debian's package.
 const PACKAGES: &str = "bind9";
 
-/// So often another port is tried where somebody else took the one that was free.
-const TRIES: u32 = 3;
-
 /// BIND with zones that are updated by keys.
 #[derive(Debug)]
 pub struct Bind {
@@ -43,14 +40,7 @@ impl Bind {
     /// [`Error`].
     pub fn start(zones: &[&str]) -> Result<Self, Error> {
         let program = program::find("named", PACKAGES)?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::try_start(&program, zones) {
-                Err(Error::NotUp { .. }) if tries < TRIES => {}
-                outcome => return outcome,
-            }
-        }
+        port::until_up(|| Self::try_start(&program, zones))
     }
 
     fn try_start(program: &Path, zones: &[&str]) -> Result<Self, Error> {

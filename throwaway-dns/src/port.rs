@@ -1,8 +1,11 @@
+use crate::Error;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 /// Below Linux's ephemeral ports (from 32768), so that no outgoing connection takes the port while its server is stopped.
 const FIRST: u16 = 20_000;
 const COUNT: u32 = 12_000;
+
+const TRIES: u32 = 3;
 
 /// A port of 127.0.0.1 that is free at this moment, for TCP and for UDP. Somebody else may take it before its server does: who
 /// starts one must be ready to try another.
@@ -17,4 +20,15 @@ pub(crate) fn free() -> u16 {
             return port;
         }
     }
+}
+
+/// Starts a server on ports of its own choice, and once more on others where it does not come up: somebody may have taken them.
+pub(crate) fn until_up<T>(mut start: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 1..TRIES {
+        match start() {
+            Err(Error::NotUp { .. }) => {}
+            outcome => return outcome,
+        }
+    }
+    start()
 }

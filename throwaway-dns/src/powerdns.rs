@@ -17,9 +17,6 @@ const PACKAGES: &str = "pdns-server pdns-backend-sqlite3";
 /// Where the backend's package has the form of its database.
 const SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
 
-/// So often another port is tried where somebody else took the one that was free.
-const TRIES: u32 = 3;
-
 /// PowerDNS with its SQLite backend and its HTTP API.
 ///
 /// Its records can be read and written past the API, in its database: for records of somebody else, and to see what stands
@@ -55,14 +52,7 @@ impl PowerDns {
     /// [`Error`].
     pub fn start(zones: &[&str]) -> Result<Self, Error> {
         let program = program::find("pdns_server", PACKAGES)?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::try_start(&program, zones) {
-                Err(Error::NotUp { .. }) if tries < TRIES => {}
-                outcome => return outcome,
-            }
-        }
+        port::until_up(|| Self::try_start(&program, zones))
     }
 
     fn try_start(program: &Path, zones: &[&str]) -> Result<Self, Error> {

@@ -2,6 +2,8 @@
 
 mod commanded;
 mod leftovers;
+mod package;
+mod resting;
 mod sending;
 mod vanished;
 mod waiting;
