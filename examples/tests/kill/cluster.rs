@@ -71,7 +71,14 @@ impl Cluster {
         // One of two providers may be compiled in by somebody else's features; the first to be installed is taken.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificate = reqwest::Certificate::from_pem(address.ca_pem.as_bytes()).unwrap();
-        let side = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build().unwrap();
+        // The server closes idle connections, as the real one does. A request that goes out on one at that moment is lost, and
+        // here nothing asks again.
+        let side = reqwest::Client::builder()
+            .tls_certs_only([certificate])
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let Address { url, fingerprint, token, .. } = address;
         Self { process, url, fingerprint, token, root, side }
     }
