@@ -134,14 +134,20 @@ pub(crate) fn due_command(record: &VmRecord) -> Option<&QueuedCommand> {
     match record.progress {
         Progress::Submitted { .. } => None,
         Progress::Untried | Progress::Intended { .. } | Progress::Applied { .. } => {
-            let terminate = record.pending.iter().find(|queued| queued.command == Command::Terminate);
+            let is_next =
+                |queued: &&QueuedCommand| matches!(queued.command, Command::Terminate | Command::Hold);
+            // It goes before all that waits, but for a hold that was there before it.
+            let terminate =
+                record.pending.iter().find(is_next).filter(|first| first.command == Command::Terminate);
             terminate.or_else(|| record.pending.first())
         }
     }
 }
 
-/// The command that was taken and whose turn it is, because the machine rests.
+/// The command that was taken and whose turn it is, because the machine rests. A termination waits for nothing but the release
+/// of a machine that an operator holds.
 pub(crate) fn next_in_queue(record: &VmRecord) -> Option<&QueuedCommand> {
-    let may_begin = record.step.is_rest() && record.step != Step::Terminated && !record.life.held;
-    record.life.queue.first().filter(|_| may_begin)
+    let first = record.life.queue.first().filter(|_| !record.life.held)?;
+    let rests = record.step.is_rest() && record.step != Step::Terminated;
+    (rests || first.command == Command::Terminate).then_some(first)
 }

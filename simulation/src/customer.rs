@@ -63,8 +63,16 @@ impl Customer {
             // At once, in the middle, or when it is long ready.
             let patience = *self.dice.pick(&[1, 20, 120, 600]);
             tokio::time::sleep(self.dice.about(Duration::from_secs(patience))).await;
+            let held = plan.has(Trouble::Commands) && self.dice.chance(0.3);
+            if held {
+                self.give(key, Command::Hold).await;
+            }
             let taken = self.give(key, Command::Terminate).await;
             assert!(taken, "an order can be taken back");
+            if held {
+                tokio::time::sleep(self.dice.about(minutes(2))).await;
+                self.give(key, Command::Release).await;
+            }
         }
         (key, Wish { spec, given: self.given, takes_back })
     }

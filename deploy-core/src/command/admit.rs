@@ -49,13 +49,21 @@ pub enum Denied {
 /// [`Denied`], with the reason.
 pub fn admit(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admission, Denied> {
     let phase = Phase::held_or_not(record, will_be_held(record));
-    if phase != Phase::Held && waits(record, &Command::Terminate).is_some() {
-        return match command {
-            Command::Terminate => already_queued(record, command).ok_or(Denied::Terminating),
-            Command::Retry => queued(record, command, id),
+    if waits(record, &Command::Terminate).is_some() {
+        return match (command, phase) {
+            // It waits for the release, and nothing else does any more.
+            (Command::Hold | Command::Release, Phase::Held) => judged(record, command, id, phase),
+            (Command::Terminate | Command::Release, _) => {
+                already_queued(record, command).ok_or(Denied::Terminating)
+            }
+            (Command::Retry, phase) if phase != Phase::Held => queued(record, command, id),
             _ => Err(Denied::Terminating),
         };
     }
+    judged(record, command, id, phase)
+}
+
+fn judged(record: &VmRecord, command: &Command, id: CommandId, phase: Phase) -> Result<Admission, Denied> {
     let suspended = record.life.suspended.is_some() && !matches!(phase, Phase::Held | Phase::Terminating);
     match (command, judge(command, phase)?) {
         // It is, or shall be, whatever is being done to it meanwhile.
@@ -110,7 +118,7 @@ fn waits_for_others(record: &VmRecord, kind: Kind) -> bool {
 }
 
 fn waits<'a>(record: &'a VmRecord, command: &Command) -> Option<&'a QueuedCommand> {
-    record.pending.iter().find(|queued| queued.command == *command)
+    record.life.queue.iter().chain(&record.pending).find(|queued| queued.command == *command)
 }
 
 /// The last command of this kind that is being carried out or waits.
@@ -139,7 +147,8 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (_, P::Terminating | P::Terminated) => Err(Denied::Terminating),
 
         (Command::Hold, P::Held) => Ok(Legal::AlreadySo),
-        (Command::Release, P::Held) => Ok(Legal::Queued),
+        // Whoever holds it may be at work on it: it is carried out at the release.
+        (Command::Release | Command::Terminate, P::Held) => Ok(Legal::Queued),
         (_, P::Held) => Err(Denied::Held),
         (Command::Release, _) => Ok(Legal::AlreadySo),
 

@@ -19,6 +19,7 @@ impl Settling<'_> {
             return self.too_late(&queued);
         }
         let mut commit = match &queued.command {
+            Command::Terminate if self.record.life.held => return self.terminated_at_release(queued),
             Command::Terminate => return self.terminated(queued),
             Command::Retry => self.retried(),
             Command::Hold => Commit { due: Some(Due::OnCommand), ..self.told("held by an operator") },
@@ -151,25 +152,45 @@ impl Settling<'_> {
         }
     }
 
-    /// Whatever waits or is under way is over with this.
+    /// Whoever holds it may be at work on it, and nothing is done before he releases it. Nothing else is, after that.
+    fn terminated_at_release(&self, queued: QueuedCommand) -> Commit {
+        let message = "the machine is to be terminated, and is held by an operator: it is carried out when it is released";
+        let mut commit = self.told(message);
+        (commit.consume, commit.due) = (Some(queued.id), Some(Due::OnCommand));
+        self.raise(message.to_owned(), &mut commit);
+        let superseded = CommandOutcome::Superseded(queued.id);
+        let life = self.life_of(&mut commit);
+        life.strike(self.now, &superseded, |_| true);
+        life.queue.push(queued);
+        commit
+    }
+
     fn terminated(&self, queued: QueuedCommand) -> Commit {
-        let mut life = self.record.life.clone();
+        Commit { consume: Some(queued.id), ..self.terminating(self.record.life.clone(), queued) }
+    }
+
+    /// Whatever waits or is under way is over with this.
+    fn terminating(&self, mut life: Life, queued: QueuedCommand) -> Commit {
         let superseded = CommandOutcome::Superseded(queued.id);
         if let Some(asked) = life.asked.take() {
             life.settle(asked.queued.id, self.now, superseded.clone());
         }
         life.strike(self.now, &superseded, |_| true);
         (life.wanted, life.receipt, life.held) = (None, Vec::new(), false);
-        Commit { consume: Some(queued.id), ..self.beginning(life, queued) }
+        self.beginning(life, queued)
     }
 
-    /// The first command of the queue begins. The machine rests, and may be another one than when the command was given.
+    /// The first command of the queue begins. The machine rests, or is terminated at its release, and may be another one than when
+    /// the command was given.
     pub(super) fn begun(&self) -> Commit {
         let mut life = self.record.life.clone();
         if life.queue.is_empty() {
             return Commit::default();
         }
         let queued = life.queue.remove(0);
+        if queued.command == Command::Terminate {
+            return self.terminating(life, queued);
+        }
         let legal = judge(&queued.command, Phase::of(self.record)).map_err(|denied| denied.to_string());
         // In force since it was taken, so that the machine rests as suspended; but nobody has stopped it yet.
         let legal = legal.map(|legal| if queued.command == Command::Suspend { Legal::Queued } else { legal });

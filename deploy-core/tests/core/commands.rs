@@ -297,6 +297,56 @@ fn a_suspended_machine_that_is_busy_can_be_unsuspended() {
     assert!(settled(&record, Command::Withdraw(old)).life.suspended.is_some());
 }
 
+/// What waits is over, what is done is as it was, and the operator is told.
+#[test]
+fn a_termination_of_a_held_machine_is_written_down() {
+    let mut record = record_at(Step::SetNetwork, Operation::Create);
+    let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
+    record.life.held = true;
+    record.life.queue = vec![QueuedCommand { id: old, command: Command::Reinstall(Box::default()) }];
+    record.pending = vec![QueuedCommand { id: new, command: Command::Terminate }];
+    let Decision::Take(queued) = decided(&record, Power::Running) else { panic!() };
+    let report = Report { outcome: Outcome::Taken(queued), seen_on: None };
+    let commit = settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default());
+    let Some(Notice::NeedsAttention(attention)) = &commit.notice else { panic!("{:?}", commit.notice) };
+    assert!(attention.message.contains("held by an operator"), "{}", attention.message);
+    commit.apply(&mut record);
+    assert_eq!(record.command_state(old), CommandState::Settled(CommandOutcome::Superseded(new)));
+    assert_eq!(record.command_state(new), CommandState::Waiting);
+    assert_eq!(
+        (record.step, record.operation, record.due),
+        (Step::SetNetwork, Operation::Create, Due::OnCommand)
+    );
+    assert_eq!(decided(&record, Power::Running), Decision::Rest);
+    record.life.held = false;
+    assert_eq!(decided(&record, Power::Running), Decision::Begin);
+    let report = Report { outcome: Outcome::Begun, seen_on: None };
+    settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut record);
+    assert_eq!((record.step, record.operation), (Step::Stopping, Operation::Terminate));
+    assert_eq!((record.command_state(new), record.attention), (CommandState::UnderWay, None));
+}
+
+/// A hold that was there first is taken first.
+#[test]
+fn a_termination_does_not_overtake_a_hold() {
+    let mut record = record_at(Step::SetNetwork, Operation::Create);
+    let queued =
+        |n: u128, command: Command| QueuedCommand { id: CommandId(uuid::Uuid::from_u128(n)), command };
+    let (retry, hold) = (queued(1, Command::Retry), queued(2, Command::Hold));
+    let (terminate, release) = (queued(3, Command::Terminate), queued(4, Command::Release));
+    let taken = |record: &VmRecord| match decided(record, Power::Running) {
+        Decision::Take(queued) => queued.command,
+        other => panic!("{other:?}"),
+    };
+    record.pending = vec![retry.clone(), terminate.clone()];
+    assert_eq!(taken(&record), Command::Terminate);
+    record.pending = vec![retry, hold, terminate.clone()];
+    assert_eq!(taken(&record), Command::Retry);
+    record.life.held = true;
+    record.pending = vec![release, terminate];
+    assert_eq!(taken(&record), Command::Terminate);
+}
+
 /// Whatever comes after a hold, nobody is called to work before it is released.
 #[test]
 fn a_held_machine_is_due_on_command() {

@@ -150,7 +150,33 @@ fn a_command_is_judged_after_the_hold_that_waits() {
     assert_eq!(asked(false, &both, &hold), queued);
     assert_eq!(asked(false, &both, &release), Ok(Admission::AlreadyQueued(old)));
     assert_eq!(asked(true, &both[1..], &Command::Terminate), queued);
-    assert_eq!(asked(true, &[], &Command::Terminate), Err(Denied::Held));
+    assert_eq!(asked(true, &[], &Command::Terminate), queued);
+    assert_eq!(asked(false, &both[..1], &Command::Terminate), queued);
+}
+
+/// A termination is not lost, and nothing comes after it but the release that it waits for.
+#[test]
+fn a_termination_waits_for_the_release_of_a_held_machine() {
+    let (old, new) = (CommandId(uuid::Uuid::from_u128(1)), CommandId(uuid::Uuid::from_u128(2)));
+    let (hold, release, terminate) = (Command::Hold, Command::Release, Command::Terminate);
+    let asked = |pending: &[&Command], command: &Command| {
+        let mut record = VmRecord { step: Step::Ready, ..order(plain()) };
+        record.life.held = true;
+        let queued = |command: &Command| QueuedCommand { id: old, command: command.clone() };
+        record.life.queue = vec![queued(&terminate)];
+        record.pending = pending.iter().map(|command| queued(command)).collect();
+        admit(&record, command, new)
+    };
+    let already = Ok(Admission::AlreadyQueued(old));
+    assert_eq!(asked(&[], &terminate), already);
+    assert_eq!(asked(&[], &hold), Ok(Admission::AlreadyDone));
+    assert_eq!(asked(&[], &release), Ok(Admission::Queued(new)));
+    for other in [Command::Start, Command::Retry, Command::Withdraw(old)] {
+        assert_eq!(asked(&[], &other), Err(Denied::Terminating), "{other}");
+    }
+    assert_eq!(asked(&[&release], &release), already);
+    assert_eq!(asked(&[&release], &terminate), already);
+    assert_eq!(asked(&[&release], &hold), Err(Denied::Terminating));
 }
 
 /// Backups wait for one another for hours, and must keep nobody from a start.

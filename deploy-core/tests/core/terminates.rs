@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{Bench, Trouble, tried},
-    comes_to_rest::{assert_orderly, bench, troubles},
+    comes_to_rest::{assert_orderly, bench, told, troubles},
     orders::{Case, cases},
 };
 use deploy_core::*;
@@ -38,6 +38,35 @@ proptest! {
         let run = bench.run(Trouble { commands, ..trouble });
         assert_orderly(&bench, &run);
         assert_gone(&bench, &case);
+    }
+
+    /// Whoever holds it may be at work on it: nothing is done until he releases it, and then it is terminated.
+    #[test]
+    fn a_held_machine_is_terminated_when_it_is_released(
+        case in cases(),
+        trouble in troubles(),
+        turn in 1..120_u32,
+        later in 1..20_u32,
+        before in any::<bool>(),
+    ) {
+        let bench = bench(&case);
+        // Both before anybody took the hold, or long after it.
+        let terminated = if before { turn + later } else { turn + 100 };
+        let held = [(turn, Command::Hold), (turn + 50, Command::Start), (terminated, Command::Terminate)];
+        let commands = held.into_iter().chain([(400, Command::Release)]).collect();
+        let run = bench.run(Trouble { commands, ..trouble });
+        assert_orderly(&bench, &run);
+        assert_gone(&bench, &case);
+        let log = bench.ledger.with(|state| state.log.clone());
+        let at = |what: &str| {
+            let is = |line: &LogLine| line.event == LogEvent::Noted { what: what.to_owned() };
+            log.iter().position(is)
+        };
+        let (held, released) = (at("held by an operator").unwrap(), at("released by the operator").unwrap());
+        let done = |line: &&LogLine| !matches!(line.event, LogEvent::Noted { .. });
+        assert_eq!(log[held..released].iter().find(done), None, "{}", told(&bench));
+        let begins = LogLine { operation: Operation::Terminate, ..log[released + 1].clone() };
+        assert_eq!((&log[released + 1], &begins.event), (&begins, &LogEvent::Began), "{}", told(&bench));
     }
 
     /// A machine in its customer's hands: running, protected, with backups, of which somebody wants to keep one, and

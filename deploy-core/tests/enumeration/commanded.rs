@@ -175,6 +175,11 @@ impl Scenario {
                 meanwhile: Meanwhile::TakenBack,
                 ..Self::change_package()
             },
+            Self {
+                name: "change package, full, held and taken back",
+                meanwhile: Meanwhile::HeldAndTakenBack,
+                ..Self::change_package()
+            },
             command("remove", vec![stop()], Command::Remove),
             command(
                 "run on from the clone",

@@ -41,6 +41,8 @@ pub(crate) enum Meanwhile {
     Nothing,
     /// The order is taken back.
     TakenBack,
+    /// An operator takes the machine out of the workers' hands and gives it back, and the order is taken back between.
+    HeldAndTakenBack,
     /// The machine is suspended.
     Suspended,
     /// Somebody changes settings of the stopped machine and leaves one of them pending.
@@ -181,7 +183,8 @@ impl Scenario {
     }
 
     pub(crate) fn terminates(&self) -> bool {
-        self.meanwhile == Meanwhile::TakenBack || matches!(self.start, Start::Ready | Start::Cloning)
+        matches!(self.meanwhile, Meanwhile::TakenBack | Meanwhile::HeldAndTakenBack)
+            || matches!(self.start, Start::Ready | Start::Cloning)
     }
 
     pub(crate) fn set_up(&self, cluster: &mut Cluster) {

@@ -179,6 +179,11 @@ impl<'a> Stage<'a> {
         match self.scenario.meanwhile {
             Meanwhile::Nothing => {}
             Meanwhile::TakenBack => self.terminate(),
+            Meanwhile::HeldAndTakenBack => {
+                self.command(Command::Hold);
+                self.terminate();
+                self.command(Command::Release);
+            }
             Meanwhile::Suspended => self.command(Command::Suspend),
             Meanwhile::Meddled => self.world.with(|cluster| {
                 let idle = cluster.is_idle();

@@ -55,7 +55,9 @@ pub(super) fn about(command: &Command) -> &'static str {
             "stops it, takes disks and settings from a backup, then sets what the order says and starts it if it ran"
         }
         Command::Hold => "takes the machine out of the workers' hands: nothing is done to it",
-        Command::Release => "gives it back to the workers, who go on where they were",
+        Command::Release => {
+            "gives it back to the workers, who go on where they were, or terminate it where that was asked for meanwhile"
+        }
         Command::Withdraw(_) => "takes a command back that waits",
     }
 }
