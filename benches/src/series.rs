@@ -66,6 +66,7 @@ async fn played(spec: &VmSpec) -> (Vec<Moment>, Vec<Commit>) {
         clock: clock.clone(),
         gate: Arc::new(OpenGate),
         policy: RetryPolicy::default(),
+        dns: None,
     };
     let mut known = Known::default();
     loop {

@@ -45,6 +45,9 @@ pub struct Life {
     /// Until then something that was not answered has its time to arrive: no command cuts that short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// How often its DNS records had been marked when they were last asked for: they are set once that was seen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_mark: Option<i64>,
     /// Addresses that it has no more, and that are given back once nothing of it shows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Assignment>,
@@ -107,6 +110,8 @@ pub enum CommandOutcome {
     Done,
     /// It turned out to be impossible; nothing was changed.
     Refused(String),
+    /// It was tried, and did not come about; the machine is none the worse for it, and it can be asked again.
+    Failed(String),
     /// It was taken back before its turn came.
     Withdrawn,
     /// This one came after it and took its place, or undid it.

@@ -82,6 +82,11 @@ pub enum LogEvent {
         /// Why, in words.
         why: String,
     },
+    /// It was tried and did not come about; it is not tried again.
+    GaveUp {
+        /// Why, in words.
+        why: String,
+    },
     /// A try failed; there will be another.
     Failed {
         /// The class, which picks the delay.
@@ -106,6 +111,7 @@ impl fmt::Display for LogEvent {
             Self::Noted { what } => write!(f, "noted: {what}"),
             Self::Waiting { why } => write!(f, "waiting: {why}"),
             Self::Refused { why } => write!(f, "refused: {why}"),
+            Self::GaveUp { why } => write!(f, "gave up: {why}"),
             Self::Failed { class, message } => write!(f, "failed ({class}): {message}"),
             Self::Attention { message } => write!(f, "needs attention: {message}"),
         }

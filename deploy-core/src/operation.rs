@@ -88,6 +88,8 @@ operations! {
         RestoreBackup, StoppingToRestore, RestoringBackup, CpCpuRam, CpSystemDiskSize, CpSystemDiskBandwidth,
         CpAdditionalDisk, CpAdditionalDiskSize, CpAdditionalDiskBandwidth, CpNetwork, CpFirewall, CpCloudinit, CpStart, Ready,
     ],
+    /// A machine's DNS records are set at once.
+    SetDnsRecords = "set_dns_records": [SetDnsRecords, Ready],
     /// One step of a deployment, alone.
     SingleStep = "single_step": [
         SetIp, Clone, Migrated, SetCpuRam, SetSystemDiskSize, SetSystemDiskBandwidth, SetCreatedAdditionalDisk,

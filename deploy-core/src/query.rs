@@ -21,6 +21,8 @@ pub struct Query {
     pub leftovers: bool,
     /// The template that is to be looked at, before anything is given up for a machine made from it.
     pub template: Option<MachineId>,
+    /// Whether to ask how the machine's DNS records are.
+    pub dns: bool,
 }
 
 /// What must be looked at for the due step. Pure: time is an argument.
@@ -41,8 +43,10 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
                     && record.remembered.contains(&Remembered::VolumesInDoubt)),
             task: None,
             template: (record.step == Step::Reinstall).then(|| goal::template(record)),
+            dns: false,
         },
         Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
+        Work::SetDns => Query { dns: true, ..Query::default() },
         Work::Advance | Work::TakeAddresses | Work::ReleaseAddresses | Work::ReleaseRetiring | Work::Rest => {
             Query::default()
         }

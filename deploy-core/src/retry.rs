@@ -36,6 +36,8 @@ pub struct RetryPolicy {
     pub late_arrival: SignedDuration,
     /// After so many failures of a step in a row a human is told, whatever the class.
     pub attention_after: u32,
+    /// How long a command that sets DNS records waits for somebody to see to them. It fails then; the records are tried on.
+    pub dns_patience: SignedDuration,
     /// Seconds a guest gets to shut down before it is stopped hard.
     pub shutdown_patience: u16,
 }
@@ -72,6 +74,7 @@ impl Default for RetryPolicy {
             stale_lock: SignedDuration::from_mins(2),
             late_arrival: SignedDuration::from_secs(60),
             attention_after: 10,
+            dns_patience: SignedDuration::from_mins(2),
             shutdown_patience: 30,
         }
     }

@@ -13,6 +13,8 @@ pub(crate) enum Work {
     ReleaseAddresses,
     /// Those addresses are given back that the machine has no more.
     ReleaseRetiring,
+    /// The machine's DNS records are set.
+    SetDns,
     /// The machine is brought to a goal.
     Reach(Rule),
     /// Nothing is due. Somebody may want to know whether the machine is still there.
@@ -144,6 +146,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::CpStop => reach(settings.and(Look::POWER), goal::stopped_if_needed),
         Step::CpStart => reach(settings.and(Look::POWER), goal::started_again),
         Step::CpReleaseIp => Work::ReleaseRetiring,
+        Step::SetDnsRecords => Work::SetDns,
         Step::Reinstall => take_away(config, goal::reinstallable),
         Step::Snapshotting => reach(config.and(Look::SNAPSHOTS), goal::snapshotted),
         Step::DeletingSnapshot => reach(config.and(Look::SNAPSHOTS), goal::snapshot_deleted),

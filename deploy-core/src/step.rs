@@ -126,6 +126,8 @@ steps! {
     StoppingToRestore = "stopping_to_restore",
     /// Disks and settings are taken from a backup.
     RestoringBackup = "restoring_backup",
+    /// Its DNS records are looked at and set, and waited for.
+    SetDnsRecords = "set_dns_records",
 }
 
 impl Step {

@@ -1,10 +1,10 @@
 //! One turn of a machine: the only place where the pure core meets what it acts on.
 
 use crate::{
-    AssignError, Change, Clock, Commit, CommitError, Decision, Due, ErrorClass, Gate, Hypervisor, IpPool,
-    LeaseStore, Leased, Look, Machine, MachineId, NodeName, Numbered, Obscured, Observation, Outcome,
-    Progress, RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted, Target, TaskId, TaskState,
-    VmKey, VmRecord, decide,
+    AssignError, Change, Clock, Commit, CommitError, Decision, DnsDesk, DnsSighting, Due, ErrorClass, Gate,
+    Hypervisor, IpPool, LeaseStore, Leased, Look, Machine, MachineId, NodeName, Numbered, Obscured,
+    Observation, Outcome, Progress, RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted,
+    Target, TaskId, TaskState, VmKey, VmRecord, decide,
     left_by::{answers_tell, left_by},
     query,
     retry::later,
@@ -31,6 +31,8 @@ pub struct Seams {
     pub gate: Arc<dyn Gate>,
     /// The delays.
     pub policy: RetryPolicy,
+    /// The DNS records, where there are any.
+    pub dns: Option<DnsDesk>,
 }
 
 /// What the caller knows already, so that it is not asked again.
@@ -139,7 +141,17 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, 
         Some(template) => Some(seams.hypervisor.machine(template, Look::CONFIG).await),
         None => None,
     };
-    (Observation { machine, task, holder, leftovers, template }, kept)
+    let dns = if query.dns { Some(look_at_dns(seams, leased.record.key).await) } else { None };
+    (Observation { machine, task, holder, leftovers, template, dns }, kept)
+}
+
+async fn look_at_dns(seams: &Seams, key: VmKey) -> DnsSighting {
+    let Some(dns) = &seams.dns else { return DnsSighting::NoDns };
+    match dns.store.dns_status(key).await {
+        Ok(Some(status)) => DnsSighting::Seen(status),
+        Ok(None) => DnsSighting::NoDns,
+        Err(error) => DnsSighting::Unknown(error),
+    }
 }
 
 struct Turn<'a> {
@@ -189,6 +201,8 @@ impl Turn<'_> {
                     Err(error) => self.pool_error(error).await,
                 }
             }
+            Decision::RefreshDns => self.refresh_dns().await,
+            Decision::GiveUp(why) => self.pause(Outcome::GivenUp(why)).await,
             Decision::Renumber => self.renumber().await,
             Decision::Wait(why) => self.wait(Outcome::Waiting(why), machine).await,
             Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why), machine).await,
@@ -326,6 +340,21 @@ impl Turn<'_> {
         };
         self.commit(outcome).await?;
         Ok(self.next(None))
+    }
+
+    async fn refresh_dns(&mut self) -> Result<Turned, CommitError> {
+        let key = self.leased.lease.key;
+        let Some(dns) = &self.seams.dns else { return Ok(self.next(None)) };
+        match dns.store.refresh_dns(key).await {
+            Ok(mark) => {
+                dns.doorbell.ring(key);
+                self.again(Outcome::DnsMarked(mark), None).await
+            }
+            Err(error) => {
+                let (class, message) = (ErrorClass::Unreachable, error.to_string());
+                self.pause(Outcome::Failed(Obscured { class, message })).await
+            }
+        }
     }
 
     async fn pool_error(&mut self, error: AssignError) -> Result<Turned, CommitError> {

@@ -1,7 +1,8 @@
 //! The front door for panels.
 
 use deploy_core::{
-    DnsEntry, DnsName, DnsStatus, DnsStore, Doorbell, Invalid, NoDoorbell, PtrError, StoreError, VmKey,
+    DnsDesk, DnsEntry, DnsName, DnsStatus, DnsStore, Doorbell, Invalid, NoDoorbell, PtrError, StoreError,
+    VmKey,
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -36,6 +37,11 @@ impl Dns {
     pub fn with_doorbell(mut self, doorbell: Arc<dyn Doorbell>) -> Self {
         self.doorbell = doorbell;
         self
+    }
+
+    /// Where a worker has machines' DNS records set on command (`deploy_worker::Worker::with_dns`).
+    pub fn desk(&self) -> DnsDesk {
+        DnsDesk { store: Arc::clone(&self.store), doorbell: Arc::clone(&self.doorbell) }
     }
 
     /// A machine's records and how far each is; none where there is no such machine. Cancel-safe.

@@ -7,7 +7,7 @@ use crate::{
     watch::Pace,
 };
 use deploy_core::{
-    Clock, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError, VmKey,
+    Clock, DnsDesk, Entropy, Hypervisor, IpPool, LeaseStore, Notifier, RetryPolicy, Seams, StoreError, VmKey,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -33,6 +33,7 @@ pub struct Worker {
     limits: Limits,
     settings: Settings,
     jobs: Option<Jobs>,
+    dns: Option<DnsDesk>,
 }
 
 impl Worker {
@@ -49,6 +50,7 @@ impl Worker {
             limits: Limits::default(),
             settings: Settings::default(),
             jobs: None,
+            dns: None,
         }
     }
 
@@ -61,6 +63,13 @@ impl Worker {
     /// Runs these jobs beside its machines, from its start to its end, each when its time has come; none by default.
     pub fn with_jobs(mut self, jobs: Jobs) -> Self {
         self.jobs = Some(jobs);
+        self
+    }
+
+    /// Has machines' DNS records set on command, at this desk; without one, `set_dns_records` is refused. Whoever works on the
+    /// queue (`deploy_dns::DnsWorker`) keeps the records in any case.
+    pub fn with_dns(mut self, dns: DnsDesk) -> Self {
+        self.dns = Some(dns);
         self
     }
 
@@ -199,6 +208,7 @@ impl Worker {
             clock: Arc::clone(&self.clock),
             gate: Arc::clone(&turnstile) as _,
             policy: self.policy.clone(),
+            dns: self.dns.clone(),
         };
         Parts {
             driver: Arc::new(seams),

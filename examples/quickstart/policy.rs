@@ -18,6 +18,7 @@ pub(crate) fn of_demonstration() -> RetryPolicy {
         // The simulator delivers nothing later than half a second after it was sent.
         late_arrival: SignedDuration::from_secs(2),
         attention_after: 30,
+        dns_patience: SignedDuration::from_secs(20),
         shutdown_patience: 5,
     }
 }

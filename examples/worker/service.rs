@@ -3,6 +3,7 @@
 use crate::{config::Job, views};
 use anyhow::Context as _;
 use deploy_core::{ClusterName, Deployments, ExternalRef, RecordStore, VmKey};
+use deploy_dns::Dns;
 use deploy_worker::SystemEntropy;
 use examples::{
     database::{Database, Opened, Store},
@@ -77,9 +78,17 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
     let notifier = Arc::new(job.post.notifier(&records));
     let clock = database.clock();
     let named = job.names.map(|names| names.worker(Arc::clone(&store) as _, Arc::clone(&clock)).start());
+    let desk =
+        named.as_ref().map(|named| Dns::new(Arc::clone(&store) as _).with_doorbell(named.doorbell()).desk());
     let jobs = engine::jobs(&store, &clock, engine::hypervisor(&clock, job.clients.clone()));
     let jobs = job.tuning.jobs(jobs);
-    let tune = |worker| job.tuning.apply(worker).with_notifier(notifier).with_jobs(jobs);
+    let tune = |worker| {
+        let worker = job.tuning.apply(worker).with_notifier(notifier).with_jobs(jobs);
+        match desk {
+            Some(desk) => worker.with_dns(desk),
+            None => worker,
+        }
+    };
     let engine = Engine::start(store, clock, job.clients.clone(), tune);
     let listening = database.listen(engine.doorbell());
     let ordered = engine.order(&job.orders).await?.len();

@@ -166,6 +166,10 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (Command::Unsuspend(_), P::Suspended) => Ok(Legal::Queued),
         (Command::Unsuspend(_), P::Deploying | P::Busy | P::Ready | P::Removed) => Ok(Legal::AlreadySo),
 
+        (Command::SetDnsRecords, P::Deploying | P::Busy | P::Ready | P::Suspended | P::Removed) => {
+            Ok(Legal::Queued)
+        }
+
         (Command::Remove, P::Removed) => Ok(Legal::AlreadySo),
         (Command::Remove, P::Deploying) => not_now("terminate it, or wait until it is ready"),
         (

@@ -58,6 +58,8 @@ pub enum Command {
     Step(Step),
     /// Go on with its deployment from this step.
     RunOn(Step),
+    /// Have its DNS records looked at and set now, whatever delay they wait for.
+    SetDnsRecords,
     /// Take a snapshot of its disks.
     CreateSnapshot(NewSnapshot),
     /// Delete a snapshot.
@@ -165,6 +167,7 @@ impl Command {
             Self::Remove => "remove",
             Self::Step(_) => "step",
             Self::RunOn(_) => "run_on",
+            Self::SetDnsRecords => "set_dns_records",
             Self::CreateSnapshot(_) => "create_snapshot",
             Self::DeleteSnapshot(_) => "delete_snapshot",
             Self::RollBack(_) => "roll_back",
@@ -198,6 +201,7 @@ impl Command {
             | Self::Remove
             | Self::Step(_)
             | Self::RunOn(_)
+            | Self::SetDnsRecords
             | Self::CreateSnapshot(_)
             | Self::DeleteSnapshot(_)
             | Self::RollBack(_)
@@ -225,6 +229,7 @@ impl Command {
             | Self::RemoveAddress(_) => Operation::ChangePackage,
             Self::Reinstall(_) => Operation::Reinstall,
             Self::Remove => Operation::Remove,
+            Self::SetDnsRecords => Operation::SetDnsRecords,
             Self::CreateSnapshot(_) => Operation::CreateSnapshot,
             Self::DeleteSnapshot(_) => Operation::DeleteSnapshot,
             Self::RollBack(_) => Operation::RollBack,
@@ -266,6 +271,7 @@ impl FromStr for Command {
             Self::Unsuspend(Resume::default()),
             Self::Reinstall(Box::default()),
             Self::Remove,
+            Self::SetDnsRecords,
             Self::Hold,
             Self::Release,
         ];

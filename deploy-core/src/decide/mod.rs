@@ -1,6 +1,7 @@
 //! What to do.
 
 mod absent;
+mod dns;
 mod ours;
 mod reinstall;
 mod seen;
@@ -8,13 +9,14 @@ mod seen;
 pub(crate) use ours::MAY_ARRIVE;
 
 use crate::{
-    AddressRequest, Addressing, Change, Ended, ErrorClass, Family, Holder, Leftover, LookError, Machine,
-    NicSlot, NoteDown, Obscured, Ownership, Progress, QueuedCommand, RetryPolicy, Sighting, Target, TaskId,
-    TaskState, VmRecord,
+    AddressRequest, Addressing, Change, DnsStatus, Ended, ErrorClass, Family, Holder, Leftover, LookError,
+    Machine, NicSlot, NoteDown, Obscured, Ownership, Progress, QueuedCommand, RetryPolicy, Sighting,
+    StoreError, Target, TaskId, TaskState, VmRecord,
     query::{due_command, is_checked, is_first_clone, next_in_queue},
     rules::{Work, work},
 };
 use absent::{absent, send_clone};
+use dns::dns;
 use seen::seen;
 use std::net::IpAddr;
 
@@ -31,6 +33,19 @@ pub struct Observation {
     pub leftovers: Option<Result<Vec<Leftover>, LookError>>,
     /// What was seen of the template.
     pub template: Option<Sighting>,
+    /// How its DNS records are.
+    pub dns: Option<DnsSighting>,
+}
+
+/// What is known of a machine's DNS records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DnsSighting {
+    /// This worker has no DNS.
+    NoDns,
+    /// They are like this.
+    Seen(DnsStatus),
+    /// The store could not say.
+    Unknown(StoreError),
 }
 
 /// What to do.
@@ -58,6 +73,10 @@ pub enum Decision {
     ReleaseAddresses,
     /// These addresses are given back.
     ReleaseOnly(Vec<IpAddr>),
+    /// The machine's DNS records are marked, to be set now.
+    RefreshDns,
+    /// It was tried and did not come about; it is not tried again.
+    GiveUp(String),
     /// A stranger has our number: another one is taken.
     Renumber,
     /// Something is under way; nothing is done.
@@ -113,6 +132,7 @@ pub fn decide(record: &VmRecord, observation: &Observation, policy: &RetryPolicy
             }
             requests => Decision::TakeAddresses(requests),
         },
+        Work::SetDns => dns(record, observation.dns.as_ref()),
         Work::ReleaseAddresses => Decision::ReleaseAddresses,
         Work::ReleaseRetiring if record.life.retiring.is_empty() => {
             Decision::Done("no address was replaced".to_owned())

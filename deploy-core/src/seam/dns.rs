@@ -1,7 +1,7 @@
-use crate::{CommitError, DnsEntry, DnsName, DnsRecord, ProviderName, StoreError, VmKey, VmRecord};
+use crate::{CommitError, DnsEntry, DnsName, DnsRecord, Doorbell, ProviderName, StoreError, VmKey, VmRecord};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 /// The queue of machines whose DNS records are due, and what is known of those records.
 ///
@@ -74,6 +74,15 @@ pub trait DnsStore: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn dns_status(&self, key: VmKey) -> Result<Option<DnsStatus>, StoreError>;
+}
+
+/// Where a turn has a machine's DNS records set: in the queue, at the worker of this process that works on it, if there is one.
+#[derive(Clone)]
+pub struct DnsDesk {
+    /// The queue.
+    pub store: Arc<dyn DnsStore>,
+    /// Tells that worker.
+    pub doorbell: Arc<dyn Doorbell>,
 }
 
 /// The right to see to a machine's records, for a time.

@@ -27,7 +27,7 @@ pub use address::{
 };
 pub use address_audit::{AddressAudit, OrphanedAddress};
 pub use clock::Clock;
-pub use dns::{DnsChange, DnsClaim, DnsClaimed, DnsStatus, DnsStore, DnsWriteError, PtrError};
+pub use dns::{DnsChange, DnsClaim, DnsClaimed, DnsDesk, DnsStatus, DnsStore, DnsWriteError, PtrError};
 pub use dns_entry::{DnsData, DnsEntry, DnsKind, DnsRecord, DnsState, reverse_name};
 pub use doorbell::{Doorbell, NoDoorbell};
 pub use entropy::Entropy;

@@ -234,6 +234,7 @@ impl Settling<'_> {
         let Some((operation, step)) = queued.command.begins() else { return Commit::default() };
         let rest = if self.record.step.is_rest() { self.record.step } else { Step::Ready };
         life.ran = false;
+        life.dns_mark = None;
         life.asked = Some(Asked { queued, rest });
         Commit {
             operation: Some(operation),

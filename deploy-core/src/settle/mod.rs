@@ -1,6 +1,7 @@
 //! Settle: what to write down about what happened.
 
 mod commanded;
+mod dns;
 mod leftovers;
 mod package;
 mod resting;
@@ -34,6 +35,10 @@ pub enum Outcome<'a> {
     Begun,
     /// What was commanded turned out to be impossible.
     Refused(String),
+    /// It was tried and did not come about.
+    GivenUp(String),
+    /// The machine's DNS records were marked so often, this time to be set now.
+    DnsMarked(Option<i64>),
     /// The step is done.
     Done(String),
     /// Something is to be noted.
@@ -149,6 +154,8 @@ impl Settling<'_> {
             Outcome::Taken(queued) => self.taken(*queued),
             Outcome::Begun => self.begun(),
             Outcome::Refused(why) => self.refused(why),
+            Outcome::GivenUp(why) => self.given_up(why),
+            Outcome::DnsMarked(mark) => self.dns_marked(mark),
             Outcome::Done(how) => self.done(&how),
             Outcome::Noted(note) => self.noted(note),
             Outcome::Intending(change) => self.intending(change),
@@ -196,6 +203,10 @@ impl Settling<'_> {
                 remembered: self.awaited(Remembered::CloneInDoubt, Remembered::Renumbered),
                 ..Commit::default()
             },
+            Outcome::Waiting(why) if self.dns_took_too_long() => self.given_up(format!(
+                "{why}, and nobody has seen to it for {} s: is a DNS worker running?",
+                self.policy.dns_patience.as_secs()
+            )),
             Outcome::Waiting(why) => self.waiting(&why, false),
             Outcome::WaitingInVain(why) => self.waiting(&why, true),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
@@ -334,7 +345,7 @@ impl Settling<'_> {
     fn failed(&self, class: ErrorClass, message: String) -> Commit {
         let failures = self.record.failures.saturating_add(1);
         if self.gives_up(class, failures) {
-            return self.refused(message);
+            return self.given_up(message);
         }
         let event = match class {
             ErrorClass::Busy => LogEvent::Waiting { why: message.clone() },

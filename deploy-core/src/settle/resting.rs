@@ -33,6 +33,7 @@ impl Settling<'_> {
             | Operation::Remove
             | Operation::RollBack
             | Operation::RestoreBackup
+            | Operation::SetDnsRecords
             | Operation::SingleStep => false,
         };
         // What was refused for what it is would be refused again.
@@ -42,16 +43,25 @@ impl Settling<'_> {
 
     /// Nothing was changed: the machine rests as it did before.
     pub(super) fn refused(&self, why: String) -> Commit {
+        self.back_at_rest(LogEvent::Refused { why: why.clone() }, CommandOutcome::Refused(why))
+    }
+
+    /// It was tried and is not tried again: the machine rests as it did before.
+    pub(super) fn given_up(&self, why: String) -> Commit {
+        self.back_at_rest(LogEvent::GaveUp { why: why.clone() }, CommandOutcome::Failed(why))
+    }
+
+    fn back_at_rest(&self, event: LogEvent, outcome: CommandOutcome) -> Commit {
         let record = self.record;
         let mut commit = Commit {
             step: Some(record.life.asked.as_ref().map_or(Step::Ready, |asked| asked.rest)),
             progress: Some(Progress::Untried),
             failures: Some(0),
             attention: record.attention.is_some().then_some(None),
-            log: Some(self.line(LogEvent::Refused { why: why.clone() })),
+            log: Some(self.line(event)),
             ..Commit::default()
         };
-        self.settle_asked(CommandOutcome::Refused(why), &mut commit);
+        self.settle_asked(outcome, &mut commit);
         self.life_of(&mut commit).wanted = None;
         commit
     }
@@ -98,9 +108,10 @@ impl Settling<'_> {
         }
         let suspended = commit.life.as_ref().map_or(&record.life, |life| life).suspended.is_some();
         let rest = match (next, before) {
-            // A step that made no machine leaves none, whether that was suspended or not.
+            // What made no machine leaves none, whether that was suspended or not.
             (Step::Ready, Some(Step::Removed))
-                if record.step != Step::Clone && matches!(asked, Some(Command::Step(_))) =>
+                if record.step != Step::Clone
+                    && matches!(asked, Some(Command::Step(_) | Command::SetDnsRecords)) =>
             {
                 Step::Removed
             }

@@ -1,6 +1,9 @@
 //! Drives one order through turns, on virtual time, with crashes.
 
-use crate::ledger::{Addresses, Ledger, TestClock, WriteFault};
+use crate::{
+    ledger::{Addresses, Ledger, TestClock, WriteFault},
+    names::Names,
+};
 use deploy_core::*;
 use deploy_testkit::world::{Cluster, Faults, World};
 use jiff::SignedDuration;
@@ -29,6 +32,7 @@ pub(crate) struct Bench {
     pub(crate) world: Arc<World>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) pool: Arc<Addresses>,
+    pub(crate) names: Arc<Names>,
     pub(crate) seams: Seams,
 }
 
@@ -55,6 +59,7 @@ impl Bench {
             held: Mutex::default(),
             refusals: Mutex::default(),
         });
+        let names = Arc::new(Names::default());
         let seams = Seams {
             hypervisor: world.clone(),
             pool: pool.clone(),
@@ -62,8 +67,9 @@ impl Bench {
             clock: clock.clone(),
             gate: Arc::new(OpenGate),
             policy: RetryPolicy::default(),
+            dns: Some(DnsDesk { store: names.clone(), doorbell: Arc::new(NoDoorbell) }),
         };
-        Self { clock, world, ledger, pool, seams }
+        Self { clock, world, ledger, pool, names, seams }
     }
 
     pub(crate) fn record(&self) -> VmRecord {

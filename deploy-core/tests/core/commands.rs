@@ -71,6 +71,7 @@ fn commands(spec: &VmSpec) -> Vec<Command> {
         }),
         Command::DeleteSnapshot(p("before")),
         Command::RollBack(p("before")),
+        Command::SetDnsRecords,
         Command::Hold,
         Command::Release,
         Command::Retry,
@@ -168,6 +169,19 @@ impl Drop for Story<'_> {
     }
 }
 
+/// How many times DNS records were said to be set.
+fn set(bench: &Bench) -> i64 {
+    let commands = bench.ledger.with(|state| state.commands.clone());
+    let dns = commands.iter().filter(|(queued, _)| queued.command == Command::SetDnsRecords);
+    let is_done = |id| {
+        let done = CommandState::Settled(CommandOutcome::Done);
+        bench.record().command_state(id) == done
+    };
+    let set =
+        dns.filter(|(queued, admission)| *admission == Admission::Queued(queued.id) && is_done(queued.id));
+    set.count().try_into().unwrap()
+}
+
 /// Every command that was admitted is over, and the machine is as they say.
 fn assert_obeyed(bench: &Bench, run: &Run, case: &Case) {
     let _story = Story(bench);
@@ -178,6 +192,7 @@ fn assert_obeyed(bench: &Bench, run: &Run, case: &Case) {
         let over = admission != Admission::Queued(queued.id) || matches!(state, CommandState::Settled(_));
         assert!(over, "{} is {state:?} at {}", queued.command, record.step);
     }
+    assert!(bench.names.marks() >= set(bench), "DNS records were said to be set and were not asked for");
     let expected = Expected::of(bench, case);
     let held = bench.pool.held.lock().unwrap().clone();
     if expected.terminated {

@@ -137,7 +137,8 @@ impl State {
         } else if let Some(step) = commit.step {
             let next = record.operation.after(record.step);
             let rests = step.is_rest() && next.is_some_and(Step::is_rest);
-            let refused = step.is_rest() && matches!(event, Some(LogEvent::Refused { .. }));
+            let refused =
+                step.is_rest() && matches!(event, Some(LogEvent::Refused { .. } | LogEvent::GaveUp { .. }));
             let done = (next == Some(step) || rests) && matches!(event, Some(LogEvent::Done { .. }));
             if !done && !refused {
                 self.violations.push(format!("{} goes on to {step} with {event:?}", record.step));

@@ -11,6 +11,7 @@ mod leftovers;
 mod locks;
 mod lost_answers;
 mod machines;
+mod names;
 mod orders;
 mod parsers;
 mod retries;

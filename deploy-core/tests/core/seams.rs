@@ -71,6 +71,7 @@ impl Mocks {
             clock,
             gate: Arc::new(self.gate),
             policy: RetryPolicy::default(),
+            dns: None,
         };
         now_or(turn(&seams, leased, known), 9).unwrap()
     }

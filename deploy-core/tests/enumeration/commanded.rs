@@ -187,6 +187,7 @@ impl Scenario {
                 Command::RunOn(Step::Clone),
             ),
             command("set firewall alone, full", vec![], Command::Step(Step::SetFirewall)),
+            command("set DNS records", vec![], Command::SetDnsRecords),
             Self::commanded("create snapshot", vec![], snapshot()),
             command("delete snapshot", vec![snapshot()], Command::DeleteSnapshot(sample::parsed("before"))),
             command("roll back", vec![snapshot()], Command::RollBack(sample::parsed("before"))),

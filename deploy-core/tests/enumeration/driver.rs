@@ -62,6 +62,14 @@ impl Driver {
     }
 }
 
+/// Somebody works on the queue of DNS records meanwhile.
+async fn see_to_names(seams: &Seams) {
+    let Some(dns) = &seams.dns else { return };
+    for claimed in dns.store.claim_dns(1, POLL).await.unwrap() {
+        dns.store.finish_dns(&claimed.claim, None).await.unwrap();
+    }
+}
+
 /// From the claim to the rest.
 async fn work(seams: Seams, clock: Arc<ManualClock>, mut leased: Leased) -> End {
     let mut known = Known::default();
@@ -72,8 +80,11 @@ async fn work(seams: Seams, clock: Arc<ManualClock>, mut leased: Leased) -> End 
                 known.machine = machine;
                 clock.advance(POLL);
             }
-            // Somebody else may have moved the clock further.
-            Ok(Turned::Until(at)) => clock.set(at.max(clock.now())),
+            Ok(Turned::Until(at)) => {
+                see_to_names(&seams).await;
+                // Somebody else may have moved the clock further.
+                clock.set(at.max(clock.now()));
+            }
             Ok(Turned::Slot(slot)) => return End::Broken(format!("an open gate is full: {slot}")),
             Ok(Turned::Rest) => break,
             Err(CommitError::Fenced) => return End::Fenced,

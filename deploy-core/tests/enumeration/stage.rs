@@ -161,6 +161,7 @@ impl<'a> Stage<'a> {
             clock: self.clock.clone(),
             gate: Arc::new(OpenGate),
             policy: RetryPolicy::default(),
+            dns: Some(DnsDesk { store: Arc::new(store.clone()), doorbell: Arc::new(NoDoorbell) }),
         };
         Driver::new(seams, self.clock.clone(), leased)
     }

@@ -109,6 +109,7 @@ fn life() -> Life {
         ran: true,
         restoring: true,
         made_at: Some(sample::epoch()),
+        dns_mark: Some(7),
         not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
         retiring: vec![retiring],
         receipt: vec!["removing: there is no machine 100".to_owned()],

@@ -84,6 +84,7 @@ impl Bench {
             clock: Arc::clone(&parts.clock),
             gate: Arc::clone(&parts.turnstile) as _,
             policy: parts.policy.clone(),
+            dns: None,
         };
         Parts { driver: Arc::new(seams), ..parts }
     }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)] // in tests also outside of test functions
 
 mod check;
+mod command;
 mod desk;
 mod life;

@@ -71,6 +71,7 @@ impl Bench {
             clock,
             gate: Arc::new(OpenGate),
             policy: quick_policy(),
+            dns: None,
         };
         let worker = WorkerInfo { id: WorkerId(entropy.uuid()), info: "pipeline test".to_owned() };
         let bench = Self { sim, store, pools, deployments, seams, worker, _folder: folder };

@@ -50,6 +50,7 @@ pub(crate) struct Delays {
     stale_lock_seconds: Option<Seconds>,
     late_arrival_seconds: Option<Seconds>,
     attention_after: Option<u32>,
+    dns_seconds: Option<Seconds>,
     shutdown_seconds: Option<u16>,
 }
 
@@ -76,6 +77,7 @@ impl Delays {
             stale_lock: self.stale_lock_seconds.map_or(default.stale_lock, Seconds::signed),
             late_arrival: self.late_arrival_seconds.map_or(default.late_arrival, Seconds::signed),
             attention_after: self.attention_after.unwrap_or(default.attention_after),
+            dns_patience: self.dns_seconds.map_or(default.dns_patience, Seconds::signed),
             shutdown_patience: self.shutdown_seconds.unwrap_or(default.shutdown_patience),
         }
     }

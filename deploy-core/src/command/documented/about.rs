@@ -41,6 +41,10 @@ pub(super) fn about(command: &Command) -> &'static str {
             "destroys the machine and makes it anew, from its template or another one, with number, addresses and MACs; all its \
              disks are new, its backups stay"
         }
+        Command::SetDnsRecords => {
+            "has its DNS records looked at and set now, whatever delay they wait for; `failed` says which are not set and why, and those \
+             are tried on"
+        }
         Command::Remove => "destroys the machine; record, number, addresses and backups stay",
         Command::Step(_) => "takes one step of a deployment, and no other",
         Command::RunOn(_) => "goes on with the deployment from this step, to `ready`",
@@ -76,6 +80,7 @@ pub(super) fn needs(command: &Command) -> &'static str {
         Command::AddAddress(..) => "a NIC with addresses from pools, and a free one there",
         Command::RemoveAddress(_) => "an address of this machine, and not the last of its NIC",
         Command::Reinstall(_) => "a template with a system disk that is not larger than ordered",
+        Command::SetDnsRecords => "a worker with DNS",
         Command::Remove => "a machine that is stopped",
         Command::Step(_) => {
             "`set_cpu_ram` and `set_cloudinit`: a machine that is stopped, where they change something"

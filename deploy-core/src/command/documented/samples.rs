@@ -89,6 +89,7 @@ pub(super) fn commands() -> Vec<Command> {
         }),
         Command::DeleteBackup(volume()),
         Command::RestoreBackup(volume()),
+        Command::SetDnsRecords,
         Command::Remove,
         Command::Terminate,
         Command::Retry,
