@@ -46,7 +46,11 @@ impl Deployments {
         metadata: serde_json::Value,
     ) -> Result<Created, CreateError> {
         let order = self.prepare(reference, spec, metadata)?;
-        let created = self.store.create(&order).await?;
+        self.write_down(&order).await
+    }
+
+    pub(crate) async fn write_down(&self, order: &NewRecord) -> Result<Created, CreateError> {
+        let created = self.store.create(order).await?;
         self.doorbell.ring(created.record().key);
         Ok(created)
     }
@@ -70,6 +74,7 @@ impl Deployments {
             spec,
             metadata,
             created_at: self.clock.now(),
+            adopts: None,
         })
     }
 

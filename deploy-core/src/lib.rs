@@ -61,6 +61,7 @@
 //! # }
 //! ```
 
+mod adoption;
 mod backup;
 mod change;
 mod command;
@@ -103,6 +104,7 @@ mod traffic;
 mod turn;
 mod units;
 
+pub use adoption::*;
 pub use backup::*;
 pub use change::*;
 pub use command::*;

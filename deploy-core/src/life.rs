@@ -1,6 +1,6 @@
 //! What commands have made of a machine, beyond what its order says.
 
-use crate::{Assignment, Command, CommandId, MacAddr, QueuedCommand, Step, VmRecord, VmSpec};
+use crate::{Adopted, Assignment, Command, CommandId, MacAddr, QueuedCommand, Step, VmRecord, VmSpec};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,9 @@ pub struct Life {
     /// How often its DNS records had been marked when they were last asked for: they are set once that was seen to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_mark: Option<i64>,
+    /// The machine that it is to be, until that is adopted. Where it never was, it stays that way beyond its termination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<Adopted>,
     /// Addresses that it has no more, and that are given back once nothing of it shows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Assignment>,

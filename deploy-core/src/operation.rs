@@ -90,6 +90,8 @@ operations! {
     ],
     /// A machine's DNS records are set at once.
     SetDnsRecords = "set_dns_records": [SetDnsRecords, Ready],
+    /// A machine that exists becomes one of ours, as it is.
+    Adopt = "adopt": [Adopting, AdoptingIp, Marking, Ready],
     /// One step of a deployment, alone.
     SingleStep = "single_step": [
         SetIp, Clone, Migrated, SetCpuRam, SetSystemDiskSize, SetSystemDiskBandwidth, SetCreatedAdditionalDisk,

@@ -99,7 +99,9 @@ fn look(record: &VmRecord, rule: Rule) -> Look {
 
 fn usual_look(record: &VmRecord, rule: Rule) -> Look {
     match record.step {
-        Step::Clone if record.spec.pve_pool.is_none() => rule.look.without(Look::POOL),
+        Step::Clone | Step::Adopting | Step::Marking if record.spec.pve_pool.is_none() => {
+            rule.look.without(Look::POOL)
+        }
         // At the first try the options are written in any case, whatever they are.
         Step::SetFirewall if is_first_try(record) => rule.look.without(Look::FIREWALL_OPTIONS),
         Step::Starting if record.operation.deploys() => {

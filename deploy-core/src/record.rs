@@ -1,7 +1,7 @@
 //! The record of one machine: what was bought, what was fixed, and how far it is.
 
 use crate::{
-    Assignment, Change, ChangeKind, DiskSlot, DnsName, ExternalRef, Invalid, Life, MacAddr, Machine,
+    Adopted, Assignment, Change, ChangeKind, DiskSlot, DnsName, ExternalRef, Invalid, Life, MacAddr, Machine,
     MachineId, NameParts, NodeName, Operation, OwnerMark, QueuedCommand, Remembered, SmbiosUuid, Step,
     TaskId, VmKey, VmSpec, Vmid,
 };
@@ -24,6 +24,8 @@ pub struct NewRecord {
     pub metadata: serde_json::Value,
     /// When it was ordered.
     pub created_at: Timestamp,
+    /// The machine that the record is made for, where that is there already. Its number is reserved, and no other.
+    pub adopts: Option<Adopted>,
 }
 
 impl NewRecord {
@@ -32,6 +34,7 @@ impl NewRecord {
     /// # Errors
     /// [`Invalid`] where a name pattern gives no DNS name with this number.
     pub fn numbered(&self, vmid: Vmid) -> Result<VmRecord, Invalid> {
+        let operation = if self.adopts.is_some() { Operation::Adopt } else { Operation::Create };
         Ok(VmRecord {
             key: self.key,
             external_ref: self.external_ref.clone(),
@@ -40,19 +43,19 @@ impl NewRecord {
             macs: self.macs.clone(),
             metadata: self.metadata.clone(),
             created_at: self.created_at,
-            operation: Operation::Create,
-            step: Operation::Create.first(),
+            operation,
+            step: operation.first(),
             progress: Progress::Untried,
             failures: 0,
             due: Due::At(self.created_at),
             attention: None,
             waiting: None,
-            node: self.spec.template.node.clone(),
-            smbios: None,
+            node: self.adopts.as_ref().map_or(&self.spec.template.node, |adopts| &adopts.node).clone(),
+            smbios: self.adopts.as_ref().map(|adopts| adopts.smbios),
             slots: Vec::new(),
             addresses: Vec::new(),
             remembered: BTreeSet::new(),
-            life: Life::default(),
+            life: Life { adopts: self.adopts.clone(), ..Life::default() },
             pending: Vec::new(),
         })
     }
@@ -123,7 +126,7 @@ pub struct VmRecord {
     pub waiting: Option<Waiting>,
     /// The node it was last seen on; before the clone, the template's.
     pub node: NodeName,
-    /// The identity of the incarnation that we made, recorded after the clone.
+    /// The identity of the incarnation that we made, recorded after the clone; or of the one that is adopted.
     pub smbios: Option<SmbiosUuid>,
     /// The slot of each additional disk, in the order of `spec.additional_disks`; empty until fixed.
     pub slots: Vec<DiskSlot>,

@@ -43,6 +43,8 @@ pub(crate) enum WhenAbsent {
     Done,
     /// It vanished behind our back.
     Vanished,
+    /// There is nothing to adopt.
+    NotAdopted,
 }
 
 /// What it means that a stranger has our number.
@@ -54,6 +56,8 @@ pub(crate) enum WhenStranger {
     Done,
     /// Somebody replaced our machine.
     Replaced,
+    /// It is not the machine that is to be adopted.
+    NotAdopted,
 }
 
 /// Compares the order with the machine observed.
@@ -88,6 +92,8 @@ pub(crate) fn work(record: &VmRecord) -> Work {
     let reach =
         |look, goal: Goal| Work::Reach(Rule { look, absent: A::Vanished, stranger: S::Replaced, goal });
     let take_away = |look, goal: Goal| Work::Reach(Rule { look, absent: A::Done, stranger: S::Done, goal });
+    let adopt =
+        |look, goal: Goal| Work::Reach(Rule { look, absent: A::NotAdopted, stranger: S::NotAdopted, goal });
     let config = Look::CONFIG;
     let power = config.and(Look::POWER);
     let away = power.and(Look::HA);
@@ -106,7 +112,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         | Step::CpNetwork
         | Step::CpFirewall
         | Step::CpCloudinit => Work::Advance,
-        Step::SetIp => Work::TakeAddresses,
+        Step::SetIp | Step::AdoptingIp => Work::TakeAddresses,
         Step::Clone => Work::Reach(Rule {
             look: settings.and(Look::POOL),
             absent: A::Clone,
@@ -156,6 +162,8 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::RestoreBackup => reach(config.and(Look::BACKUPS), goal::restorable),
         Step::StoppingToRestore => reach(power, goal::stopped_to_restore),
         Step::RestoringBackup => reach(power.and(Look::BACKUPS), goal::restored),
+        Step::Adopting => adopt(power.and(Look::POOL), goal::adoptable),
+        Step::Marking => adopt(power.and(Look::POOL), goal::marked),
     }
 }
 

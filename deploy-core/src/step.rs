@@ -128,6 +128,12 @@ steps! {
     RestoringBackup = "restoring_backup",
     /// Its DNS records are looked at and set, and waited for.
     SetDnsRecords = "set_dns_records",
+    /// A machine that exists is compared with the order under which it is to be adopted.
+    Adopting = "adopting",
+    /// The addresses that it has are taken out of their pools.
+    AdoptingIp = "adopting_ip",
+    /// It is put in its PVE pool and marked as ours; from then on it is.
+    Marking = "marking",
 }
 
 impl Step {

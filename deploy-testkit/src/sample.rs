@@ -1,10 +1,11 @@
 //! Sample data: small where a test does not care, complete where it does.
 
 use deploy_core::{
-    AdditionalDisk, AddressRange, Addressing, Autostart, CloneMode, CloudInit, ClusterName, ClusterSettings,
-    Direction, DiskLimits, Draw, Family, Filtering, FirewallRule, FirewallSpec, FromPools, Iops, Limit,
-    MacAddr, MiBps, NewRecord, NicModel, NicSlot, NicSpec, PacketPolicy, PasswordHash, Pool, ReadyWhen,
-    SystemDisk, Template, VlanId, VmKey, VmSpec, Vmid, VmidRange, Want, WhenVanished, WorkerId, WorkerInfo,
+    AdditionalDisk, AddressRange, Addressing, Adopted, Autostart, CloneMode, CloudInit, ClusterName,
+    ClusterSettings, Direction, DiskLimits, Draw, Family, Filtering, FirewallRule, FirewallSpec, FromPools,
+    Iops, Limit, MacAddr, MiBps, NewRecord, NicModel, NicSlot, NicSpec, PacketPolicy, PasswordHash, Pool,
+    ReadyWhen, SmbiosUuid, SystemDisk, Template, VlanId, VmKey, VmSpec, Vmid, VmidRange, Want, WhenVanished,
+    WorkerId, WorkerInfo,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr, str::FromStr};
@@ -210,7 +211,23 @@ pub fn order_of(n: u32, spec: VmSpec) -> NewRecord {
         spec,
         metadata: serde_json::json!({ "customer": n, "note": "from the shop", "vat": 0.19, "tags": [null, true] }),
         created_at: epoch(),
+        adopts: None,
     }
+}
+
+/// The machine with this number that somebody made.
+pub fn adopted(number: u32) -> Adopted {
+    Adopted {
+        vmid: vmid(number.max(100)),
+        smbios: SmbiosUuid(uuid::Uuid::from_u128(u128::from(number))),
+        node: parsed("node3"),
+        addresses: vec![(valid::<NicSlot, u8>(0), parsed("192.0.2.77"))],
+    }
+}
+
+/// The n-th order, to adopt the machine with this number.
+pub fn adoption(n: u32, number: u32) -> NewRecord {
+    NewRecord { adopts: Some(adopted(number)), ..order(n) }
 }
 
 /// A range of addresses.
@@ -244,6 +261,7 @@ pub fn pool(name: &str, prefix_len: u8, ranges: &[AddressRange]) -> Pool {
 pub fn want(family: Family, count: u8, pools: &[&str]) -> Want {
     Want {
         besides: Vec::new(),
+        exactly: Vec::new(),
         nic: valid::<NicSlot, u8>(0),
         family,
         count,
@@ -258,4 +276,11 @@ where
     T::Error: Debug,
 {
     valid(number)
+}
+
+/// Exactly these addresses for `net0` from these pools.
+pub fn exactly(addresses: &[&str], pools: &[&str]) -> Want {
+    let exactly: Vec<IpAddr> = addresses.iter().map(|address| parsed(address)).collect();
+    let family = exactly.first().map_or(Family::V4, |address| Family::of(*address));
+    Want { exactly, ..want(family, valid::<u8, usize>(addresses.len()), pools) }
 }

@@ -1,8 +1,10 @@
 //! Which pools fit a NIC, and the words for those that do not.
 
 use deploy_core::{
-    AddressRequest, AssignError, ErrorClass, Family, HeldAddress, Pool, PoolName, PoolUsage, VlanId, Want,
+    AddressRequest, AssignError, ErrorClass, Family, HeldAddress, NicSlot, Pool, PoolName, PoolUsage, VlanId,
+    VmKey, Want,
 };
+use std::net::IpAddr;
 
 /// The pools that serve a request: those that it names, each of which must fit, or all that fit.
 ///
@@ -26,8 +28,8 @@ pub(crate) fn want(
     held: &[HeldAddress],
 ) -> Result<Want, AssignError> {
     let pools = if is_held(request, held) { request.pools.clone() } else { fitting(request, pools)? };
-    let AddressRequest { nic, family, count, besides, .. } = request.clone();
-    Ok(Want { nic, family, count, pools, besides })
+    let AddressRequest { nic, family, count, besides, exactly, .. } = request.clone();
+    Ok(Want { nic, family, count, pools, besides, exactly })
 }
 
 fn is_held(request: &AddressRequest, held: &[HeldAddress]) -> bool {
@@ -35,6 +37,7 @@ fn is_held(request: &AddressRequest, held: &[HeldAddress]) -> bool {
         h.nic == request.nic
             && Family::of(h.address) == request.family
             && !request.besides.contains(&h.address)
+            && (request.exactly.is_empty() || request.exactly.contains(&h.address))
     };
     held.iter().filter(mine).count() >= usize::from(request.count)
 }
@@ -99,6 +102,25 @@ fn tagged(vlan: Option<VlanId>) -> String {
 
 fn refused(message: String) -> AssignError {
     AssignError::Refused { class: ErrorClass::Refused, message }
+}
+
+/// The words for an address that a machine has and another one holds.
+pub(crate) fn held(address: IpAddr, holder: VmKey, nic: NicSlot) -> AssignError {
+    refused(format!(
+        "{address} is held by machine {holder}, for {nic}. One of the two must have another address, in the guest too; this machine \
+         goes on by itself then"
+    ))
+}
+
+/// The words for an address that a machine has and no pool of it gives.
+pub(crate) fn foreign(want: &Want, address: IpAddr) -> AssignError {
+    let pools: Vec<_> = want.pools.iter().map(PoolName::as_str).collect();
+    refused(format!(
+        "{}: {address} is none that {} give: add it to a range of one of them, or take it out of what is excluded there; this \
+         machine goes on by itself then",
+        want.nic,
+        pools.join(", ")
+    ))
 }
 
 /// The words for pools that are full.

@@ -106,6 +106,8 @@ impl<S: AddressStore + ?Sized> IpPool for Pools<S> {
             Err(TakeError::Fenced) => return Err(AssignError::Fenced),
             Err(TakeError::Store(error)) => return Err(error.into()),
             Err(TakeError::Exhausted { want, missing }) => return Err(self.exhausted(&want, missing).await),
+            Err(TakeError::Held { address, holder, nic }) => return Err(choose::held(address, holder, nic)),
+            Err(TakeError::Foreign { want, address }) => return Err(choose::foreign(&want, address)),
         };
         taken.into_iter().map(|address| told(address, &pools)).collect()
     }

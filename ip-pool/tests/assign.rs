@@ -21,6 +21,7 @@ struct Desk {
 fn request(family: Family, count: u8, pools: &[&str]) -> AddressRequest {
     AddressRequest {
         besides: Vec::new(),
+        exactly: Vec::new(),
         nic: 0.try_into().unwrap(),
         cluster: "prod".parse().unwrap(),
         bridge: "vmbr0".parse().unwrap(),

@@ -6,8 +6,9 @@ use deploy_core::{Invalid, NewRecord, Vmid};
 /// a text.
 ///
 /// The statement answers one row: `outcome` (text), `key` (uuid) and `vmid` (integer). The outcome is `ordered`; `exists`,
-/// where a machine that is not terminated has this reference (its key and number); `unknown_cluster`, `no_number` and
-/// `key_taken`, after which no machine was ordered.
+/// where a machine that is not terminated has this reference (its key and number); `unknown_cluster`, `no_number`,
+/// `key_taken` and, of a machine that is to be adopted, `reserved`, where its number is that of another one (its key and number);
+/// after these no machine was ordered.
 ///
 /// In a transaction that is `REPEATABLE READ` or `SERIALIZABLE` an order of somebody else at the same moment makes it fail with
 /// 40001, as such transactions do; it is to be tried again from its beginning.

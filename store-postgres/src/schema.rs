@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_jobs_traffic_locks.sql"),
     include_str!("../migrations/0003_dns.sql"),
     include_str!("../migrations/0004_life.sql"),
+    include_str!("../migrations/0005_adopt.sql"),
 ];
 
 /// The version that this program reads and writes.

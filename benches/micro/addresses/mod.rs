@@ -135,6 +135,7 @@ impl<S: AddressStore + LeaseStore + RecordStore + Clone + 'static> Site<S> {
             count: 1,
             pools: vec![pool.name],
             besides: Vec::new(),
+            exactly: Vec::new(),
         };
         Self { pools, leases, next: AtomicUsize::new(0), request }
     }

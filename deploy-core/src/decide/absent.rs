@@ -28,6 +28,10 @@ pub(super) fn absent(
             send_clone(record)
         }
         WhenAbsent::Clone | WhenAbsent::Vanished => Decision::Vanished(vanished(record)),
+        WhenAbsent::NotAdopted => Decision::Impossible(format!(
+            "there is no machine {vmid} in cluster {} that could be adopted; nothing was done",
+            record.spec.cluster
+        )),
         // A clone that was sent and not answered may still arrive: absence is believed only after that time.
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
             Decision::Note(NoteDown::AwaitClone)

@@ -185,6 +185,10 @@ fn replaced(record: &VmRecord) -> String {
 }
 
 fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
+    // Where a machine is adopted, those that it has.
+    let exactly = |nic, family| {
+        record.life.adopts.as_ref().map_or_else(Vec::new, |adopts| adopts.addresses_of(nic, family))
+    };
     let mut requests = Vec::new();
     for (slot, nic) in NicSlot::in_order().zip(&record.spec.nics) {
         let Addressing::Pools(from) = &nic.addressing else { continue };
@@ -199,6 +203,7 @@ fn address_requests(record: &VmRecord) -> Vec<AddressRequest> {
                     count: draw.count,
                     pools: draw.pools.clone(),
                     besides: record.life.retiring.iter().map(|held| held.address).collect(),
+                    exactly: exactly(slot, family),
                 });
             }
         }

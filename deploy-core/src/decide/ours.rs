@@ -115,6 +115,11 @@ fn verdict(record: &VmRecord, rule: Rule, machine: &Machine) -> Verdict {
 
 /// How a met goal came to be: by this step's own change, or before it.
 fn as_ordered(record: &VmRecord) -> String {
+    match record.step {
+        Step::Adopting => return "it is there, and fits the order".to_owned(),
+        Step::Marking => return "it is adopted".to_owned(),
+        _ => {}
+    }
     match record.progress {
         Progress::Applied { .. } => "as ordered".to_owned(),
         Progress::Untried | Progress::Intended { .. } | Progress::Submitted { .. } => {

@@ -2,7 +2,8 @@
 
 use super::{Decision, Observation, ours::ours, reinstall::reinstallable, replaced};
 use crate::{
-    Holder, Machine, NoteDown, Ownership, Progress, Remembered, RetryPolicy, Step, VmRecord, goal,
+    Holder, Machine, NoteDown, Ownership, Progress, Remembered, RetryPolicy, SmbiosUuid, Step, VmRecord,
+    goal,
     query::is_unanswered_clone,
     rules::{Rule, WhenStranger},
 };
@@ -33,6 +34,13 @@ pub(super) fn seen(
                  remove it on {node} as root: {}",
                 goal::destroy_command(vmid)
             );
+            let why = if rule.stranger == WhenStranger::NotAdopted {
+                format!(
+                    "machine {vmid} is busy (lock: {lock}) and does not show its SMBIOS UUID; it is waited for"
+                )
+            } else {
+                why
+            };
             locked(record, machine, observation.holder.as_ref(), why)
         }
         Ownership::Stranger => match rule.stranger {
@@ -49,9 +57,22 @@ pub(super) fn seen(
                 "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",
                 record.numbered.vmid
             )),
+            WhenStranger::NotAdopted => Decision::Impossible(another(record, machine)),
             WhenStranger::Renumber | WhenStranger::Replaced => Decision::Vanished(replaced(record)),
         },
     }
+}
+
+/// Why a machine that has the number is not adopted.
+fn another(record: &VmRecord, machine: &Machine) -> String {
+    let uuid = |uuid: Option<SmbiosUuid>| uuid.map_or_else(|| "none".to_owned(), |uuid| uuid.to_string());
+    format!(
+        "number {} belongs to another machine than the one that is to be adopted: its SMBIOS UUID is {}, named was {}; it is left \
+         alone. Terminate this record, which does nothing to it, and adopt the machine that is meant",
+        record.numbered.vmid,
+        uuid(machine.config.smbios),
+        uuid(record.smbios)
+    )
 }
 
 /// Whether a machine that is seen cannot be the one that is to be deployed anew, for that was not cloned yet.

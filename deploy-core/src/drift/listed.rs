@@ -8,7 +8,7 @@ use crate::{
 /// What differs of node, power, CPU, memory, name and tags; of everything else a list tells nothing. What it does not know yet
 /// of a fresh machine differs in nothing, and a machine that is paused runs.
 pub fn drift_listed(record: &VmRecord, listed: &Surveyed) -> Vec<Drift> {
-    if record.operation == Operation::Terminate {
+    if record.operation == Operation::Terminate || record.life.adopts.is_some() {
         return Vec::new();
     }
     let machine = as_listed(record, listed);

@@ -37,12 +37,15 @@ impl fmt::Display for Drift {
 }
 
 /// What differs, in the order of the steps, of what the machine was asked to show. While a machine is on its way that is what
-/// is still to be done; of one that is being taken away nothing is.
+/// is still to be done; of one that is being taken away nothing is, nor of one that is not adopted yet.
 ///
 /// What PVE cannot show differs where it is not remembered as done (a password). Settings that wait for the next start of a
 /// machine that runs count as set: [`Machine::pending`] names them.
 pub fn drift(record: &VmRecord, machine: &Machine) -> Vec<Drift> {
-    if record.operation == Operation::Terminate || record.step == Step::Removed {
+    if record.operation == Operation::Terminate
+        || record.step == Step::Removed
+        || record.life.adopts.is_some()
+    {
         return Vec::new();
     }
     // What is done about it depends on what was tried; what differs does not.

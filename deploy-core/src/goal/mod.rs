@@ -3,6 +3,7 @@
 //! What is already as ordered needs no call, so every step is idempotent by construction, and the same code that deploys
 //! a machine repairs one that was interrupted half-way.
 
+mod adopt;
 mod clone;
 mod cloud_init;
 mod commanded;
@@ -15,6 +16,7 @@ mod power;
 mod remove;
 mod saved;
 
+pub(crate) use adopt::{adoptable, marked};
 pub(crate) use clone::{clone_change, cloned, destroy_command, migrated};
 pub(crate) use cloud_init::cloud_init;
 pub(crate) use commanded::{powered_on, reset, set_while_stopped, suspended, unsuspended};

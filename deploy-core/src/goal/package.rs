@@ -41,7 +41,7 @@ pub(crate) fn package_fits(record: &VmRecord, machine: &Machine) -> Verdict {
 }
 
 /// Storages round up; only what is a whole GiB above was never meant to be this size.
-fn is_smaller(ordered: GiB, seen: u64) -> bool {
+pub(super) fn is_smaller(ordered: GiB, seen: u64) -> bool {
     seen >= ordered.bytes().0 + (1 << 30)
 }
 

@@ -13,7 +13,8 @@ use std::net::IpAddr;
 /// - All or nothing: either every request is met, or nothing is taken.
 /// - Once: a machine that asks again gets the same addresses.
 /// - Two machines never hold one address, also with many workers.
-/// - Given back, an address rests before it is given to anybody else.
+/// - Given back, an address rests before it is given to anybody else, but to a machine that has it already
+///   ([`AddressRequest::exactly`]).
 /// - Both under the lease's fence: a worker that lost its machine can neither take nor give back.
 ///
 /// # Cancel safety
@@ -62,6 +63,8 @@ pub struct AddressRequest {
     pub pools: Vec<PoolName>,
     /// Addresses that the machine holds and is to give up: they do not count, and are not in the answer.
     pub besides: Vec<IpAddr>,
+    /// These, and no others; none named means any. They are the machine's already, so that they are taken out of their rest, too.
+    pub exactly: Vec<IpAddr>,
 }
 
 /// An address that a machine holds, with what the guest must know to use it.
@@ -198,7 +201,8 @@ pub trait AddressStore: Send + Sync {
 
     /// Takes addresses for the lease's machine: all wants or nothing. Wants that the machine holds already (same NIC, same
     /// family) are answered with what it holds. Pools of a want are tried in their order, the lowest free address first;
-    /// addresses whose rest is over count as free.
+    /// addresses whose rest is over count as free. Of a want of [exact](Want::exactly) addresses each is taken that nobody holds
+    /// and that one of its pools may give, in the order in which they are named.
     ///
     /// # Errors
     /// [`TakeError`].
@@ -240,6 +244,8 @@ pub struct Want {
     pub pools: Vec<PoolName>,
     /// Addresses that the machine holds and is to give up: they do not count, and are not in the answer.
     pub besides: Vec<IpAddr>,
+    /// These, and no others; none named means any. They are the machine's already, so that they are taken out of their rest, too.
+    pub exactly: Vec<IpAddr>,
 }
 
 impl Want {
@@ -248,6 +254,7 @@ impl Want {
         held.nic == self.nic
             && Family::of(held.address) == self.family
             && !self.besides.contains(&held.address)
+            && (self.exactly.is_empty() || self.exactly.contains(&held.address))
     }
 }
 
@@ -275,6 +282,24 @@ pub enum TakeError {
         want: Want,
         /// How many are missing.
         missing: u8,
+    },
+    /// An address that is wanted [exactly](Want::exactly) is held, by another machine or for another NIC.
+    #[error("{address} is held by machine {holder} ({nic})")]
+    Held {
+        /// The address.
+        address: IpAddr,
+        /// Who holds it.
+        holder: VmKey,
+        /// For which of its NICs.
+        nic: NicSlot,
+    },
+    /// An address that is wanted [exactly](Want::exactly) is none that the pools of the want give.
+    #[error("{} does not give {address}", pools(want))]
+    Foreign {
+        /// The want.
+        want: Want,
+        /// The address.
+        address: IpAddr,
     },
     /// The store could not be asked, or nobody knows what it did.
     #[error(transparent)]

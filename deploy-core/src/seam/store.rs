@@ -128,6 +128,10 @@ pub trait RecordStore: Send + Sync {
     /// is not in quarantine, resolves the names, and writes the log's first line. Numbers are given in turn, not the
     /// lowest first, so that a number comes back as late as possible.
     ///
+    /// Where it [adopts](NewRecord::adopts) a machine, that machine's number is reserved instead, also outside of the range: if no
+    /// record that is not terminated has it reserved, and if it does not rest. After an adoption that was let go of
+    /// ([`Life::adopts`](crate::Life::adopts)) a number does not rest for another one, for nothing was done to its machine.
+    ///
     /// # Errors
     /// [`CreateError`].
     async fn create(&self, order: &NewRecord) -> Result<Created, CreateError>;
@@ -358,9 +362,30 @@ pub enum CreateError {
         /// Its range.
         range: VmidRange,
     },
+    /// The machine that is to be adopted has a number that is reserved for another record's.
+    #[error("{}", reserved(cluster, *vmid, reference, *until))]
+    Reserved {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The number.
+        vmid: Vmid,
+        /// The reference of that record.
+        reference: ExternalRef,
+        /// Until then it rests, where that record is terminated.
+        until: Option<Timestamp>,
+    },
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn reserved(cluster: &ClusterName, vmid: Vmid, reference: &ExternalRef, until: Option<Timestamp>) -> String {
+    let of = format!("number {vmid} of cluster {cluster}");
+    match until {
+        None => format!("{of} is reserved for the machine of {reference}"),
+        // What was sent to the machine that had it may still arrive.
+        Some(until) => format!("{of} rests until {until}, after the machine of {reference}; adopt then"),
+    }
 }
 
 /// A command could not be queued. Nothing was written.

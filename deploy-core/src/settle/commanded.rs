@@ -177,6 +177,7 @@ impl Settling<'_> {
         }
         life.strike(self.now, &superseded, |_| true);
         (life.wanted, life.receipt, life.held) = (None, Vec::new(), false);
+        life.receipt.extend(self.let_go());
         self.beginning(life, queued)
     }
 
@@ -231,7 +232,11 @@ impl Settling<'_> {
     }
 
     fn beginning(&self, mut life: Life, queued: QueuedCommand) -> Commit {
-        let Some((operation, step)) = queued.command.begins() else { return Commit::default() };
+        let Some((operation, mut step)) = queued.command.begins() else { return Commit::default() };
+        if operation == Operation::Terminate && life.adopts.is_some() {
+            // It never was ours: only its addresses are.
+            step = Step::ReleasingIp;
+        }
         let rest = if self.record.step.is_rest() { self.record.step } else { Step::Ready };
         life.ran = false;
         life.dns_mark = None;

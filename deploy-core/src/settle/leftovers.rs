@@ -9,13 +9,18 @@ impl Settling<'_> {
     /// What is remembered once a worker may have died amidst its volumes.
     pub(super) fn doubting_volumes(&self, kind: ChangeKind) -> Option<BTreeSet<Remembered>> {
         let mut remembered = self.record.remembered.clone();
-        (kind.moves_volumes() && remembered.insert(Remembered::VolumesInDoubt)).then_some(remembered)
+        (self.moves_volumes(kind) && remembered.insert(Remembered::VolumesInDoubt)).then_some(remembered)
+    }
+
+    /// Settings of a machine that is adopted are its notes, and make no volumes.
+    fn moves_volumes(&self, kind: ChangeKind) -> bool {
+        kind.moves_volumes() && self.record.life.adopts.is_none()
     }
 
     /// An intent is left behind whose answer nobody took down: its task, if there was one, is not known, nor how it ended.
     pub(super) fn doubt_what_was_made(&self, commit: &mut Commit) {
         let Progress::Intended { change, .. } = &self.record.progress else { return };
-        if commit.progress.is_some() && change.kind.moves_volumes() {
+        if commit.progress.is_some() && self.moves_volumes(change.kind) {
             let mut remembered = commit.remembered.take().unwrap_or_else(|| self.record.remembered.clone());
             remembered.insert(Remembered::VolumesInDoubt);
             commit.remembered = Some(remembered).filter(|remembered| *remembered != self.record.remembered);

@@ -1,5 +1,6 @@
 //! Settle: what to write down about what happened.
 
+mod adopted;
 mod commanded;
 mod dns;
 mod leftovers;
@@ -11,8 +12,9 @@ mod waiting;
 
 use crate::{
     Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Leftover, LogEvent, LogLine,
-    NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered, RetryPolicy,
-    SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE, retry::later,
+    MacAddr, NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered,
+    RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE,
+    retry::later,
 };
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -101,6 +103,15 @@ pub enum NoteDown {
     Package {
         /// The slots that the additional disks will have.
         slots: Vec<DiskSlot>,
+    },
+    /// What the machine that is to be adopted has, and keeps.
+    Adopted {
+        /// The MAC of each of its NICs.
+        macs: Vec<MacAddr>,
+        /// The slots of its additional disks.
+        slots: Vec<DiskSlot>,
+        /// Whether it does not run.
+        stopped: bool,
     },
     /// These volumes are left behind, or why nobody knows.
     Leftovers(Result<Vec<Leftover>, String>),
@@ -262,6 +273,9 @@ impl Settling<'_> {
         {
             self.without_machine(&mut commit);
         }
+        if record.operation == Operation::Adopt && next.is_rest() {
+            self.adopted(&mut commit);
+        }
         if next.is_rest() {
             self.rests(next, &mut commit);
         }
@@ -309,6 +323,7 @@ impl Settling<'_> {
             },
             NoteDown::Ran => self.ran(),
             NoteDown::Package { slots } => self.package(slots),
+            NoteDown::Adopted { macs, slots, stopped } => self.adopting(macs, slots, stopped),
             NoteDown::Leftovers(found) => self.leftovers(found),
             NoteDown::NothingWaits => {
                 Commit { remembered: self.without(&[Remembered::SettingsInDoubt]), ..Commit::default() }

@@ -21,6 +21,7 @@ impl Settling<'_> {
             | Operation::Backup
             | Operation::DeleteBackup => true,
             Operation::Create
+            | Operation::Adopt
             | Operation::Terminate
             | Operation::Start
             | Operation::Stop

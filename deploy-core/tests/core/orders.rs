@@ -109,6 +109,7 @@ pub(crate) fn order(spec: VmSpec) -> VmRecord {
         spec,
         metadata: serde_json::Value::Null,
         created_at: jiff::Timestamp::UNIX_EPOCH,
+        adopts: None,
     };
     order.numbered(vmid(NUMBER)).unwrap()
 }

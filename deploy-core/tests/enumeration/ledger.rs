@@ -143,6 +143,7 @@ impl IpPool for Ledger {
             count: request.count,
             pools: request.pools.clone(),
             besides: request.besides.clone(),
+            exactly: request.exactly.clone(),
         };
         let wants: Vec<Want> = requests.iter().map(want).collect();
         Yield::default().await;

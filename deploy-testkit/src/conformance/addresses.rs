@@ -256,3 +256,97 @@ pub async fn many_at_once_never_share_and_use_every_address<F: StoreFactory>(fac
     let late = answers.iter().filter(|answer| matches!(answer, Err(TakeError::Exhausted { .. }))).count();
     assert_eq!(late, 16);
 }
+
+/// Those of a machine that is there already: in the order in which they are named, from whichever of the pools gives them.
+pub async fn exactly_these_are_taken<F: StoreFactory>(factory: &F) {
+    let low = [sample::range("192.0.2.10", "192.0.2.19")];
+    let high = [sample::range("198.51.100.10", "198.51.100.12")];
+    let rig = with_pools(factory, &[("low", &low), ("high", &high)]).await;
+    let (one, two) = (rig.leased(1).await.lease, rig.leased(2).await.lease);
+    let want = sample::exactly(&["192.0.2.15", "198.51.100.11", "192.0.2.10"], &["low", "high"]);
+    let expected = ["192.0.2.15", "198.51.100.11", "192.0.2.10"];
+    for _ in 0..2 {
+        let held = rig.store.take(&one, std::slice::from_ref(&want)).await.expect("take");
+        assert_eq!(texts(&held), expected);
+        assert_eq!(held.iter().map(|held| held.pool.as_str()).collect::<Vec<_>>(), ["low", "high", "low"]);
+    }
+    // Everybody else gets the others.
+    let all = take(&rig.store, &two, &[sample::want(Family::V4, 10, &["low", "high"])]).await;
+    let mut others: Vec<String> = (11..20).filter(|n| *n != 15).map(|n| format!("192.0.2.{n}")).collect();
+    others.extend(["198.51.100.10".to_owned(), "198.51.100.12".to_owned()]);
+    assert_eq!(all, others);
+    // What it has besides does not count.
+    let fewer = Want { exactly: want.exactly[..1].to_vec(), count: 1, ..want };
+    assert_eq!(take(&rig.store, &one, &[fewer]).await, ["192.0.2.15"]);
+}
+
+/// The machine has them: whether they rest makes no difference to anybody but to whoever would get them next.
+pub async fn exactly_these_are_taken_out_of_their_rest<F: StoreFactory>(factory: &F) {
+    let ranges = [sample::range("192.0.2.10", "192.0.2.12")];
+    let rig = with_pools(factory, &[("public", &ranges)]).await;
+    let (one, two) = (rig.leased(1).await.lease, rig.leased(2).await.lease);
+    take(&rig.store, &one, &[v4(2)]).await;
+    rig.store.give_back(&one).await.expect("give back");
+    let want = sample::exactly(&["192.0.2.11"], &["public"]);
+    assert_eq!(take(&rig.store, &two, &[want]).await, ["192.0.2.11"]);
+    let usage = rig.store.pools().await.expect("pools").remove(0);
+    assert_eq!((usage.free, usage.held, usage.resting), (1, 1, 1));
+    // When the rest of the other one is over, that one comes back and this one does not.
+    rig.clock.advance(SignedDuration::from_mins(10));
+    assert_eq!(take(&rig.store, &one, &[v4(2)]).await, ["192.0.2.10", "192.0.2.12"]);
+    assert_eq!(texts(&rig.store.held(two.key).await.expect("held")), ["192.0.2.11"]);
+    // Given back, it rests like any other.
+    rig.store.give_back(&two).await.expect("give back");
+    let refused = rig.store.take(&one, &[v4(3)]).await;
+    assert!(matches!(refused, Err(TakeError::Exhausted { missing: 1, .. })), "{refused:?}");
+}
+
+/// Who has it, and for which NIC: also where it is the same machine.
+pub async fn what_another_machine_holds_is_refused_by_name<F: StoreFactory>(factory: &F) {
+    let ranges = [sample::range("192.0.2.10", "192.0.2.12")];
+    let rig = with_pools(factory, &[("public", &ranges)]).await;
+    let (one, two) = (rig.leased(1).await.lease, rig.leased(2).await.lease);
+    let second_nic = Want { nic: 1.try_into().expect("a slot"), ..v4(1) };
+    take(&rig.store, &one, &[second_nic]).await;
+    let want = sample::exactly(&["192.0.2.10"], &["public"]);
+    let held = Err(TakeError::Held {
+        address: want.exactly[0],
+        holder: one.key,
+        nic: 1.try_into().expect("a slot"),
+    });
+    for lease in [two, one] {
+        assert_eq!(rig.store.take(&lease, std::slice::from_ref(&want)).await, held);
+    }
+}
+
+/// Not even where another pool would.
+pub async fn what_no_pool_gives_is_refused_by_name<F: StoreFactory>(factory: &F) {
+    let ranges = [sample::range("192.0.2.10", "192.0.2.12")];
+    let other = [sample::range("198.51.100.10", "198.51.100.12")];
+    let rig = with_pools(factory, &[("public", &ranges), ("other", &other)]).await;
+    let lease = rig.leased(1).await.lease;
+    for address in ["192.0.2.13", "198.51.100.10"] {
+        let want = sample::exactly(&[address], &["public", "unknown"]);
+        let refused = rig.store.take(&lease, std::slice::from_ref(&want)).await;
+        assert_eq!(refused, Err(TakeError::Foreign { address: want.exactly[0], want }));
+    }
+}
+
+/// The last of them cannot be had: the others are free, or rest, as before.
+pub async fn exactly_these_or_nothing<F: StoreFactory>(factory: &F) {
+    let ranges = [sample::range("192.0.2.10", "192.0.2.19")];
+    let rig = with_pools(factory, &[("public", &ranges)]).await;
+    let (one, two) = (rig.leased(1).await.lease, rig.leased(2).await.lease);
+    take(&rig.store, &one, &[v4(2)]).await;
+    rig.store.give_back_only(&one, &[sample::parsed("192.0.2.11")]).await.expect("give back");
+    let before = rig.store.pools().await.expect("pools");
+    let want = sample::exactly(&["192.0.2.15", "192.0.2.11", "192.0.2.10"], &["public"]);
+    let refused = rig.store.take(&two, &[want]).await;
+    assert!(matches!(refused, Err(TakeError::Held { .. })), "{refused:?}");
+    assert_eq!(rig.store.pools().await.expect("pools"), before);
+    assert_eq!(rig.store.held(two.key).await.expect("held"), []);
+    rig.clock.advance(SignedDuration::from_mins(10));
+    assert_eq!(rig.store.pools().await.expect("pools")[0].free, 9, "what rested came back");
+    let refused = rig.store.take(&two, &[v4(10)]).await;
+    assert!(matches!(refused, Err(TakeError::Exhausted { missing: 1, .. })), "{refused:?}");
+}

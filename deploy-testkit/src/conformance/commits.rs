@@ -110,6 +110,7 @@ fn life() -> Life {
         restoring: true,
         made_at: Some(sample::epoch()),
         dns_mark: Some(7),
+        adopts: Some(sample::adopted(7)),
         not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
         retiring: vec![retiring],
         receipt: vec!["removing: there is no machine 100".to_owned()],

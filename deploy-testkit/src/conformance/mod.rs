@@ -26,6 +26,7 @@
 //! Time in the suite is a [`ManualClock`]'s: a store whose clock is the database's takes it as a parameter for tests.
 
 pub mod addresses;
+pub mod adoption;
 pub mod alike;
 pub mod commands;
 pub mod commits;
@@ -116,6 +117,16 @@ macro_rules! store_conformance {
                 a_number_that_was_not_reserved_is_refused,
                 every_number_of_a_machine_rests_when_it_is_gone,
             }
+            adoption {
+                an_adopted_machine_keeps_its_number,
+                adopting_twice_is_one,
+                a_number_of_another_record_is_not_adopted,
+                a_machine_is_adopted_by_one_of_many_at_one_moment,
+                a_number_that_rests_is_not_adopted,
+                a_number_that_was_let_go_of_is_adopted_at_once,
+                new_orders_pass_an_adopted_number_over,
+                an_adoption_in_an_unknown_cluster_is_refused,
+            }
             leases {
                 only_what_is_due_is_leased,
                 the_longest_due_come_first_and_only_so_many,
@@ -205,6 +216,11 @@ macro_rules! store_conformance {
                 what_rested_outside_of_the_pool_is_forgotten,
                 the_same_address_comes_back_in_any_order,
                 many_at_once_never_share_and_use_every_address,
+                exactly_these_are_taken,
+                exactly_these_are_taken_out_of_their_rest,
+                what_another_machine_holds_is_refused_by_name,
+                what_no_pool_gives_is_refused_by_name,
+                exactly_these_or_nothing,
             }
             jobs {
                 a_job_has_one_run_at_a_time,

@@ -17,6 +17,7 @@ pub(super) struct Addresses {
     held: BTreeMap<VmKey, Vec<HeldAddress>>,
 }
 
+#[derive(Clone)]
 struct Defined {
     pool: Pool,
     usable: Vec<AddressRange>,
@@ -154,9 +155,15 @@ impl Addresses {
         now: Timestamp,
     ) -> Result<Vec<HeldAddress>, TakeError> {
         let before = self.held(key).len();
+        // What is taken out of its rest goes back there, where all cannot be had.
+        let rests = wants.iter().any(|want| !want.exactly.is_empty());
+        let whole = rests.then(|| (self.pools.clone(), self.held.clone()));
         for want in wants {
             if let Err(error) = self.take_missing(key, want, now) {
-                self.undo(key, before);
+                match whole {
+                    Some((pools, held)) => (self.pools, self.held) = (pools, held),
+                    None => self.undo(key, before),
+                }
                 return Err(error);
             }
         }
@@ -164,7 +171,46 @@ impl Addresses {
         Ok(wants.iter().flat_map(|want| held.iter().filter(|held| want.is_met_by(held)).cloned()).collect())
     }
 
+    /// Takes those that are named and not held yet, also out of their rest.
+    fn take_exactly(&mut self, key: VmKey, want: &Want, now: Timestamp) -> Result<(), TakeError> {
+        for address in want.exactly.iter().copied() {
+            if self.held(key).iter().any(|held| want.is_met_by(held) && held.address == address) {
+                continue;
+            }
+            let gives =
+                |name: &&PoolName| self.pools.get(*name).is_some_and(|defined| defined.is_usable(address));
+            let holder = self
+                .held
+                .iter()
+                .flat_map(|(holder, held)| held.iter().map(|held| (*holder, held)))
+                .find(|(_, held)| held.address == address && self.is_of(&held.pool, &want.pools));
+            if let Some((holder, HeldAddress { nic, .. })) = holder {
+                return Err(TakeError::Held { address, holder, nic: *nic });
+            }
+            let Some(name) = want.pools.iter().find(gives).cloned() else {
+                return Err(TakeError::Foreign { want: want.clone(), address });
+            };
+            if let Some(defined) = self.pools.get_mut(&name) {
+                defined.reclaim(now);
+                if let Some(until) = defined.given.insert(address, None).flatten() {
+                    defined.resting.remove(&(until, address));
+                }
+            }
+            self.held.entry(key).or_default().push(HeldAddress { nic: want.nic, address, pool: name });
+        }
+        Ok(())
+    }
+
+    /// Whether a pool belongs to the same cluster as one of these.
+    fn is_of(&self, pool: &PoolName, pools: &[PoolName]) -> bool {
+        let cluster = |name: &PoolName| self.pools.get(name).map(|defined| &defined.pool.cluster);
+        pools.iter().any(|name| cluster(name).is_some() && cluster(name) == cluster(pool))
+    }
+
     fn take_missing(&mut self, key: VmKey, want: &Want, now: Timestamp) -> Result<(), TakeError> {
+        if !want.exactly.is_empty() {
+            return self.take_exactly(key, want, now);
+        }
         let held = self.held.entry(key).or_default();
         let has = held.iter().filter(|held| want.is_met_by(held)).count();
         let mut missing = usize::from(want.count).saturating_sub(has);

@@ -1,7 +1,7 @@
 use deploy_core::{
-    Admission, Command, CommandError, CommandId, Commit, CommitError, CreateError, Due, ExternalRef, Lease,
-    Leased, ListQuery, LogEntry, LogEvent, LogId, LogKeep, LogLine, LogPruned, NewRecord, QueuedCommand,
-    Resting, Step, StoreError, VmKey, VmRecord, WorkerId, admit,
+    Admission, ClusterName, Command, CommandError, CommandId, Commit, CommitError, CreateError, Due,
+    ExternalRef, Lease, Leased, ListQuery, LogEntry, LogEvent, LogId, LogKeep, LogLine, LogPruned, NewRecord,
+    QueuedCommand, Resting, Step, StoreError, VmKey, VmRecord, Vmid, WorkerId, admit,
 };
 use jiff::Timestamp;
 use std::{
@@ -90,6 +90,25 @@ impl Machines {
             order.key,
             taken.external_ref.as_str()
         ))))
+    }
+
+    /// The error for a number that is reserved for this machine.
+    pub(super) fn reserved(
+        &self,
+        cluster: &ClusterName,
+        vmid: Vmid,
+        key: VmKey,
+        until: Option<Timestamp>,
+    ) -> CreateError {
+        match self.record(key) {
+            Some(record) => CreateError::Reserved {
+                cluster: cluster.clone(),
+                vmid,
+                reference: record.external_ref.clone(),
+                until,
+            },
+            None => StoreError::not_written(format!("number {vmid}: machine {key} is gone")).into(),
+        }
     }
 
     pub(super) fn insert(&mut self, record: VmRecord) {

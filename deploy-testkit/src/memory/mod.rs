@@ -230,10 +230,23 @@ impl State {
             return Ok(Created::Existing(existing.clone()));
         }
         let cluster = &order.spec.cluster;
-        let vmid = self.numbers.peek(cluster, now)?;
+        let vmid = match &order.adopts {
+            None => self.numbers.peek(cluster, now)?,
+            Some(adopts) => {
+                let let_go =
+                    |key| self.machines.record(key).is_some_and(|record| record.life.adopts.is_some());
+                if let Some((key, until)) = self.numbers.reserved(cluster, adopts.vmid, now, let_go)? {
+                    return Err(self.machines.reserved(cluster, adopts.vmid, key, until));
+                }
+                adopts.vmid
+            }
+        };
         let record = order.numbered(vmid)?;
         self.machines.must_be_new(order)?;
-        self.numbers.reserve(cluster, vmid, order.key, None);
+        match order.adopts {
+            None => self.numbers.reserve(cluster, vmid, order.key, None),
+            Some(_) => self.numbers.hold(cluster, vmid, order.key, None),
+        }
         self.machines.insert(record.clone());
         Ok(Created::New(record))
     }

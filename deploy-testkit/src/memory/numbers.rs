@@ -45,6 +45,23 @@ impl Numbers {
         self.free(cluster, now).ok_or_else(|| CreateError::NoNumber { cluster: name.clone(), range })
     }
 
+    /// For whom a number is reserved, and until when where it rests. It does not rest for an adoption where `let_go` says of its
+    /// last machine that it was never adopted.
+    pub(super) fn reserved(
+        &self,
+        name: &ClusterName,
+        vmid: Vmid,
+        now: Timestamp,
+        let_go: impl Fn(VmKey) -> bool,
+    ) -> Result<Option<(VmKey, Option<Timestamp>)>, CreateError> {
+        if !self.clusters.contains_key(name) {
+            return Err(CreateError::UnknownCluster(name.clone()));
+        }
+        let reserved = self.reserved.get(&(name.clone(), vmid));
+        let binds = |r: &&Reservation| r.until.is_none_or(|until| until > now && !let_go(r.key));
+        Ok(reserved.filter(binds).map(|r| (r.key, r.until)))
+    }
+
     fn free(&self, cluster: &Cluster, now: Timestamp) -> Option<Vmid> {
         let range = cluster.settings.vmids;
         let start = cluster.last_given.and_then(Vmid::next).filter(|next| range.contains(*next));
@@ -62,6 +79,11 @@ impl Numbers {
         if let Some(cluster) = self.clusters.get_mut(name) {
             cluster.last_given = Some(vmid);
         }
+        self.hold(name, vmid, key, instead_of);
+    }
+
+    /// Reserves a number that is not given in turn.
+    pub(super) fn hold(&mut self, name: &ClusterName, vmid: Vmid, key: VmKey, instead_of: Option<Vmid>) {
         self.reserved.insert((name.clone(), vmid), Reservation { key, instead_of, until: None });
     }
 

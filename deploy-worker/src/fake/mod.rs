@@ -32,6 +32,7 @@ pub(crate) fn record(number: u32) -> VmRecord {
         macs: Vec::new(),
         metadata: serde_json::Value::Null,
         created_at: start_time(),
+        adopts: None,
     };
     order.numbered(Vmid::try_from(1000 + number).unwrap()).unwrap()
 }

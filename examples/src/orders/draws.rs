@@ -35,6 +35,7 @@ impl<'a> Known<'a> {
                     count: draw.get_ref().count,
                     pools: draw.get_ref().pools.iter().map(|name| name.get_ref().clone()).collect(),
                     besides: Vec::new(),
+                    exactly: Vec::new(),
                 };
                 let key = format!("nics[{at}].{key}");
                 self.check_names(draw.get_ref()).map_err(|problem| problem.under(&format!("{key}.pools")))?;

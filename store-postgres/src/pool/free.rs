@@ -41,6 +41,22 @@ pub(crate) async fn take_lowest<E>(
     Ok(taken)
 }
 
+/// Whether a pool may give an address, whoever has it now.
+pub(crate) async fn is_usable<E>(db: &Db<'_>, pool: &PoolName, address: IpAddr) -> Result<bool, Failure<E>> {
+    let text = "SELECT 1 FROM $schema.usable_range WHERE pool = $1 AND first <= $2 AND last >= $2";
+    Ok(db.optional(text, &[(&pool.as_str(), Type::TEXT), (&address, Type::INET)]).await?.is_some())
+}
+
+/// Takes this address out of the free ones, if it is one of them.
+pub(crate) async fn take_out<E>(db: &Db<'_>, pool: &PoolName, number: u128) -> Result<(), Failure<E>> {
+    let text = "SELECT first, last FROM $schema.free_range WHERE pool = $1 AND first <= $2 AND last >= $2";
+    let params = [(&pool.as_str() as _, Type::TEXT), (&Span::address(number) as _, Type::INET)];
+    let Some(around) = db.optional(text, &params).await? else { return Ok(()) };
+    let around = span(&around)?;
+    remove(db, pool, &[around.first]).await?;
+    insert(db, pool, &Span::without(&[around], &[number])).await
+}
+
 /// Gives addresses whose rest is over back to the free ones, if the pool still may give them. Each address passes here
 /// once for each time it was given back.
 pub(crate) async fn reclaim<E>(db: &Db<'_>, pool: &PoolName) -> Result<(), Failure<E>> {

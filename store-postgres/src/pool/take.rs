@@ -15,7 +15,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 
 /// Takes what is wanted and not held yet; see [`AddressStore::take`](deploy_core::AddressStore::take).
 pub(crate) async fn take(
@@ -28,7 +31,8 @@ pub(crate) async fn take(
     let missing: Vec<usize> = wants
         .iter()
         .map(|want| {
-            usize::from(want.count).saturating_sub(has.iter().filter(|held| want.is_met_by(held)).count())
+            let wanted = if want.exactly.is_empty() { usize::from(want.count) } else { want.exactly.len() };
+            wanted.saturating_sub(has.iter().filter(|held| want.is_met_by(held)).count())
         })
         .collect();
     if missing.iter().any(|missing| *missing > 0) {
@@ -48,6 +52,10 @@ async fn take_missing(
     // Two wants of one NIC and family: what the first takes counts for the second.
     let mut taken_before: BTreeMap<(u8, bool), usize> = BTreeMap::new();
     for (want, missing) in wants.iter().zip(missing) {
+        if !want.exactly.is_empty() {
+            take_exactly(db, lease, want, &pools).await?;
+            continue;
+        }
         let before = taken_before.entry((want.nic.get(), want.family == Family::V6)).or_default();
         let mut left = missing.saturating_sub(*before);
         for pool in
@@ -67,6 +75,58 @@ async fn take_missing(
         }
     }
     Ok(())
+}
+
+/// Takes those that are named and not held yet, also out of their rest. A few statements for each: it is done once in the life of
+/// a machine.
+async fn take_exactly(
+    db: &Db<'_>,
+    lease: &Lease,
+    want: &Want,
+    pools: &BTreeMap<PoolName, Pool>,
+) -> Result<(), Failure<TakeError>> {
+    let pools: Vec<&Pool> = want.pools.iter().filter_map(|name| pools.get(name)).collect();
+    for address in want.exactly.iter().copied() {
+        let has = held(db, lease.key).await?;
+        if has.iter().any(|held| want.is_met_by(held) && held.address == address) {
+            continue;
+        }
+        for pool in &pools {
+            must_not_be_held(db, pool, address).await?;
+        }
+        let mut of = None;
+        for pool in &pools {
+            if free::is_usable(db, &pool.name, address).await? {
+                of = Some(*pool);
+                break;
+            }
+        }
+        let foreign = || Failure::Refused(TakeError::Foreign { want: want.clone(), address });
+        let pool = of.ok_or_else(foreign)?;
+        let text = "DELETE FROM $schema.address WHERE cluster = $1 AND address = $2 RETURNING address";
+        let rested = db.optional(text, &of_cluster(&pool.cluster.as_str(), &address)).await?;
+        let number = Span::number(address);
+        if rested.is_none() {
+            free::take_out(db, &pool.name, number).await?;
+        }
+        hold(db, lease, want, pool, &[number]).await?;
+    }
+    Ok(())
+}
+
+fn of_cluster<'a>(cluster: &'a &'a str, address: &'a IpAddr) -> [(&'a (dyn ToSql + Sync), Type); 2] {
+    [(cluster, Type::TEXT), (address, Type::INET)]
+}
+
+async fn must_not_be_held(db: &Db<'_>, pool: &Pool, address: IpAddr) -> Result<(), Failure<TakeError>> {
+    let text = "SELECT vm, nic FROM $schema.address WHERE cluster = $1 AND address = $2 AND until IS NULL";
+    let row = db.optional(text, &of_cluster(&pool.cluster.as_str(), &address)).await?;
+    let Some(row) = row else { return Ok(()) };
+    let what = format!("address {address}");
+    let columns = Columns::new(&row, &what);
+    let nic: u8 = columns.number::<i16, u8>("nic")?;
+    let nic = nic.try_into().map_err(|error| Unreadable(format!("{what}: {error}")))?;
+    Err(Failure::Refused(TakeError::Held { address, holder: VmKey(columns.raw("vm")?), nic }))
 }
 
 /// Locks the pools that may be taken from, always in the same order, so that two machines never wait for one another; and

@@ -7,8 +7,8 @@ use crate::{
     failure::{Failure, Unreadable},
 };
 use deploy_core::{
-    ClusterName, ClusterSettings, CreateError, Created, Invalid, LogEvent, NameParts, NewRecord, Operation,
-    Progress, SPEC_VERSION, StoreError, VmKey, VmSpec, Vmid, VmidRange,
+    ClusterName, ClusterSettings, CreateError, Created, Invalid, Life, LogEvent, NameParts, NewRecord,
+    Operation, Progress, SPEC_VERSION, StoreError, VmKey, VmSpec, Vmid, VmidRange,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -86,8 +86,15 @@ pub(crate) fn describe(order: &NewRecord) -> Result<String, Invalid> {
     }
     let VmSpec { domain, pve_name, cluster, node, template, .. } = &order.spec;
     let parts = NameParts { vmid: Vmid::MIN, reference: &order.external_ref, cluster, node };
-    let operation = Operation::Create;
+    let (operation, node) = match &order.adopts {
+        Some(adopts) => (Operation::Adopt, &adopts.node),
+        None => (Operation::Create, &template.node),
+    };
+    let life = Life { adopts: order.adopts.clone(), ..Life::default() };
     Ok(json!({
+        "vmid": order.adopts.as_ref().map(|adopts| adopts.vmid),
+        "smbios": order.adopts.as_ref().map(|adopts| adopts.smbios),
+        "life": life,
         "key": order.key.0,
         "external_ref": order.external_ref.as_str(),
         "cluster": cluster.as_str(),
@@ -101,7 +108,7 @@ pub(crate) fn describe(order: &NewRecord) -> Result<String, Invalid> {
         "operation": operation.as_str(),
         "step": operation.first().as_str(),
         "progress": Progress::Untried,
-        "node": template.node.as_str(),
+        "node": node.as_str(),
         "event": LogEvent::Ordered,
     })
     .to_string())
@@ -117,6 +124,7 @@ pub(crate) async fn create(db: &Db<'_>, order: &NewRecord) -> Result<Created, Fa
         "ordered" => ordered(db, order, row::vmid(&columns)?).await,
         "exists" => existing(db, VmKey(columns.raw("key")?)).await,
         "key_taken" => Err(key_taken(db, order.key).await?),
+        "reserved" => Err(reserved(db, name, row::vmid(&columns)?).await?),
         "no_number" => {
             let range = in_cluster(db, name).await?.vmids;
             Err(Failure::Refused(CreateError::NoNumber { cluster: name.clone(), range }))
@@ -131,6 +139,25 @@ async fn ordered(db: &Db<'_>, order: &NewRecord, vmid: Vmid) -> Result<Created, 
     existing(db, order.key).await.map(|created| match created {
         Created::New(record) | Created::Existing(record) => Created::New(record),
     })
+}
+
+/// For whom the number of a machine that was to be adopted is reserved.
+async fn reserved(
+    db: &Db<'_>,
+    name: &ClusterName,
+    vmid: Vmid,
+) -> Result<Failure<CreateError>, Failure<CreateError>> {
+    let text = "SELECT external_ref, until FROM $schema.vmid_reservation AS reserved JOIN $schema.vm ON vm.key = reserved.vm
+         WHERE reserved.cluster = $1 AND reserved.vmid = $2";
+    let row = db.one(text, &[(&name.as_str(), Type::TEXT), (&row::number(vmid), Type::INT4)]).await?;
+    let what = format!("number {vmid}");
+    let columns = Columns::new(&row, &what);
+    Ok(Failure::Refused(CreateError::Reserved {
+        cluster: name.clone(),
+        vmid,
+        reference: columns.parsed("external_ref")?,
+        until: columns.raw("until")?,
+    }))
 }
 
 /// Keys are random; one that is there already means that the source of randomness repeats itself.

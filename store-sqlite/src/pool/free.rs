@@ -19,6 +19,20 @@ pub(crate) fn take_lowest<E>(tx: &Tx<'_>, pool: &PoolName) -> Result<Option<u128
     Ok(Some(first))
 }
 
+/// Takes this address out of the free ones, if it is one of them.
+pub(crate) fn take_out<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<(), Failure<E>> {
+    let around = tx
+        .conn
+        .prepare_cached(
+            "SELECT first, last FROM free_range WHERE pool = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        )?
+        .query_row(params![pool.as_str(), number.to_be_bytes()], span)
+        .optional()?;
+    let Some(around) = around.filter(|around| number <= around.last) else { return Ok(()) };
+    remove(tx, pool, around.first)?;
+    Span::without(&[around], &[number]).into_iter().try_for_each(|left| insert(tx, pool, left))
+}
+
 /// Gives addresses whose rest is over back to the free ones, if the pool still may give them. Each address passes here
 /// once for each time it was given back.
 pub(crate) fn reclaim<E>(tx: &Tx<'_>, pool: &PoolName) -> Result<(), Failure<E>> {
@@ -37,7 +51,8 @@ pub(crate) fn reclaim<E>(tx: &Tx<'_>, pool: &PoolName) -> Result<(), Failure<E>>
     Ok(())
 }
 
-fn is_usable<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<bool, Failure<E>> {
+/// Whether a pool may give an address, whoever has it now.
+pub(crate) fn is_usable<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<bool, Failure<E>> {
     let last = tx
         .conn
         .prepare_cached(

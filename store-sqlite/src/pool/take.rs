@@ -7,7 +7,7 @@ use crate::{
     vm::fence,
     writer::Tx,
 };
-use deploy_core::{CommitError, HeldAddress, Lease, Pool, StoreError, TakeError, VmKey, Want};
+use deploy_core::{CommitError, HeldAddress, Lease, Pool, Span, StoreError, TakeError, VmKey, Want};
 use rusqlite::{Connection, Row, params};
 use std::net::IpAddr;
 
@@ -19,6 +19,10 @@ pub(crate) fn take(
 ) -> Result<Vec<HeldAddress>, Failure<TakeError>> {
     fence(tx.conn, lease, TakeError::Fenced)?;
     for want in wants {
+        if !want.exactly.is_empty() {
+            take_exactly(tx, lease, want)?;
+            continue;
+        }
         let has = held(tx.conn, lease.key)?.iter().filter(|held| want.is_met_by(held)).count();
         let missing = usize::from(want.count).saturating_sub(has);
         take_missing(tx, lease, want, missing)?;
@@ -53,6 +57,56 @@ fn take_missing(
     }
     let missing = u8::try_from(missing).unwrap_or(u8::MAX);
     Err(Failure::Refused(TakeError::Exhausted { want: want.clone(), missing }))
+}
+
+/// Takes those that are named and not held yet, also out of their rest.
+fn take_exactly(tx: &Tx<'_>, lease: &Lease, want: &Want) -> Result<(), Failure<TakeError>> {
+    let mut pools: Vec<Pool> = Vec::new();
+    for name in &want.pools {
+        pools.extend(find(tx.conn, name)?);
+    }
+    for address in want.exactly.iter().copied() {
+        let has = held(tx.conn, lease.key)?;
+        if has.iter().any(|held| want.is_met_by(held) && held.address == address) {
+            continue;
+        }
+        for pool in &pools {
+            must_not_be_held(tx, pool, address)?;
+        }
+        let number = Span::number(address);
+        let mut of = None;
+        for pool in &pools {
+            if free::is_usable(tx, &pool.name, number)? {
+                of = Some(pool);
+                break;
+            }
+        }
+        let foreign = || Failure::Refused(TakeError::Foreign { want: want.clone(), address });
+        let pool = of.ok_or_else(foreign)?;
+        free::reclaim(tx, &pool.name)?;
+        let rested = tx
+            .conn
+            .prepare_cached("DELETE FROM address WHERE cluster = ? AND address = ?")?
+            .execute(params![pool.cluster.as_str(), address_key(address)])?;
+        if rested == 0 {
+            free::take_out(tx, &pool.name, number)?;
+        }
+        hold(tx, lease, want, pool, number)?;
+    }
+    Ok(())
+}
+
+fn must_not_be_held(tx: &Tx<'_>, pool: &Pool, address: IpAddr) -> Result<(), Failure<TakeError>> {
+    let mut statement = tx
+        .conn
+        .prepare_cached("SELECT vm, nic FROM address WHERE cluster = ? AND address = ? AND until IS NULL")?;
+    let mut rows = statement.query(params![pool.cluster.as_str(), address_key(address)])?;
+    let Some(row) = rows.next()? else { return Ok(()) };
+    let what = format!("address {address}");
+    let columns = Columns::new(row, &what);
+    let nic: u8 = columns.number("nic")?;
+    let nic = nic.try_into().map_err(|error| Unreadable(format!("{what}: {error}")))?;
+    Err(Failure::Refused(TakeError::Held { address, holder: columns.parsed("vm")?, nic }))
 }
 
 fn hold(

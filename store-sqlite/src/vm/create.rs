@@ -76,8 +76,14 @@ pub(crate) fn create(tx: &Tx<'_>, order: &NewRecord) -> Result<Created, Failure<
     let cluster =
         cluster(tx.conn, name)?.ok_or_else(|| Failure::Refused(CreateError::UnknownCluster(name.clone())))?;
     let range = cluster.settings.vmids;
-    let vmid = number::next(tx, &cluster)?
-        .ok_or_else(|| Failure::Refused(CreateError::NoNumber { cluster: name.clone(), range }))?;
+    let vmid = match &order.adopts {
+        None => number::next(tx, &cluster)?
+            .ok_or_else(|| Failure::Refused(CreateError::NoNumber { cluster: name.clone(), range }))?,
+        Some(adopts) => {
+            number::free_for_adoption(tx, name, adopts.vmid)?;
+            adopts.vmid
+        }
+    };
     // As it is kept, so that the answer is what a later look at the record shows.
     let order = &NewRecord { created_at: timestamp(micros(order.created_at)), ..order.clone() };
     let record = order.numbered(vmid).map_err(|invalid| Failure::Refused(CreateError::Invalid(invalid)))?;

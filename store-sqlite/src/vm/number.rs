@@ -2,11 +2,11 @@
 
 use super::create::{Cluster, cluster};
 use crate::{
-    column::{duration_micros, micros},
-    failure::Failure,
+    column::{duration_micros, micros, timestamp},
+    failure::{Failure, Unreadable},
     writer::Tx,
 };
-use deploy_core::{ClusterName, CommitError, Lease, RenumberError, StoreError, VmKey, Vmid};
+use deploy_core::{ClusterName, CommitError, CreateError, Lease, RenumberError, StoreError, VmKey, Vmid};
 use rusqlite::{OptionalExtension, params};
 
 /// The next number that nobody has, from where the last search ended, around the range once.
@@ -48,6 +48,38 @@ fn first_gap<E>(
         }
     }
     Ok(None)
+}
+
+/// Fails where the number of a machine that is to be adopted is reserved for another, or rests. It does not rest for an adoption
+/// after one that was let go of.
+pub(crate) fn free_for_adoption(
+    tx: &Tx<'_>,
+    cluster: &ClusterName,
+    vmid: Vmid,
+) -> Result<(), Failure<CreateError>> {
+    tx.conn
+        .prepare_cached(
+            "DELETE FROM vmid_reservation WHERE cluster = ?1 AND vmid = ?2 AND until IS NOT NULL AND (until <= ?3 OR EXISTS (
+                 SELECT 1 FROM vm WHERE vm.key = vmid_reservation.vm AND json_extract(vm.life, '$.adopts') IS NOT NULL
+             ))",
+        )?
+        .execute(params![cluster.as_str(), vmid.get(), micros(tx.now)])?;
+    let reserved: Option<(String, Option<i64>)> = tx
+        .conn
+        .prepare_cached(
+            "SELECT external_ref, until FROM vmid_reservation AS reserved JOIN vm ON vm.key = reserved.vm
+             WHERE reserved.cluster = ? AND reserved.vmid = ?",
+        )?
+        .query_row(params![cluster.as_str(), vmid.get()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((reference, until)) = reserved else { return Ok(()) };
+    let reference = reference.parse().map_err(|error| Unreadable(format!("number {vmid}: {error}")))?;
+    Err(Failure::Refused(CreateError::Reserved {
+        cluster: cluster.clone(),
+        vmid,
+        reference,
+        until: until.map(timestamp),
+    }))
 }
 
 /// Reserves a number for a machine.

@@ -79,8 +79,8 @@ pub(crate) fn insert<E>(conn: &Connection, record: &VmRecord) -> Result<(), Fail
     let mut statement = conn.prepare_cached(
         "INSERT INTO vm (key, external_ref, cluster, vmid, fqdn, pve_name, spec_version, spec, macs, metadata,
              created_at, operation, step, progress, failures, due_at, attention, waiting, node, smbios, slots, addresses,
-             remembered)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             remembered, life)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     statement.execute(params![
         record.key.to_string(),
@@ -106,6 +106,7 @@ pub(crate) fn insert<E>(conn: &Connection, record: &VmRecord) -> Result<(), Fail
         json(&record.slots)?,
         json(&record.addresses)?,
         json(&record.remembered)?,
+        json(&record.life)?,
     ])?;
     Ok(())
 }

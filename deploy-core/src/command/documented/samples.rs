@@ -29,6 +29,7 @@ pub(super) fn record(phase: Phase, command: &Command) -> VmRecord {
         spec: spec(),
         metadata: serde_json::Value::Null,
         created_at: Timestamp::UNIX_EPOCH,
+        adopts: None,
     };
     let mut record = order.numbered(Vmid::try_from(1000).unwrap()).unwrap();
     record.addresses = vec![
