@@ -80,6 +80,12 @@ async fn work(seams: Seams, clock: Arc<ManualClock>, mut leased: Leased) -> End 
                 known.machine = machine;
                 clock.advance(POLL);
             }
+            // Nothing goes on by itself: a human was told so.
+            Ok(Turned::Until(_))
+                if leased.record.operation == Operation::Adopt && leased.record.attention.is_some() =>
+            {
+                break;
+            }
             Ok(Turned::Until(at)) => {
                 see_to_names(&seams).await;
                 // Somebody else may have moved the clock further.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should say so at once
 #![allow(clippy::print_stdout)] // how many schedules there are
 
+mod adoption;
 mod commanded;
 mod driver;
 mod ledger;

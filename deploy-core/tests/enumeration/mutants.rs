@@ -160,6 +160,21 @@ fn a_start_that_undoes_a_suspension_is_caught() {
 }
 
 #[test]
+fn an_adoption_that_does_not_read_the_uuid_is_caught() {
+    assert_caught(&Scenario::adopt_replaced(), Planted::UuidUnread, &["stranger"]);
+}
+
+#[test]
+fn an_end_that_destroys_what_was_not_adopted_is_caught() {
+    assert_caught(&Scenario::adopt_taken_back(), Planted::AdoptionForgotten, &["machine: it is gone"]);
+}
+
+#[test]
+fn other_addresses_than_the_adopted_machine_has_are_caught() {
+    assert_caught(&Scenario::adopt(), Planted::AnyAddress, &["held addresses"]);
+}
+
+#[test]
 fn a_reinstallation_that_does_not_read_the_identity_is_caught() {
     assert_caught(&Scenario::reinstall_replaced(), Planted::IdentityUnread, &["stranger"]);
 }

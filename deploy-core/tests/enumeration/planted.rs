@@ -53,6 +53,12 @@ pub(crate) enum Planted {
     LateForgotten,
     /// Which addresses are to be given back is not written down.
     RetiringForgotten,
+    /// A machine that is to be adopted is known by its number alone.
+    UuidUnread,
+    /// That a machine is not adopted yet is forgotten when its record is terminated.
+    AdoptionForgotten,
+    /// A machine that is adopted gets some addresses, whichever it has.
+    AnyAddress,
 }
 
 impl Planted {
@@ -73,6 +79,11 @@ impl Planted {
             }
             Self::RanForgotten => record.life.ran = false,
             Self::RetiringForgotten => record.life.retiring.clear(),
+            Self::AdoptionForgotten
+                if record.pending.iter().any(|queued| queued.command == Command::Terminate) =>
+            {
+                record.life.adopts = None;
+            }
             Self::LateForgotten => {
                 let late = [Remembered::StartInDoubt, Remembered::StopInDoubt, Remembered::DestroyInDoubt];
                 record.remembered.retain(|known| !late.contains(known));
@@ -123,6 +134,10 @@ impl Planted {
             }
             (Self::IdentityUnread, Sighting::Seen(mut machine)) => {
                 machine.config.description = record.mark().to_string();
+                machine.config.smbios = record.smbios.or(machine.config.smbios);
+                Sighting::Seen(machine)
+            }
+            (Self::UuidUnread, Sighting::Seen(mut machine)) => {
                 machine.config.smbios = record.smbios.or(machine.config.smbios);
                 Sighting::Seen(machine)
             }

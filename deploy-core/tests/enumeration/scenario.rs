@@ -1,6 +1,6 @@
 //! What is done, and to what.
 
-use crate::{commanded::Commanded, planted::Planted};
+use crate::{adoption::adoptee, commanded::Commanded, planted::Planted};
 use deploy_core::*;
 use deploy_testkit::{
     sample,
@@ -19,6 +19,8 @@ pub(crate) enum Start {
     Cloning,
     /// A command of a ready machine.
     Commanded,
+    /// The adoption of a machine that somebody else made.
+    Adoption,
 }
 
 /// What goes wrong besides.
@@ -190,6 +192,9 @@ impl Scenario {
     pub(crate) fn set_up(&self, cluster: &mut Cluster) {
         cluster.add(self.spec.template.vmid, template());
         cluster.add(sample::vmid(if self.stranger { 100 } else { 500 }), stranger());
+        if self.start == Start::Adoption {
+            cluster.add(sample::vmid(150), adoptee());
+        }
         cluster.configures_by_task = self.spec.clone != CloneMode::Linked;
         cluster.shows_pools = true;
         if self.clones_slowly {

@@ -61,6 +61,15 @@ fn commanded() -> Vec<Part> {
         .collect()
 }
 
+/// The points at which a worker dies or is frozen, and at which its successor is.
+fn adoptions() -> Vec<Part> {
+    let parts = Scenario::all_adoptions().into_iter().map(|scenario| {
+        let unraced = matches!(scenario.meanwhile, Meanwhile::Nothing | Meanwhile::TakenBack);
+        Part { scenario, crash: 1, wake: unraced.then_some(1) }
+    });
+    parts.collect()
+}
+
 impl Part {
     /// Schedules and those that were left out.
     fn enumerate(&self) -> [usize; 2] {
@@ -92,6 +101,12 @@ fn no_crash_and_no_zombie_does_any_harm() {
 #[test]
 fn none_during_a_command_does_any_harm() {
     let schedules = enumerate(commanded());
+    assert!(schedules > 5_000, "only {schedules}");
+}
+
+#[test]
+fn none_during_an_adoption_does_any_harm() {
+    let schedules = enumerate(adoptions());
     assert!(schedules > 5_000, "only {schedules}");
 }
 

@@ -5,7 +5,7 @@ use crate::{
     driver::{Driver, End},
     ledger::Ledger,
     planted::Planted,
-    scenario::{Meanwhile, Scenario, Start, stranger},
+    scenario::{Meanwhile, Scenario, Start},
     wire::Wire,
 };
 use deploy_core::*;
@@ -55,7 +55,11 @@ impl<'a> Stage<'a> {
             pool.vlan = None;
             now(store.put_pool(&pool, &[range])).unwrap();
         }
-        now(store.create(&sample::order_of(1, scenario.spec.clone()))).unwrap();
+        let order = match scenario.start {
+            Start::Adoption => crate::adoption::order(scenario),
+            _ => sample::order_of(1, scenario.spec.clone()),
+        };
+        now(store.create(&order)).unwrap();
         let ledger = Ledger {
             store,
             world: world.clone(),
@@ -83,7 +87,7 @@ impl<'a> Stage<'a> {
     /// Brings the order to where the scenario starts.
     fn begin(&mut self) {
         match self.scenario.start {
-            Start::Order => {}
+            Start::Order | Start::Adoption => {}
             Start::Ready => {
                 assert_eq!(self.worker().finish().1, End::Rest);
                 let vmid = self.record().numbered.vmid;
@@ -218,7 +222,7 @@ impl<'a> Stage<'a> {
             cluster.machines.remove(&vmid);
             cluster.volumes.retain(|_, volume| volume.vmid != vmid);
             if self.scenario.meanwhile == Meanwhile::Replaced {
-                cluster.add(vmid, stranger());
+                cluster.add(vmid, self.scenario.replacement());
                 self.replaced.set(Some(vmid));
             }
         });

@@ -83,6 +83,13 @@ pub(crate) fn judge(
     // Whatever is still under way arrives.
     stage.clock.advance(SignedDuration::from_mins(10));
     let mut wrong = Wrong(stage.ledger.violations.lock().unwrap().clone());
+    if stage.scenario.start == Start::Adoption {
+        crate::adoption::judge(stage, &mut wrong);
+        if stage.scenario.terminates() {
+            resting_number(stage, &stage.record(), &mut wrong);
+        }
+        return wrong.0;
+    }
     let rest = if stage.scenario.terminates() { Step::Terminated } else { Step::Ready };
     let record = stage.record();
     wrong.unless_equal("attention", &record.attention, &None);
@@ -126,10 +133,10 @@ fn difference(there: &str, expected: &str) -> String {
     format!("{unlike:?}; {there} lines instead of {expected}")
 }
 
-struct Wrong(Vec<String>);
+pub(crate) struct Wrong(pub(crate) Vec<String>);
 
 impl Wrong {
-    fn unless_equal<T: PartialEq + Debug>(&mut self, what: &str, there: &T, expected: &T) {
+    pub(crate) fn unless_equal<T: PartialEq + Debug>(&mut self, what: &str, there: &T, expected: &T) {
         if there != expected {
             self.0.push(format!("{what}: {there:?} instead of {expected:?}"));
         }

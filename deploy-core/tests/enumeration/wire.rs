@@ -85,7 +85,7 @@ impl Wire {
             (None | Some(Planted::LateForgotten), Change::Destroy(_)) => {
                 self.world.submit(&Target { smbios: None, ..target.clone() }, change).await
             }
-            (Some(Planted::IdentityUnread), _) => {
+            (Some(Planted::IdentityUnread | Planted::UuidUnread), _) => {
                 let there = self.world.with(|cluster| {
                     let machine = cluster.machines.get(&target.machine.vmid)?;
                     Some((machine.config.smbios, OwnerMark::find(&machine.config.description)))

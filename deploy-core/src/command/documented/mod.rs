@@ -144,10 +144,10 @@ fn operations() -> String {
     for operation in Operation::ALL {
         let by: Vec<_> =
             begun.get(operation.as_str()).into_iter().flatten().map(|name| format!("`{name}`")).collect();
-        let by = if *operation == Operation::Create {
-            format!("an order, {}", by.join(", "))
-        } else {
-            by.join(", ")
+        let by = match operation {
+            Operation::Create => format!("an order, {}", by.join(", ")),
+            Operation::Adopt => "an adoption".to_owned(),
+            _ => by.join(", "),
         };
         let steps: Vec<_> = operation.steps().iter().map(|step| format!("`{step}`")).collect();
         let (last, before) = steps.split_last().unwrap();
