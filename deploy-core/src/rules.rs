@@ -95,10 +95,11 @@ pub(crate) fn work(record: &VmRecord) -> Work {
     let adopt =
         |look, goal: Goal| Work::Reach(Rule { look, absent: A::NotAdopted, stranger: S::NotAdopted, goal });
     let config = Look::CONFIG;
-    let power = config.and(Look::POWER);
-    let away = power.and(Look::HA);
+    // The same request shows who sees to it that it runs.
+    let power = config.and(Look::POWER).and(Look::HA);
     // One request shows both: what is set, and what of it waits.
     let settings = config.and(Look::PENDING);
+    let whole = settings.and(power);
     match record.step.deploys_as() {
         Step::Creation
         // Never asked: they do what a step of a deployment does.
@@ -121,7 +122,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         }),
         Step::Migrated => reach(settings, goal::migrated),
         Step::SetCpuRam | Step::SetCloudinit if record.operation == O::SingleStep => {
-            reach(settings.and(Look::POWER), goal::set_while_stopped)
+            reach(whole, goal::set_while_stopped)
         }
         Step::SetCpuRam => reach(settings, goal::cpu_ram),
         Step::SetSystemDiskSize => reach(settings, goal::system_disk_size),
@@ -138,19 +139,19 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::Starting => reach(power, goal::powered_on),
         Step::Ready | Step::Suspended | Step::Removed | Step::Terminated => Work::Rest,
         Step::Stopping if matches!(record.operation, O::Terminate | O::Reinstall) => {
-            take_away(away, goal::stopped)
+            take_away(power, goal::stopped)
         }
         Step::Stopping => reach(power, goal::stopped),
         Step::DeletingBackups => take_away(config.and(Look::BACKUPS), goal::backups_deleted),
-        Step::Removing if record.operation == O::Remove => take_away(away, goal::removed_while_stopped),
-        Step::Removing => take_away(away, goal::removed),
+        Step::Removing if record.operation == O::Remove => take_away(power, goal::removed_while_stopped),
+        Step::Removing => take_away(power, goal::removed),
         Step::ReleasingIp => Work::ReleaseAddresses,
         Step::Suspending => reach(power, goal::suspended),
-        Step::Unsuspending => reach(settings.and(Look::POWER), goal::unsuspended),
+        Step::Unsuspending => reach(whole, goal::unsuspended),
         Step::Resetting => reach(power, goal::reset),
         Step::ChangePackage => reach(settings, goal::package_fits),
-        Step::CpStop => reach(settings.and(Look::POWER), goal::stopped_if_needed),
-        Step::CpStart => reach(settings.and(Look::POWER), goal::started_again),
+        Step::CpStop => reach(whole, goal::stopped_if_needed),
+        Step::CpStart => reach(whole, goal::started_again),
         Step::CpReleaseIp => Work::ReleaseRetiring,
         Step::SetDnsRecords => Work::SetDns,
         Step::Reinstall => take_away(config, goal::reinstallable),

@@ -205,6 +205,7 @@ impl Turn<'_> {
             Decision::GiveUp(why) => self.pause(Outcome::GivenUp(why)).await,
             Decision::Renumber => self.renumber().await,
             Decision::Wait(why) => self.wait(Outcome::Waiting(why), machine).await,
+            Decision::AwaitHa(why, patience) => self.wait(Outcome::AwaitingHa(why, patience), machine).await,
             Decision::WaitInVain(why) => self.wait(Outcome::WaitingInVain(why), machine).await,
             Decision::Follow(task, change) => {
                 // Its slots are taken also where that is one too many: the task runs in any case.

@@ -2,6 +2,7 @@
 
 mod absent;
 mod dns;
+mod ha;
 mod ours;
 mod reinstall;
 mod seen;
@@ -17,6 +18,7 @@ use crate::{
 };
 use absent::{absent, send_clone};
 use dns::dns;
+use jiff::SignedDuration;
 use seen::seen;
 use std::net::IpAddr;
 
@@ -81,6 +83,8 @@ pub enum Decision {
     Renumber,
     /// Something is under way; nothing is done.
     Wait(String),
+    /// The HA manager was asked for this and has so long to do it.
+    AwaitHa(String, SignedDuration),
     /// A lock is waited for that nobody holds any more.
     WaitInVain(String),
     /// A task was found that carries out a change of ours whose answer was lost.

@@ -1,7 +1,8 @@
 //! What to do about a machine of ours.
 
 use super::{
-    Decision, Observation, absent::left_behind, reinstall::reinstallable, seen::locked, submit, target,
+    Decision, Observation, absent::left_behind, ha::ha_manager, reinstall::reinstallable, seen::locked,
+    submit, target,
 };
 use crate::{
     Change, Command, ErrorClass, Machine, NoteDown, Obscured, Operation, Progress, Remembered, RetryPolicy,
@@ -54,10 +55,16 @@ pub(super) fn ours(
             carry_together(record, machine, &mut configure);
             Change::Configure(configure)
         }
-        Change::Stop(StopMode::Graceful { .. }) => {
-            // A guest that did not follow once is not asked twice.
-            let asked = record.remembered.contains(&Remembered::Sent);
-            Change::Stop(if asked { StopMode::Hard } else { how_to_stop(record, policy) })
+        Change::Stop(StopMode::Graceful { .. }) => Change::Stop(how_to_stop(record, policy)),
+        change => change,
+    };
+    if let Some(wait) = ha_manager(record, machine, &change) {
+        return wait;
+    }
+    let change = match change {
+        // A guest that did not follow once is not asked twice.
+        Change::Stop(StopMode::Graceful { .. }) if record.remembered.contains(&Remembered::Sent) => {
+            Change::Stop(StopMode::Hard)
         }
         change => change,
     };

@@ -16,7 +16,7 @@ use crate::{
     RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE,
     retry::later,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
 
 /// What a turn did, and where it saw the machine.
@@ -65,6 +65,8 @@ pub enum Outcome<'a> {
     Renumbered(Numbered),
     /// It waits.
     Waiting(String),
+    /// It waits for what the HA manager was asked for, at most so long.
+    AwaitingHa(String, SignedDuration),
     /// It waits for a lock that nobody holds.
     WaitingInVain(String),
     /// It failed.
@@ -219,6 +221,7 @@ impl Settling<'_> {
                 self.policy.dns_patience.as_secs()
             )),
             Outcome::Waiting(why) => self.waiting(&why, false),
+            Outcome::AwaitingHa(why, patience) => self.awaiting_ha(why, patience),
             Outcome::WaitingInVain(why) => self.waiting(&why, true),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
             Outcome::Impossible(message) => self.impossible(message),

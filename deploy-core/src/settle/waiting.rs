@@ -1,9 +1,25 @@
 //! What to write down about a wait.
 
 use super::Settling;
-use crate::{Commit, Due, LogEvent, Waiting, retry::later};
+use crate::{Commit, Due, ErrorClass, LogEvent, Progress, Waiting, retry::later};
+use jiff::SignedDuration;
 
 impl Settling<'_> {
+    /// What the HA manager does not do in its time has failed, and is asked for anew.
+    pub(super) fn awaiting_ha(&self, why: String, patience: SignedDuration) -> Commit {
+        let same = self.record.waiting.as_ref().filter(|waiting| waiting.why == why);
+        match same.map(|waiting| self.now.duration_since(waiting.since)) {
+            Some(waited) if waited >= patience => Commit {
+                progress: Some(Progress::Untried),
+                ..self.failed(
+                    ErrorClass::Failed,
+                    format!("{why}, and has not done it for {} s", waited.as_secs()),
+                )
+            },
+            _ => self.waiting(&why, false),
+        }
+    }
+
     /// Waiting is no failure. It is logged when it begins, looked at ever more rarely, and when it has lasted longer than
     /// anybody expects a human is told.
     pub(super) fn waiting(&self, why: &str, in_vain: bool) -> Commit {

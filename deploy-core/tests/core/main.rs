@@ -6,6 +6,7 @@ mod comes_to_rest;
 mod commands;
 mod decisions;
 mod drift;
+mod ha;
 mod ledger;
 mod leftovers;
 mod locks;
