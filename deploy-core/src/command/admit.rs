@@ -161,8 +161,7 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (Command::Retry, P::Deploying | P::Busy) => Ok(Legal::Queued),
 
         (Command::Suspend, P::Suspended) => Ok(Legal::AlreadySo),
-        (Command::Suspend, P::Removed) => not_now("there is nothing to suspend"),
-        (Command::Suspend, P::Deploying | P::Busy | P::Ready) => Ok(Legal::Queued),
+        (Command::Suspend, P::Deploying | P::Busy | P::Ready | P::Removed) => Ok(Legal::Queued),
         (Command::Unsuspend(_), P::Suspended) => Ok(Legal::Queued),
         (Command::Unsuspend(_), P::Deploying | P::Busy | P::Ready | P::Removed) => Ok(Legal::AlreadySo),
 

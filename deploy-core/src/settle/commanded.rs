@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Command, CommandId, CommandOutcome, Commit, Due, Kind, Legal, Life, LogEvent, LogLine, Operation, Phase,
-    Progress, QueuedCommand, Remembered, Step, Suspension, judge,
+    Command, CommandId, CommandOutcome, Commit, Due, Kind, Legal, Life, LogEvent, LogLine, Notice, Operation,
+    Phase, Progress, QueuedCommand, Remembered, Step, Suspension, judge,
     life::{Asked, Settled},
 };
 
@@ -192,6 +192,9 @@ impl Settling<'_> {
         if queued.command == Command::Terminate {
             return self.terminating(life, queued);
         }
+        if self.record.step == Step::Removed && queued.command.kind() == Kind::Suspension {
+            return self.suspended_or_not(life, &queued);
+        }
         let legal = judge(&queued.command, Phase::of(self.record)).map_err(|denied| denied.to_string());
         // In force since it was taken, so that the machine rests as suspended; but nobody has stopped it yet.
         let legal = legal.map(|legal| if queued.command == Command::Suspend { Legal::Queued } else { legal });
@@ -212,6 +215,23 @@ impl Settling<'_> {
                 life.wanted = wanted.map(Box::new);
                 self.beginning(life, queued)
             }
+        }
+    }
+
+    /// There is no machine that could be stopped or started: it is for the one that is made next.
+    fn suspended_or_not(&self, mut life: Life, queued: &QueuedCommand) -> Commit {
+        let suspends = queued.command == Command::Suspend;
+        let before = life.suspended.is_some();
+        if !suspends {
+            life.suspended = None;
+        }
+        let what =
+            if suspends { "the next machine will not be started" } else { "the next machine may be started" };
+        let notice = if suspends { Notice::Suspended } else { Notice::Unsuspended };
+        Commit {
+            log: Some(self.line(LogEvent::Noted { what: format!("{}: {what}", queued.command) })),
+            notice: before.then_some(notice),
+            ..self.over(life, queued, CommandOutcome::Done)
         }
     }
 

@@ -221,7 +221,7 @@ impl Settling<'_> {
                 self.policy.dns_patience.as_secs()
             )),
             Outcome::Waiting(why) => self.waiting(&why, false),
-            Outcome::AwaitingHa(why, patience) => self.awaiting_ha(why, patience),
+            Outcome::AwaitingHa(why, patience) => self.awaiting_ha(&why, patience),
             Outcome::WaitingInVain(why) => self.waiting(&why, true),
             Outcome::Failed(Obscured { class, message }) => self.failed(class, message),
             Outcome::Impossible(message) => self.impossible(message),

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 impl Settling<'_> {
     /// What the HA manager does not do in its time has failed, and is asked for anew.
-    pub(super) fn awaiting_ha(&self, why: String, patience: SignedDuration) -> Commit {
+    pub(super) fn awaiting_ha(&self, why: &str, patience: SignedDuration) -> Commit {
         let same = self.record.waiting.as_ref().filter(|waiting| waiting.why == why);
         match same.map(|waiting| self.now.duration_since(waiting.since)) {
             Some(waited) if waited >= patience => Commit {
@@ -16,7 +16,7 @@ impl Settling<'_> {
                     format!("{why}, and has not done it for {} s", waited.as_secs()),
                 )
             },
-            _ => self.waiting(&why, false),
+            _ => self.waiting(why, false),
         }
     }
 

@@ -374,3 +374,33 @@ fn a_held_machine_is_due_on_command() {
         assert_eq!(commit.due, Some(Due::OnCommand));
     }
 }
+
+/// What is suspended while there is no machine is in force for the one that is made next.
+#[test]
+fn a_removed_machine_can_be_suspended() {
+    let template = deploy_testkit::world::ModelMachine::template(p("n1"));
+    let number = crate::orders::vmid(crate::orders::TEMPLATE);
+    let bench =
+        Bench::new(crate::orders::order(crate::orders::plain()), |cluster| cluster.add(number, template));
+    let rests = |commands: &[Command]| {
+        for command in commands {
+            bench.ledger.command(command.clone()).unwrap();
+            bench.run(Trouble::default());
+        }
+        let notices = bench.ledger.with(|state| std::mem::take(&mut state.notices));
+        (bench.record().step, notices.iter().map(Notice::kind).collect::<Vec<_>>())
+    };
+    bench.run(Trouble::default());
+    let removed = rests(&[Command::Stop(StopHow::Hard), Command::Remove]);
+    assert_eq!(removed, (Step::Removed, vec![NoticeKind::Ready]));
+    assert_eq!(rests(&[Command::Suspend]), (Step::Removed, vec![NoticeKind::Suspended]));
+    assert_eq!(rests(&[Command::RunOn(Step::Clone)]), (Step::Suspended, vec![]));
+    let vmid = bench.record().numbered.vmid;
+    let power = || bench.world.with(|cluster| cluster.machines[&vmid].power.clone());
+    assert_eq!(power(), Power::Stopped);
+    assert_eq!(rests(&[Command::Remove]), (Step::Removed, vec![]));
+    let unsuspend = Command::Unsuspend(Resume::AsBefore);
+    assert_eq!(rests(&[unsuspend]), (Step::Removed, vec![NoticeKind::Unsuspended]));
+    assert_eq!(rests(&[Command::RunOn(Step::Clone)]), (Step::Ready, vec![NoticeKind::Ready]));
+    assert_eq!(power(), Power::Running);
+}
