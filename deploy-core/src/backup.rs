@@ -1,6 +1,6 @@
 //! Backups of a machine.
 
-use crate::{Bytes, Invalid, NodeName, StorageId};
+use crate::{Bytes, Invalid, NodeName, Resource, StorageId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -27,6 +27,13 @@ pub struct Backup {
     pub notes: Option<String>,
 }
 
+impl Backup {
+    /// As a receipt names it.
+    pub(crate) fn resource(&self) -> Resource {
+        Resource::Backup { volume: self.volume.clone(), storage: self.storage.clone() }
+    }
+}
+
 /// What was seen of a machine's backups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Backups {
@@ -45,6 +52,13 @@ pub struct Unread {
     pub storage: Option<StorageId>,
     /// Why not, in words.
     pub why: String,
+}
+
+impl Unread {
+    /// As a receipt names it.
+    pub(crate) fn resource(&self) -> Resource {
+        Resource::Backups { node: self.node.clone(), storage: self.storage.clone() }
+    }
 }
 
 impl fmt::Display for Unread {

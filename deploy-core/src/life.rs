@@ -1,6 +1,9 @@
 //! What commands have made of a machine, beyond what its order says.
 
-use crate::{Adopted, Assignment, Command, CommandId, MacAddr, QueuedCommand, Step, VmRecord, VmSpec};
+use crate::{
+    Adopted, Assignment, Command, CommandId, Fate, MacAddr, QueuedCommand, Receipt, Resource, Step, VmRecord,
+    VmSpec,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +57,9 @@ pub struct Life {
     /// Addresses that it has no more, and that are given back once nothing of it shows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Assignment>,
-    /// What its termination deleted, and what it could not, in words.
+    /// What its termination deleted, what it kept, and what is not known, one line for each resource.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub receipt: Vec<String>,
+    pub receipt: Vec<Receipt>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
@@ -156,6 +159,27 @@ impl Life {
             self.settle(queued.id, at, outcome.clone());
         }
         struck.len()
+    }
+
+    /// What is written down of this resource.
+    pub(crate) fn fate_of(&self, of: &Resource) -> Option<&Fate> {
+        self.receipt.iter().find_map(|line| match line {
+            Receipt::Resource { resource, fate } if resource == of => Some(fate),
+            Receipt::Resource { .. } | Receipt::Words(_) => None,
+        })
+    }
+
+    /// Writes down what became of a resource, in the place of what was known of it.
+    pub(crate) fn put_down(&mut self, of: Resource, became: Fate) {
+        for line in &mut self.receipt {
+            if let Receipt::Resource { resource, fate } = line
+                && *resource == of
+            {
+                *fate = became;
+                return;
+            }
+        }
+        self.receipt.push(Receipt::Resource { resource: of, fate: became });
     }
 
     /// The command that is being carried out.

@@ -76,8 +76,8 @@ pub(crate) enum Verdict {
     Note(NoteDown),
     /// It is on its way.
     UnderWay(String),
-    /// As far as can be seen it is as ordered, but not all of it could be looked at. It is tried for a while.
-    Incomplete(String),
+    /// As far as can be seen it is as ordered, but not all of it could be looked at. It is tried for a while, and then noted.
+    Incomplete(String, NoteDown),
     /// A lock is waited for.
     Locked(String),
     /// It cannot be made so; a human must change something.
@@ -144,6 +144,9 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::Stopping => reach(power, goal::stopped),
         Step::DeletingBackups => take_away(config.and(Look::BACKUPS), goal::backups_deleted),
         Step::Removing if record.operation == O::Remove => take_away(power, goal::removed_while_stopped),
+        Step::Removing if record.operation == O::Terminate => {
+            take_away(power.and(Look::SNAPSHOTS), goal::removed)
+        }
         Step::Removing => take_away(power, goal::removed),
         Step::ReleasingIp => Work::ReleaseAddresses,
         Step::Suspending => reach(power, goal::suspended),

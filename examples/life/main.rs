@@ -34,7 +34,7 @@ async fn show() -> anyhow::Result<()> {
     print_table(life.told());
     played?;
     let receipt = &life.scene().await?.record.life.receipt;
-    print("\nWhat its termination deleted");
+    print("\nWhat became of its resources");
     for line in receipt {
         print(&format!("    {line}"));
     }

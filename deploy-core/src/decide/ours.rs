@@ -29,13 +29,12 @@ pub(super) fn ours(
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
             return Decision::Done(as_ordered(record));
         }
-        Verdict::Note(note) => return Decision::Note(note),
         Verdict::UnderWay(why) => return Decision::Wait(why),
         // A storage that cannot be read does not hinder for ever.
-        Verdict::Incomplete(message) if record.failures < policy.attention_after => {
+        Verdict::Incomplete(message, _) if record.failures < policy.attention_after => {
             return Decision::Blind(Obscured { class: ErrorClass::Unreachable, message });
         }
-        Verdict::Incomplete(message) => return Decision::Done(message),
+        Verdict::Note(note) | Verdict::Incomplete(_, note) => return Decision::Note(note),
         Verdict::Locked(why) => return locked(record, machine, holder, why),
         Verdict::Impossible(why) => return Decision::Impossible(why),
         Verdict::Refused(why) => return Decision::Refuse(why),

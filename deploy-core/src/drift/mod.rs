@@ -106,7 +106,7 @@ fn configured(record: &VmRecord, machine: &Machine, found: &mut Differences) {
             | Verdict::Unmet(_)
             | Verdict::Note(_)
             | Verdict::UnderWay(_)
-            | Verdict::Incomplete(_)
+            | Verdict::Incomplete(..)
             | Verdict::Refused(_)
             | Verdict::Locked(_) => {}
         }

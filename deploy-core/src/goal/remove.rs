@@ -1,8 +1,8 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, DestroyMode, HaState, Machine, NoteDown, Operation, Power, Remembered,
-    StopMode, VmRecord, rules::Verdict,
+    Backup, Change, Configure, DestroyMode, Fate, HaState, Kept, Machine, NoteDown, Operation, Power,
+    Remembered, Resource, StopMode, VmRecord, rules::Verdict,
 };
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
@@ -25,15 +25,37 @@ pub(crate) fn stopped(record: &VmRecord, machine: &Machine) -> Verdict {
 pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.backups {
         Some(backups) => {
-            match backups.found.iter().find(|backup| !backup.protected && is_ours(record, backup)) {
-                Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
-                None if backups.unread.is_empty() => Verdict::Met,
-                None => {
-                    Verdict::Incomplete(format!("backups may be left: {}", super::saved::listed(backups)))
-                }
+            if let Some(backup) = backups.found.iter().find(|backup| !is_settled(record, backup)) {
+                let why = if backup.protected { Kept::Protected } else { Kept::Foreign };
+                return if backup.protected || !is_ours(record, backup) {
+                    Verdict::Note(NoteDown::Receipt(vec![(backup.resource(), Fate::Kept(why))]))
+                } else {
+                    Verdict::Unmet(Change::DeleteBackup(backup.clone()))
+                };
             }
+            let unread =
+                backups.unread.iter().map(|unread| (unread.resource(), Fate::NotKnown(unread.why.clone())));
+            let unread: Vec<_> =
+                unread.filter(|(resource, _)| record.life.fate_of(resource).is_none()).collect();
+            if unread.is_empty() {
+                return Verdict::Met;
+            }
+            Verdict::Incomplete(
+                format!("backups may be left: {}", super::saved::listed(backups)),
+                NoteDown::Receipt(unread),
+            )
         }
         None => Verdict::UnderWay("its backups were not shown".to_owned()),
+    }
+}
+
+/// Whether it is written down why it is kept.
+fn is_settled(record: &VmRecord, backup: &Backup) -> bool {
+    match record.life.fate_of(&backup.resource()) {
+        // Until somebody takes that away.
+        Some(Fate::Kept(Kept::Protected)) => backup.protected,
+        Some(Fate::Kept(_) | Fate::NotKnown(_)) => true,
+        _ => false,
     }
 }
 
@@ -66,6 +88,11 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
         Verdict::Met if DOUBTS.iter().any(|doubt| record.remembered.contains(doubt)) => {
             Verdict::Note(NoteDown::AwaitFirewall)
         }
+        Verdict::Met
+            if record.operation == Operation::Terminate && !goes_with(record, machine).is_empty() =>
+        {
+            Verdict::Note(NoteDown::Receipt(goes_with(record, machine)))
+        }
         // What stays is for the machine that is made under the same number later.
         Verdict::Met if record.operation == Operation::Remove => {
             Verdict::Unmet(Change::Destroy(DestroyMode::KeepBackups))
@@ -73,4 +100,15 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
         Verdict::Met => Verdict::Unmet(Change::Destroy(DestroyMode::Purge)),
         other => other,
     }
+}
+
+/// What is destroyed with the machine, as far as that is not written down yet.
+fn goes_with(record: &VmRecord, machine: &Machine) -> Vec<(Resource, Fate)> {
+    let config = &machine.config;
+    let snapshots = machine.snapshots.iter().flatten().map(|known| Resource::Snapshot(known.name.clone()));
+    let disk = |slot, volume: &String| Resource::Disk { slot, volume: volume.clone() };
+    let plugged = config.disks.iter().map(|(slot, known)| disk(Some(*slot), &known.volume));
+    let unused = config.unused.values().map(|volume| disk(None, volume));
+    let all = snapshots.chain(plugged).chain(unused).map(|resource| (resource, Fate::Pending));
+    all.filter(|(resource, _)| record.life.fate_of(resource).is_none()).collect()
 }

@@ -3,7 +3,7 @@
 use super::Settling;
 use crate::{
     Command, CommandId, CommandOutcome, Commit, Due, Kind, Legal, Life, LogEvent, LogLine, Notice, Operation,
-    Phase, Progress, QueuedCommand, Remembered, Step, Suspension, judge,
+    Phase, Progress, QueuedCommand, Receipt, Remembered, Step, Suspension, judge,
     life::{Asked, Settled},
 };
 
@@ -177,7 +177,7 @@ impl Settling<'_> {
         }
         life.strike(self.now, &superseded, |_| true);
         (life.wanted, life.receipt, life.held) = (None, Vec::new(), false);
-        life.receipt.extend(self.let_go());
+        life.receipt.extend(self.let_go().map(Receipt::Words));
         self.beginning(life, queued)
     }
 

@@ -29,7 +29,7 @@ impl Settling<'_> {
 
     /// They are told and left: a number proves nothing, and freeing a volume that somebody uses destroys it without a question.
     pub(super) fn leftovers(&self, found: Result<Vec<Leftover>, String>) -> Commit {
-        let commit = Commit {
+        let mut commit = Commit {
             remembered: self.without(&[Remembered::VolumesInDoubt]),
             // A destroy that was not answered asked for this look too; what it left is known now.
             progress: is_unanswered_destroy(self.record).then_some(Progress::Untried),
@@ -43,11 +43,13 @@ impl Settling<'_> {
                 if found.is_empty() {
                     return commit;
                 }
+                self.receipt_of_leftovers(&Ok(found.clone()), &mut commit);
                 let commands: Vec<String> = found.iter().map(command).collect();
                 let vmid = self.record.numbered.vmid;
                 format!("volumes of number {vmid} are left behind; to free them: {}", commands.join("; "))
             }
             Err(why) => {
+                self.receipt_of_leftovers(&Err(why.clone()), &mut commit);
                 let what = format!("it is not known whether volumes are left behind: {why}");
                 return Commit { log: Some(self.line(LogEvent::Noted { what })), ..commit };
             }

@@ -5,15 +5,16 @@ mod commanded;
 mod dns;
 mod leftovers;
 mod package;
+mod receipt;
 mod resting;
 mod sending;
 mod vanished;
 mod waiting;
 
 use crate::{
-    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Leftover, LogEvent, LogLine,
-    MacAddr, NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered,
-    RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE,
+    Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Fate, Leftover, LogEvent,
+    LogLine, MacAddr, NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered,
+    Resource, RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE,
     retry::later,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -117,6 +118,8 @@ pub enum NoteDown {
     },
     /// These volumes are left behind, or why nobody knows.
     Leftovers(Result<Vec<Leftover>, String>),
+    /// This is known of resources of a machine that is taken away, and would not be any more afterwards.
+    Receipt(Vec<(Resource, Fate)>),
 }
 
 /// What to write down. Pure: time is an argument, and the spread of delays is derived from the record.
@@ -199,6 +202,7 @@ impl Settling<'_> {
                 if self.record.operation == Operation::Terminate {
                     commit.addresses = Some(Vec::new());
                 }
+                self.receipt_of_addresses(&addresses, &mut commit);
                 if !self.record.life.retiring.is_empty() {
                     self.life_of(&mut commit).retiring.clear();
                 }
@@ -258,7 +262,7 @@ impl Settling<'_> {
             log: Some(self.line(LogEvent::Done { how: how.to_owned() })),
             ..Commit::default()
         };
-        self.receipt(&format!("{}: {how}", record.step), &mut commit);
+        self.receipt_of_step(&mut commit);
         let restoring = match record.step {
             Step::StoppingToRestore => true,
             Step::RestoringBackup => false,
@@ -328,6 +332,7 @@ impl Settling<'_> {
             NoteDown::Package { slots } => self.package(slots),
             NoteDown::Adopted { macs, slots, stopped } => self.adopting(macs, slots, stopped),
             NoteDown::Leftovers(found) => self.leftovers(found),
+            NoteDown::Receipt(lines) => self.receipt(lines),
             NoteDown::NothingWaits => {
                 Commit { remembered: self.without(&[Remembered::SettingsInDoubt]), ..Commit::default() }
             }

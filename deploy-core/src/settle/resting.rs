@@ -156,14 +156,4 @@ impl Settling<'_> {
         commit.slots = Some(Vec::new());
         commit.node = Some(record.spec.template.node.clone());
     }
-
-    /// What a termination did, or found that it could not do; once, however often it was tried.
-    pub(super) fn receipt(&self, line: &str, commit: &mut Commit) {
-        if self.record.operation == Operation::Terminate {
-            let receipt = &mut self.life_of(commit).receipt;
-            if !receipt.iter().any(|known| known == line) {
-                receipt.push(line.to_owned());
-            }
-        }
-    }
 }

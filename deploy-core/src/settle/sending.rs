@@ -22,12 +22,14 @@ impl Settling<'_> {
         let remove = goal::destroy_command(self.record.numbered.vmid);
         let is_done =
             |attention: &Attention| sending.kind == ChangeKind::Clone && attention.message.contains(&remove);
-        Commit {
+        let mut commit = Commit {
             attention: self.record.attention.as_ref().is_some_and(is_done).then_some(None),
             remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
             progress: Some(Progress::Intended { change: sending, at: self.now }),
             ..Commit::default()
-        }
+        };
+        self.receipt_of_change(change, &mut commit);
+        commit
     }
 
     /// What the change that is about to be answered put in doubt.
@@ -63,14 +65,12 @@ impl Settling<'_> {
         if task.is_none() {
             remembered.extend(sending.remember);
         }
-        let mut commit = Commit {
+        Commit {
             progress: Some(progress),
             remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
             log: Some(self.line(LogEvent::Sent { change: change.to_string(), task })),
             ..Commit::default()
-        };
-        self.receipt(&format!("{}: sent: {change}", self.record.step), &mut commit);
-        commit
+        }
     }
 
     /// The request arrived after all, as if it had been answered now.

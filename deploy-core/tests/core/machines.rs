@@ -93,6 +93,24 @@ pub(crate) fn decided(record: &VmRecord, sighting: Sighting) -> Decision {
     decision
 }
 
+/// The record after this.
+pub(crate) fn settled(record: &VmRecord, outcome: Outcome<'_>) -> VmRecord {
+    let mut record = record.clone();
+    let report = Report { outcome, seen_on: None };
+    settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut record);
+    record
+}
+
+/// What is decided once all that is known of its resources was written down.
+pub(crate) fn seen_with_receipt(record: &VmRecord, machine: &Machine) -> Decision {
+    match seen(record, machine) {
+        Decision::Note(note @ NoteDown::Receipt(_)) => {
+            seen_with_receipt(&settled(record, Outcome::Noted(note)), machine)
+        }
+        decision => decision,
+    }
+}
+
 /// The change that is asked for.
 pub(crate) fn change(decision: Decision) -> Change {
     match decision {

@@ -15,6 +15,7 @@ mod machines;
 mod names;
 mod orders;
 mod parsers;
+mod receipts;
 mod retries;
 mod seams;
 mod snapshots;

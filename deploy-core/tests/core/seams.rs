@@ -197,7 +197,7 @@ fn a_look_asks_for_what_the_step_needs() {
         (at(Step::Starting, networked()), settings),
         (again(at(Step::Starting, networked())), settings.and(Look::POWER)),
         (leaving(Step::DeletingBackups), Look::CONFIG.and(Look::BACKUPS)),
-        (leaving(Step::Removing), Look::CONFIG.and(Look::POWER).and(Look::HA)),
+        (leaving(Step::Removing), Look::CONFIG.and(Look::POWER).and(Look::HA).and(Look::SNAPSHOTS)),
     ];
     for (record, wanted) in asked {
         let mut mocks = Mocks::new().open();

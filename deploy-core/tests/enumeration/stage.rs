@@ -256,7 +256,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Pools with the lengths of their prefixes and their ranges.
-const POOLS: [(&str, u8, (&str, &str)); 2] =
+pub(crate) const POOLS: [(&str, u8, (&str, &str)); 2] =
     [("public-v4", 24, ("192.0.2.10", "192.0.2.19")), ("public-v6", 64, ("2001:db8::10", "2001:db8::19"))];
 
 /// What a store in memory answers, which is at once.

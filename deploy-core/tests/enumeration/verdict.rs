@@ -2,7 +2,7 @@
 
 use crate::{
     scenario::{Meanwhile, Start, stranger, template},
-    stage::{Stage, now},
+    stage::{POOLS, Stage, now},
 };
 use deploy_core::*;
 use deploy_testkit::{
@@ -117,6 +117,7 @@ pub(crate) fn judge(
     }
     if rest == Step::Terminated {
         resting_number(stage, &record, &mut wrong);
+        receipt(stage, &record, &mut wrong);
     }
     let essence = essence(stage);
     if essence.as_ref() != expected {
@@ -256,6 +257,32 @@ fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
 fn rules_twice(rules: &[ModelRule]) -> Vec<RuleKey> {
     let mut seen = BTreeSet::new();
     rules.iter().filter_map(ModelRule::key).filter(|key| !seen.insert(*key)).collect()
+}
+
+/// It names each resource once, and says nothing is on its way; of a ready machine, also what became of each.
+fn receipt(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
+    let mut fates: Vec<String> = record.life.receipt.iter().map(ToString::to_string).collect();
+    let on_their_way: Vec<&String> = fates.iter().filter(|line| line.ends_with("being deleted")).collect();
+    wrong.unless_equal("receipt, on their way", &on_their_way, &Vec::new());
+    if stage.scenario.start != Start::Ready || stage.scenario.meanwhile != Meanwhile::Nothing {
+        return;
+    }
+    // How the guest stopped hangs on whether it was asked twice, and of volumes is asked where a destroy was not answered.
+    fates.retain(|line| !line.starts_with("guest: s") && !line.starts_with("volumes that nothing names: "));
+    // Volumes have other names in each run.
+    let is_disk = |line: &String| line.starts_with("disk scsi0, local:") && line.ends_with(": deleted");
+    let disks = fates.extract_if(.., |line| is_disk(line)).count();
+    wrong.unless_equal("receipt, disks", &disks, &1);
+    fates.sort();
+    let number = record.numbered.vmid;
+    let expected = [
+        format!("address {}: deleted", POOLS[0].2.0),
+        "backup gone: deleted".to_owned(),
+        "backup kept: kept, it is protected".to_owned(),
+        format!("machine {number}: deleted"),
+        "protection: deleted".to_owned(),
+    ];
+    wrong.unless_equal("receipt", &fates, &Vec::from(expected));
 }
 
 /// Of all numbers that are left, nobody gets the one that rests, although it is the only one.

@@ -4,9 +4,9 @@ use super::{Rig, StoreFactory};
 use crate::sample;
 use deploy_core::{
     AddressStore, Asked, Assignment, Attention, Change, ChangeKind, Command, CommandId, CommandOutcome,
-    Commit, CommitError, DestroyMode, Due, Family, LeaseStore, Life, LogEvent, MacAddr, Notice, Numbered,
-    Operation, Order, Package, Progress, QueuedCommand, RecordStore, Remembered, Sending, Settled,
-    SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting, Wanted, WhenVanished,
+    Commit, CommitError, DestroyMode, Due, Family, Fate, Kept, LeaseStore, Life, LogEvent, MacAddr, Notice,
+    Numbered, Operation, Order, Package, Progress, QueuedCommand, Receipt, RecordStore, Remembered, Resource,
+    Sending, Settled, SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting, Wanted, WhenVanished,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -113,7 +113,16 @@ fn life() -> Life {
         adopts: Some(sample::adopted(7)),
         not_before: Some(sample::epoch() + SignedDuration::from_micros(1)),
         retiring: vec![retiring],
-        receipt: vec!["removing: there is no machine 100".to_owned()],
+        receipt: vec![
+            Receipt::Words("removing: there is no machine 100".to_owned()),
+            Receipt::Resource {
+                resource: Resource::Backup {
+                    volume: "nas:backup/one".to_owned(),
+                    storage: sample::parsed("nas"),
+                },
+                fate: Fate::Kept(Kept::Protected),
+            },
+        ],
     }
 }
 

@@ -98,13 +98,16 @@ async fn after_each_command_the_machine_is_what_was_asked() {
         machine.v6.clear();
     });
     let receipt = &terminated.after.record.life.receipt;
-    for line in [
-        format!("deleting_backups: sent: delete backup {}", backed_up.after.backups[0]),
-        "removing: sent: destroy".to_owned(),
-        format!("releasing_ip: gave back 2001:db8:1::1000, {}", backed_up.after.record.addresses[0].address),
-    ] {
-        assert!(receipt.contains(&line), "{line}: {receipt:#?}");
-    }
+    let receipt: Vec<String> = receipt.iter().map(ToString::to_string).collect();
+    let expected = [
+        "guest: shut down, or stopped after 5 s".to_owned(),
+        format!("backup {}: deleted", backed_up.after.backups[0]),
+        "disk scsi0, shared:9000/base-9000-disk-0.qcow2/1000/vm-1000-disk-0.qcow2: deleted".to_owned(),
+        "machine 1000: deleted".to_owned(),
+        format!("address {}: deleted", backed_up.after.record.addresses[0].address),
+        "address 2001:db8:1::1000: deleted".to_owned(),
+    ];
+    assert_eq!(receipt, expected);
     tale.denied("start", "terminated");
     assert!(tale.told.next().is_none());
     assert_eq!(life.off_schema(), 0);

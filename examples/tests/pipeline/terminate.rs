@@ -33,6 +33,12 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     let of = |number: u32| content.as_array().expect("a list").iter().filter(|v| v["vmid"] == number).count();
     assert_eq!(of(1000), 2, "only the protected backup and the earlier machine's stay: {content}");
     assert_eq!(of(1050), 1, "a stranger's backup is left alone: {content}");
+    let fates = record.life.receipt.iter().map(ToString::to_string);
+    let fates = fates.filter(|line| line.starts_with("backup "));
+    let mut fates: Vec<String> =
+        fates.map(|line| line.rsplit_once(": ").expect("a fate").1.to_owned()).collect();
+    fates.sort();
+    assert_eq!(fates, ["deleted", "kept, it is protected", "kept, it is somebody else's"]);
     // The address rests: it is neither held nor free.
     assert_eq!(bench.free(Family::V4).await, free - 1);
     let usage = bench.pools.usage(&"v4".parse().expect("name")).await.expect("usage").expect("a pool");

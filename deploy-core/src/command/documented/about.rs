@@ -10,7 +10,7 @@ pub(super) fn about(command: &Command) -> &'static str {
         }
         Command::Terminate => {
             "takes everything away: HA, protection, the guest, backups on all storages, snapshots, disks, and gives the addresses \
-             back; `life.receipt` says what was deleted and what could not be"
+             back; `life.receipt` says of each resource whether it was deleted, kept and why, or is not known"
         }
         Command::Start => "starts it",
         Command::Stop(_) => {

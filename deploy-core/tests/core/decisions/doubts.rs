@@ -2,14 +2,6 @@
 
 use super::*;
 use crate::orders::{order, vmid};
-use jiff::Timestamp;
-
-fn settled(record: &VmRecord, outcome: Outcome<'_>) -> VmRecord {
-    let mut record = record.clone();
-    let report = Report { outcome, seen_on: None };
-    settle(&record, report, Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut record);
-    record
-}
 
 fn cores() -> Change {
     let cores = Some(2.try_into().unwrap());
@@ -105,12 +97,12 @@ fn a_firewall_in_doubt_has_its_time_to_arrive_before_the_machine_goes() {
     for doubt in [Remembered::FirewallInDoubt, Remembered::RulesInDoubt] {
         let mut record = leaving(Step::Removing);
         let machine = plain_machine(&record);
-        assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
+        assert_eq!(change(seen_with_receipt(&record, &machine)), Change::Destroy(DestroyMode::Purge));
         record.remembered.insert(doubt);
         assert_eq!(seen(&record, &machine), Decision::Note(NoteDown::AwaitFirewall));
         let record = settled(&record, Outcome::Noted(NoteDown::AwaitFirewall));
         assert_ne!(record.due, order(plain()).due);
-        assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
+        assert_eq!(change(seen_with_receipt(&record, &machine)), Change::Destroy(DestroyMode::Purge));
     }
 }
 

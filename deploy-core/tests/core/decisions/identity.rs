@@ -106,7 +106,9 @@ fn terminating_takes_a_clone_that_arrived_late_too() {
         record.remembered.insert(doubt);
         let mut machine = plain_machine(&record);
         machine.config.smbios = Some(STRANGERS);
-        let Decision::Submit(target, change) = seen(&record, &machine) else { panic!("it is left") };
+        let Decision::Submit(target, change) = seen_with_receipt(&record, &machine) else {
+            panic!("it is left")
+        };
         assert_eq!((*change, target.smbios), (Change::Destroy(DestroyMode::Purge), None));
         machine.config.description = "theirs".to_owned();
         // Without our mark it is somebody else's; and ours may still come, as soon as that is gone.

@@ -10,7 +10,7 @@ mod power;
 use crate::{
     machines::{
         OURS, at, change, decided, disk, impossible, is_done, leaving, networked, plain_machine, seen,
-        settings, vanished, waits,
+        seen_with_receipt, settings, settled, vanished, waits,
     },
     orders::{KEY, firewall, from_pools, gib, hash, nic, order, p, plain, rule, slot, template_nic},
 };

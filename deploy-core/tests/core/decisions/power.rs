@@ -95,7 +95,19 @@ fn protection_goes_before_the_machine() {
     machine.config.protected = true;
     assert_eq!(settings(seen(&record, &machine)).protected, Some(false));
     machine.config.protected = false;
-    assert_eq!(change(seen(&record, &machine)), Change::Destroy(DestroyMode::Purge));
+    // First it is written down what goes with it.
+    machine.snapshots = Some(vec![Snapshot {
+        name: p("before"),
+        description: String::new(),
+        taken_at: None,
+        parent: None,
+        memory: false,
+        incomplete: None,
+    }]);
+    let Decision::Note(NoteDown::Receipt(lines)) = seen(&record, &machine) else { panic!() };
+    let disk = Resource::Disk { slot: Some(p("scsi0")), volume: "local:vm-disk-0".to_owned() };
+    assert_eq!(lines, [Resource::Snapshot(p("before")), disk].map(|resource| (resource, Fate::Pending)));
+    assert_eq!(change(seen_with_receipt(&record, &machine)), Change::Destroy(DestroyMode::Purge));
 }
 
 #[test]
@@ -103,10 +115,10 @@ fn only_its_own_backups_go_and_of_them_not_the_protected() {
     let created_at = jiff::Timestamp::from_second(1_700_000_000).unwrap();
     let record = VmRecord { created_at, ..leaving(Step::DeletingBackups) };
     let mut machine = plain_machine(&record);
-    let backup = |protected, made_at| Backup {
+    let backup = |volume: &str, protected, made_at| Backup {
         node: p("n1"),
         storage: p("backup"),
-        volume: "backup:dump".to_owned(),
+        volume: volume.to_owned(),
         protected,
         size: None,
         made_at,
@@ -114,14 +126,18 @@ fn only_its_own_backups_go_and_of_them_not_the_protected() {
     };
     let shown = |found: &mut dyn Iterator<Item = Backup>| Backups { found: found.collect(), unread: vec![] };
     let after = |seconds| Some(created_at + jiff::SignedDuration::from_secs(seconds));
-    let kept = [backup(true, after(60)), backup(false, after(-1)), backup(false, None)];
+    let kept = [
+        backup("protected", true, after(60)),
+        backup("older", false, after(-1)),
+        backup("of unknown age", false, None),
+    ];
     for made_at in [after(0), after(60)] {
-        let ours = backup(false, made_at);
+        let ours = backup("ours", false, made_at);
         machine.backups = Some(shown(&mut kept.iter().cloned().chain([ours.clone()])));
-        assert_eq!(change(seen(&record, &machine)), Change::DeleteBackup(ours));
+        assert_eq!(change(seen_with_receipt(&record, &machine)), Change::DeleteBackup(ours));
     }
     machine.backups = Some(shown(&mut kept.into_iter()));
-    assert!(is_done(&seen(&record, &machine)));
+    assert!(is_done(&seen_with_receipt(&record, &machine)));
 }
 
 #[test]
