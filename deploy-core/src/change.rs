@@ -1,8 +1,9 @@
 //! Everything that can be asked of a hypervisor.
 
 use crate::{
-    Backup, BackupMode, CloneMode, ClusterName, Configure, DiskSlot, DnsName, FirewallOptions, FirewallRule,
-    GiB, NicSlot, NodeName, OwnerMark, PvePool, Revision, SmbiosUuid, SnapshotName, StorageId, Vmid,
+    Backup, BackupMode, CloneMode, ClusterName, Configure, Disk, DiskSlot, DnsName, FirewallOptions,
+    FirewallRule, GiB, NicSlot, NodeName, OwnerMark, PvePool, Revision, SmbiosUuid, SnapshotName, StorageId,
+    Vmid,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -73,6 +74,17 @@ pub enum Change {
     },
     /// Its configuration has these settings.
     Configure(Box<Configure>),
+    /// A slot holds a copy of another machine's volume, in the place of this disk, whose storage, limits and options it has. The disk
+    /// that is there becomes `unusedN`. Both machines must be on the same node. Only for a stopped machine, and guarded by the
+    /// revision: repeated blindly it makes a second copy.
+    Import {
+        /// The slot.
+        slot: DiskSlot,
+        /// The volume that is copied, in the hypervisor's own words.
+        image: String,
+        /// The disk that is there now.
+        replaced: Disk,
+    },
     /// A disk has this size.
     Resize {
         /// The disk.
@@ -191,6 +203,7 @@ pub enum ChangeKind {
     JoinPool,
     Migrate,
     Configure,
+    Import,
     Resize,
     SetFirewall,
     Start,
@@ -210,7 +223,12 @@ impl ChangeKind {
     /// Whether it makes or frees volumes, which a worker that is killed in between leaves behind.
     pub(crate) fn moves_volumes(self) -> bool {
         match self {
-            Self::Clone | Self::Migrate | Self::Configure | Self::RestoreBackup | Self::Destroy => true,
+            Self::Clone
+            | Self::Migrate
+            | Self::Configure
+            | Self::Import
+            | Self::RestoreBackup
+            | Self::Destroy => true,
             // Snapshots without memory are no volumes, and going back to one makes none.
             Self::CreateSnapshot
             | Self::DeleteSnapshot
@@ -225,6 +243,11 @@ impl ChangeKind {
             | Self::Backup
             | Self::DeleteBackup => false,
         }
+    }
+
+    /// Whether it writes settings one by one, so that one that fails may leave some of them written.
+    pub(crate) fn writes_settings(self) -> bool {
+        matches!(self, Self::Configure | Self::Import)
     }
 }
 
@@ -259,6 +282,8 @@ pub enum Remembered {
     StartInDoubt,
     /// A stop, a rollback or a restore was sent and not answered: it may still arrive.
     StopInDoubt,
+    /// A migration was sent and not answered: it may still arrive, and take the machine from where it went since.
+    MoveInDoubt,
     /// A destroy was sent and not answered: it may still arrive, and take whatever has the number by then.
     DestroyInDoubt,
     /// A backup was asked for and not answered: it may still be made, beside another one.
@@ -275,6 +300,7 @@ impl Remembered {
         match self {
             Self::StartInDoubt
             | Self::StopInDoubt
+            | Self::MoveInDoubt
             | Self::DestroyInDoubt
             | Self::BackupInDoubt
             | Self::CloneInDoubt
@@ -302,6 +328,7 @@ impl Change {
             Self::JoinPool(_) => ChangeKind::JoinPool,
             Self::Migrate { .. } => ChangeKind::Migrate,
             Self::Configure(_) => ChangeKind::Configure,
+            Self::Import { .. } => ChangeKind::Import,
             Self::Resize { .. } => ChangeKind::Resize,
             Self::SetFirewall(_) => ChangeKind::SetFirewall,
             Self::Start => ChangeKind::Start,
@@ -329,14 +356,14 @@ impl Change {
             Self::Clone { .. } => Some(Remembered::CloneInDoubt),
             Self::SetFirewall(set) if !set.add_rules.is_empty() => Some(Remembered::RulesInDoubt),
             Self::SetFirewall(_) => Some(Remembered::FirewallInDoubt),
-            Self::Configure(_) => Some(Remembered::SettingsInDoubt),
+            Self::Configure(_) | Self::Import { .. } => Some(Remembered::SettingsInDoubt),
             Self::Start => Some(Remembered::StartInDoubt),
             // They stop it too, and a guest must not have written anything by the time they arrive.
             Self::Stop(_) | Self::RollBack(_) | Self::RestoreBackup { .. } => Some(Remembered::StopInDoubt),
+            Self::Migrate { .. } => Some(Remembered::MoveInDoubt),
             Self::Destroy(_) => Some(Remembered::DestroyInDoubt),
             Self::Backup { .. } => Some(Remembered::BackupInDoubt),
             Self::JoinPool(_)
-            | Self::Migrate { .. }
             | Self::Resize { .. }
             | Self::Reset
             | Self::LeaveHa
@@ -357,6 +384,7 @@ impl Change {
                 BTreeSet::from([Remembered::CarriedOut])
             }
             Self::Configure(_)
+            | Self::Import { .. }
             | Self::Clone { .. }
             | Self::Migrate { .. }
             | Self::Resize { .. }
@@ -387,6 +415,7 @@ impl fmt::Display for Change {
             Self::JoinPool(pool) => write!(f, "join PVE pool {pool}"),
             Self::Migrate { to, .. } => write!(f, "migrate to {to}"),
             Self::Configure(configure) => write!(f, "configure {}", configure.topics().join(", ")),
+            Self::Import { slot, image, .. } => write!(f, "replace {slot} by a copy of {image}"),
             Self::Resize { slot, size } => write!(f, "resize {slot} to {size}"),
             Self::SetFirewall(_) => f.write_str("set firewall"),
             Self::Start => f.write_str("start"),

@@ -45,6 +45,7 @@ pub(crate) fn left_by(
         | Change::JoinPool(_)
         | Change::Migrate { .. }
         | Change::Configure(_)
+        | Change::Import { .. }
         | Change::Resize { .. }
         | Change::Stop(_)
         | Change::CreateSnapshot { .. }

@@ -1,8 +1,8 @@
 //! What commands have made of a machine, beyond what its order says.
 
 use crate::{
-    Adopted, Assignment, Command, CommandId, Fate, MacAddr, QueuedCommand, Receipt, Resource, Step, VmRecord,
-    VmSpec,
+    Adopted, Assignment, Command, CommandId, DiskSlot, Fate, MacAddr, NodeName, QueuedCommand, Receipt,
+    Resource, Step, VmRecord, VmSpec,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct Life {
     /// Whether a restore was begun and not finished: where it fails PVE leaves a husk in the machine's place.
     #[serde(skip_serializing_if = "is_not")]
     pub restoring: bool,
+    /// The exchange of its system disk, while that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replacing: Option<Replacing>,
     /// When it was made anew, if it was: what is older is of another machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_at: Option<Timestamp>,
@@ -74,6 +77,26 @@ pub struct Asked {
     pub queued: QueuedCommand,
     /// Where the machine rested before.
     pub rest: Step,
+}
+
+/// A system disk that is exchanged for a copy of a template's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacing {
+    /// The template's volume, in the hypervisor's own words.
+    pub image: String,
+    /// The disk that is replaced, once the machine is where that is done.
+    pub old: Option<OldDisk>,
+}
+
+/// A disk that is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldDisk {
+    /// Its slot.
+    pub slot: DiskSlot,
+    /// Its volume, in the hypervisor's own words.
+    pub volume: String,
+    /// The node that it was seen on: a volume that is moved to another one may get another name.
+    pub node: NodeName,
 }
 
 /// A machine that is kept from its customer.

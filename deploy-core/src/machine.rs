@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -173,6 +174,10 @@ pub struct MachineConfig {
     pub balloon: Option<u32>,
     /// Whether the guest agent is switched on.
     pub agent: bool,
+    /// What it boots by.
+    pub firmware: Firmware,
+    /// The SCSI controller, in the hypervisor's own word (PVE: `scsihw`); `None` is its default.
+    pub scsi_controller: Option<String>,
     /// The boot order, as far as it names disks.
     pub boot: Vec<DiskSlot>,
     /// Hard disks.
@@ -211,6 +216,25 @@ impl MachineConfig {
     /// Whether anything is plugged into `slot`.
     pub fn is_taken(&self, slot: DiskSlot) -> bool {
         self.disks.contains_key(&slot) || self.drives.contains(&slot)
+    }
+}
+
+/// What a machine boots by (PVE: `bios`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Firmware {
+    /// A BIOS (PVE: `seabios`, which is its default).
+    #[default]
+    Bios,
+    /// UEFI (PVE: `ovmf`).
+    Uefi,
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bios => "BIOS",
+            Self::Uefi => "UEFI",
+        })
     }
 }
 

@@ -68,6 +68,12 @@ operations! {
         SetCreatedAdditionalDisk, SetAdditionalDiskSize, SetAdditionalDiskBandwidth, SetNetwork, SetFirewall, SetCloudinit,
         Starting, Ready,
     ],
+    /// A machine gets the system disk of a template, and keeps its additional disks.
+    ReinstallKeeping = "reinstall_keeping": [
+        Reinstall, Stopping, MovingToTemplate, ReplacingSystemDisk, FreeingOldDisk, Migrated, SetCpuRam, SetSystemDiskSize,
+        SetSystemDiskBandwidth, SetCreatedAdditionalDisk, SetAdditionalDiskSize, SetAdditionalDiskBandwidth, SetNetwork,
+        SetFirewall, SetCloudinit, Starting, Ready,
+    ],
     /// A machine is taken away, but its backups, its record and its addresses stay.
     Remove = "remove": [Removing, Removed],
     /// A snapshot is taken.
@@ -116,8 +122,13 @@ impl Operation {
         }
     }
 
-    /// Whether it makes the machine from its template.
+    /// Whether it brings a machine from its template to being ready.
     pub fn deploys(self) -> bool {
+        self.clones() || self == Self::ReinstallKeeping
+    }
+
+    /// Whether it does so with a clone of the template, so that it goes on where a machine has vanished.
+    pub(crate) fn clones(self) -> bool {
         matches!(self, Self::Create | Self::Reinstall)
     }
 }

@@ -162,6 +162,12 @@ impl VmRecord {
         self.smbios.filter(|_| !(another && may_arrive && self.is_taken_away()))
     }
 
+    /// The node that a migration takes it to.
+    pub fn bound_for(&self) -> &NodeName {
+        let for_template = matches!(self.step, Step::MovingToTemplate | Step::ReplacingSystemDisk);
+        if for_template { &self.spec.template.node } else { &self.spec.node }
+    }
+
     /// Whether what is there now is on its way out, whatever comes after it.
     pub(crate) fn is_taken_away(&self) -> bool {
         match self.operation {

@@ -141,6 +141,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::Stopping if matches!(record.operation, O::Terminate | O::Reinstall) => {
             take_away(power, goal::stopped)
         }
+        Step::Stopping if record.operation == O::ReinstallKeeping => reach(power, goal::stopped_to_exchange),
         Step::Stopping => reach(power, goal::stopped),
         Step::DeletingBackups => take_away(config.and(Look::BACKUPS), goal::backups_deleted),
         Step::Removing if record.operation == O::Remove => take_away(power, goal::removed_while_stopped),
@@ -157,7 +158,13 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::CpStart => reach(whole, goal::started_again),
         Step::CpReleaseIp => Work::ReleaseRetiring,
         Step::SetDnsRecords => Work::SetDns,
+        Step::Reinstall if record.operation == O::ReinstallKeeping => {
+            take_away(config.and(Look::SNAPSHOTS), goal::reinstallable)
+        }
         Step::Reinstall => take_away(config, goal::reinstallable),
+        Step::MovingToTemplate => reach(power, goal::moved_to_template),
+        Step::ReplacingSystemDisk => reach(whole, goal::system_disk_replaced),
+        Step::FreeingOldDisk => reach(settings, goal::old_disk_freed),
         Step::Snapshotting => reach(config.and(Look::SNAPSHOTS), goal::snapshotted),
         Step::DeletingSnapshot => reach(config.and(Look::SNAPSHOTS), goal::snapshot_deleted),
         Step::RollingBack => reach(power.and(Look::SNAPSHOTS), goal::rolled_back),

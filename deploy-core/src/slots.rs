@@ -15,9 +15,14 @@ pub fn slots(record: &VmRecord, kind: ChangeKind, node: &NodeName) -> Vec<Slot> 
         }
         ChangeKind::Migrate => {
             slots.push(Slot::Migration(cluster(), node.clone()));
-            if spec.node != *node {
-                slots.push(Slot::Migration(cluster(), spec.node.clone()));
+            if record.bound_for() != node {
+                slots.push(Slot::Migration(cluster(), record.bound_for().clone()));
             }
+        }
+        // It reads and writes as much as a full clone.
+        ChangeKind::Import => {
+            slots.push(Slot::Node(cluster(), node.clone()));
+            slots.push(Slot::Template(cluster(), spec.template.vmid));
         }
         // Not one of the node's: it may take hours, and most of that it may be waiting, for PVE makes one backup of a node at a time.
         ChangeKind::Backup | ChangeKind::RestoreBackup => slots.push(Slot::Backup(cluster(), node.clone())),

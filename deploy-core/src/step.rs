@@ -110,6 +110,12 @@ steps! {
     CpReleaseIp = "cp_release_ip",
     /// What the machine is to be made anew from is looked at, and becomes the order.
     Reinstall = "reinstall",
+    /// The machine is moved, stopped, to the node of its new template.
+    MovingToTemplate = "moving_to_template",
+    /// A copy of the template's system disk takes the place of the machine's own.
+    ReplacingSystemDisk = "replacing_system_disk",
+    /// The disk that was replaced is freed.
+    FreeingOldDisk = "freeing_old_disk",
     /// A snapshot is taken.
     Snapshotting = "snapshotting",
     /// A snapshot is deleted.
@@ -153,6 +159,7 @@ impl Step {
                 | Self::CpStart
                 | Self::StoppingToRestore
                 | Self::Removing
+                | Self::ReplacingSystemDisk
                 | Self::Snapshotting
                 | Self::RollingBack
                 | Self::BackingUp

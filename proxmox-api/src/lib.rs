@@ -53,12 +53,12 @@
 //!
 //! | path | privileges | for |
 //! |---|---|---|
-//! | `/vms/<template>` | VM.Clone | cloning it |
+//! | `/vms/<template>` | VM.Clone | cloning it, and copying its system disk |
 //! | `/vms` | VM.Allocate, VM.Audit | making, seeing and destroying machines |
 //! | `/vms` | VM.Config.CPU, .Memory, .Disk, .Network, .Options | settings; the firewall is .Network, names, tags and protection are .Options |
 //! | `/vms` | VM.Config.Cloudinit, .CDROM | making a cloud-init drive where the template has none |
 //! | `/vms` | VM.PowerMgmt | starting, stopping, resetting |
-//! | `/vms` | VM.Migrate | orders for another node than the clone's |
+//! | `/vms` | VM.Migrate | orders for another node than the template's |
 //! | `/vms` | VM.Backup | seeing, making, restoring and deleting backups, and reading whose they are |
 //! | `/vms` | VM.Snapshot | taking and deleting snapshots, and going back to them; who only goes back needs VM.Snapshot.Rollback |
 //! | `/vms` | VM.GuestAgent.Audit (9), VM.Monitor (8 and before) | asking guest agents, where machines have them switched on |

@@ -6,12 +6,15 @@ use proxmox_sim::{ClusterConfig, Grant, Reply, Request, Switch, TokenConfig, Ver
 use support::Lab;
 
 fn lab(version: Version, grants: &[(&str, &[&str])]) -> Lab {
+    Lab::with(ClusterConfig { version, tokens: vec![limited(grants)], ..ClusterConfig::quick() })
+}
+
+fn limited(grants: &[(&str, &[&str])]) -> TokenConfig {
     let grants = grants.iter().map(|(path, privileges)| Grant {
         path: (*path).to_owned(),
         privileges: privileges.iter().map(|&p| p.to_owned()).collect(),
     });
-    let token = TokenConfig { id: "web@pve!t".into(), secret: "s".into(), grants: Some(grants.collect()) };
-    Lab::with(ClusterConfig { version, tokens: vec![token], ..ClusterConfig::quick() })
+    TokenConfig { id: "web@pve!t".into(), secret: "s".into(), grants: Some(grants.collect()) }
 }
 
 fn send(lab: &mut Lab, request: Request) -> Reply {
@@ -191,4 +194,26 @@ fn effective_rights_are_listed_by_path() {
     let rows = root.get("/access/permissions");
     assert!(rows.get("/vms/100").is_some() && rows.get("/pool").is_some(), "{rows}");
     assert!(rows.get("/pool/p1").is_none(), "of a pool only the members are named");
+}
+
+/// Whoever may change a machine's disks may not therefore copy those of others.
+#[test]
+fn a_copy_of_an_image_needs_the_right_to_clone_its_machine() {
+    let own: (&str, &[&str]) = ("/vms/100", &["VM.Config.Disk", "VM.Audit"]);
+    let storage: (&str, &[&str]) = ("/storage/shared", &["Datastore.AllocateSpace"]);
+    let clone: (&str, &[&str]) = ("/vms/9000", &["VM.Clone"]);
+    for (grants, expected) in [
+        (&[own, storage][..], (403, "Permission check failed (/vms/9000, VM.Clone)")),
+        (&[own, clone], (403, "Permission check failed (/storage/shared, Datastore.AllocateSpace)")),
+        (&[own, storage, clone], (200, "OK")),
+    ] {
+        let mut config = ClusterConfig::quick();
+        config.tokens.push(limited(grants));
+        let mut lab = Lab::with(config);
+        lab.clone_to(100);
+        let drive = "shared:0,import-from=shared:9000/base-9000-disk-0.qcow2";
+        let request = Request::new("POST", "/nodes/pve1/qemu/100/config").param("scsi0", drive);
+        let reply = send(&mut lab, request.token("web@pve!t=s"));
+        assert_eq!((reply.status, reply.reason.as_str()), expected);
+    }
 }

@@ -286,3 +286,43 @@ fn what_no_table_allows_is_counted() {
     assert_eq!((first.method.as_str(), first.path.as_str()), ("PUT", VM));
     assert_eq!(first.text, "type check ('integer') failed - got 'many'");
 }
+
+/// The system disk of a machine becomes a copy of a template's; nothing else of either is touched.
+#[test]
+fn a_disk_is_replaced_by_a_copy_of_another_machines() {
+    let mut lab = cloned();
+    lab.ok("PUT", VM, &[("scsi1", "shared:8,format=qcow2")]);
+    let before = lab.config(100);
+    let image = text(&lab.config(9000)["scsi0"]).split(',').next().unwrap_or_default().to_owned();
+    let drive = format!("shared:0,import-from={image},format=qcow2,ssd=1,mbps_rd=50");
+    let guarded = [("scsi0", drive.as_str()), ("digest", text(&before["digest"]))];
+    assert_eq!(lab.task("POST", VM, &guarded), "OK");
+    let after = lab.config(100);
+    assert_eq!(after["scsi0"], "shared:100/vm-100-disk-2.qcow2,mbps_rd=50,size=2G,ssd=1");
+    assert_eq!(after["scsi1"], before["scsi1"], "other disks stay");
+    let old = text(&before["scsi0"]).split(',').next().unwrap_or_default();
+    assert_eq!(after["unused0"], old);
+    let again = lab.call("POST", VM, &guarded);
+    assert_eq!(again.reason, "checksum mismatch (file change by other user?)", "the digest is the guard");
+    lab.ok("PUT", VM, &[("delete", "unused0")]);
+    let images = lab.get("/nodes/pve1/storage/shared/content?content=images&vmid=100");
+    assert!(!images.to_string().contains(old), "{images}");
+    let missing = [("scsi0", "shared:0,import-from=shared:9000/vm-9000-disk-9.qcow2")];
+    let text = "cannot import from 'shared:9000/vm-9000-disk-9.qcow2' - could not get size of \
+                shared:9000/vm-9000-disk-9.qcow2";
+    assert_eq!(lab.task("POST", VM, &missing), text);
+    assert_eq!(lab.config(100)["scsi0"], after["scsi0"]);
+}
+
+/// An image is copied within a node, whatever its storage.
+#[test]
+fn an_image_of_another_nodes_machine_is_not_copied() {
+    let mut lab = cloned();
+    lab.ok("PUT", VM, &[("scsi1", "shared:8,format=qcow2")]);
+    assert_eq!(lab.task("POST", "/nodes/pve1/qemu/100/migrate", &[("target", "pve2")]), "OK");
+    let image = text(&lab.config(9000)["scsi0"]).split(',').next().unwrap_or_default().to_owned();
+    let drive = format!("shared:0,import-from={image}");
+    let reply = lab.call("POST", "/nodes/pve2/qemu/100/config", &[("scsi0", &drive)]);
+    let expected = "Configuration file 'nodes/pve2/qemu-server/9000.conf' does not exist";
+    assert_eq!((reply.status, reply.reason.as_str()), (500, expected));
+}

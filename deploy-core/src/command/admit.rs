@@ -1,6 +1,6 @@
 //! When a command is legal.
 
-use super::{Command, Kind, Phase};
+use super::{Command, DataDisks, Kind, Phase};
 use crate::{CommandId, Invalid, Operation, QueuedCommand, Step, VmRecord};
 
 /// What becomes of a command.
@@ -152,6 +152,9 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (_, P::Held) => Err(Denied::Held),
         (Command::Release, _) => Ok(Legal::AlreadySo),
 
+        (Command::Reinstall(new), P::Removed) if new.additional_disks == DataDisks::Keep => {
+            not_now("there is no machine whose disks could be kept; reinstall it without")
+        }
         (Command::Hold | Command::Withdraw(_) | Command::Terminate | Command::Reinstall(_), _) => {
             Ok(Legal::Queued)
         }

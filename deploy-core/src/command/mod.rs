@@ -8,7 +8,7 @@ mod phase;
 
 pub use admit::{Admission, Denied, admit};
 pub(crate) use admit::{Legal, judge};
-pub use order::{Credentials, NewInstallation, Package};
+pub use order::{Credentials, DataDisks, NewInstallation, Package};
 pub use phase::Phase;
 
 use crate::{BackupMode, CommandId, Family, Invalid, NicSlot, Operation, SnapshotName, Step, StorageId};
@@ -50,7 +50,7 @@ pub enum Command {
     AddAddress(NicSlot, Family),
     /// Take this address of its own from it.
     RemoveAddress(IpAddr),
-    /// Make it anew from a template, with its addresses and MACs.
+    /// Make it anew from a template, with its addresses and MACs, and with or without its additional disks.
     Reinstall(Box<NewInstallation>),
     /// Destroy it, and keep its record, its addresses and its backups. It must not run.
     Remove,
@@ -227,7 +227,10 @@ impl Command {
             | Self::SetDedicatedIp(..)
             | Self::AddAddress(..)
             | Self::RemoveAddress(_) => Operation::ChangePackage,
-            Self::Reinstall(_) => Operation::Reinstall,
+            Self::Reinstall(new) => match new.additional_disks {
+                DataDisks::Drop => Operation::Reinstall,
+                DataDisks::Keep => Operation::ReinstallKeeping,
+            },
             Self::Remove => Operation::Remove,
             Self::SetDnsRecords => Operation::SetDnsRecords,
             Self::CreateSnapshot(_) => Operation::CreateSnapshot,

@@ -31,7 +31,8 @@ pub struct Credentials {
     pub ssh_keys: Option<Vec<SshKey>>,
 }
 
-/// What a machine is made anew from. What is on its disks is lost, also on its additional ones.
+/// What a machine is made anew from. What is on its system disk is lost; what is on the others, as
+/// [`additional_disks`](Self::additional_disks) says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct NewInstallation {
     /// The template; `None` is the one that it was made from.
@@ -40,6 +41,26 @@ pub struct NewInstallation {
     /// What cloud-init is told; `None` is what it was told before.
     #[serde(default)]
     pub cloud_init: Option<CloudInit>,
+    /// What becomes of the disks beside the system disk.
+    #[serde(default)]
+    pub additional_disks: DataDisks,
+}
+
+/// What a reinstallation makes of the disks beside the system disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataDisks {
+    /// They are lost with the machine: it is destroyed, and a new one is cloned from the template.
+    #[default]
+    Drop,
+    /// They stay, with what is on them, and so does everything else of the machine: its identity, hardware and backups. The
+    /// system disk alone is replaced, by a full copy of the template's, on the storage that it is on.
+    ///
+    /// Nothing else of the template is taken over, neither further disks nor hardware. A template whose disk would not boot in
+    /// this machine is refused, as far as that can be seen (another firmware, bus or controller); so is a machine that has snapshots,
+    /// for they hold the old disk, or is protected. Where the template is on another node the machine is moved there and back,
+    /// with all its disks where their storages are not shared; PVE copies an image only within a node.
+    Keep,
 }
 
 impl Command {

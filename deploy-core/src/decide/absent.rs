@@ -36,7 +36,7 @@ pub(super) fn absent(
         WhenAbsent::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
             Decision::Note(NoteDown::AwaitClone)
         }
-        WhenAbsent::Done if record.step == Step::Reinstall => reinstallable(record, observation),
+        WhenAbsent::Done if record.step == Step::Reinstall => reinstallable(record, None, observation),
         WhenAbsent::Done => match &observation.leftovers {
             Some(found) => left_behind(record, found, policy),
             None if record.step == Step::DeletingBackups => {

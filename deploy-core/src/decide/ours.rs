@@ -24,7 +24,9 @@ pub(super) fn ours(
         return left_behind(record, found, policy);
     }
     let change = match verdict(record, rule, machine) {
-        Verdict::Met if record.step == Step::Reinstall => return reinstallable(record, observation),
+        Verdict::Met if record.step == Step::Reinstall => {
+            return reinstallable(record, Some(machine), observation);
+        }
         Verdict::Met => return Decision::Done(as_ordered(record)),
         Verdict::Unseen(what, _) if record.remembered.contains(&what) => {
             return Decision::Done(as_ordered(record));
@@ -82,18 +84,20 @@ fn how_to_stop(record: &VmRecord, policy: &RetryPolicy) -> StopMode {
 }
 
 /// What was sent to a machine and not answered, and must not be carried out after what comes next.
-pub(crate) const MAY_ARRIVE: [Remembered; 4] = [
+pub(crate) const MAY_ARRIVE: [Remembered; 5] = [
     Remembered::StartInDoubt,
     Remembered::StopInDoubt,
+    Remembered::MoveInDoubt,
     Remembered::DestroyInDoubt,
     Remembered::BackupInDoubt,
 ];
 
 /// A start that arrives late must not undo a stop, nor a stop a start: its time to arrive is waited for before the one, and
-/// after the other.
+/// after the other. Nor must a machine that went to its template and back be taken there once more.
 fn crossed_on_the_way(record: &VmRecord, verdict: &Verdict) -> bool {
     let knows = |doubt| record.remembered.contains(&doubt);
     match verdict {
+        Verdict::Met if record.step == Step::MovingToTemplate => knows(Remembered::MoveInDoubt),
         Verdict::Met => {
             knows(Remembered::StartInDoubt)
                 && record.operation != Operation::Terminate

@@ -48,7 +48,7 @@ pub(super) fn seen(
                 Some(why) => Decision::Impossible(why),
                 None => Decision::Renumber,
             },
-            WhenStranger::Done if record.step == Step::Reinstall => reinstallable(record, observation),
+            WhenStranger::Done if record.step == Step::Reinstall => reinstallable(record, None, observation),
             // Theirs may be gone again by the time it arrives.
             WhenStranger::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
                 Decision::Note(NoteDown::AwaitClone)

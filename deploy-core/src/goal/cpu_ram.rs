@@ -35,7 +35,7 @@ pub(crate) fn cpu_ram(record: &VmRecord, machine: &Machine) -> Verdict {
     // request of then that arrives late would be carried out.
     let before = record.life.asked.as_ref().map(|asked| asked.rest);
     let is_new = record.operation.deploys() && !matches!(before, Some(Step::Ready | Step::Suspended))
-        || record.operation == Operation::Reinstall;
+        || matches!(record.operation, Operation::Reinstall | Operation::ReinstallKeeping);
     if config.autostart == Autostart::On && is_new {
         missing.autostart = Some(Autostart::Off);
     }

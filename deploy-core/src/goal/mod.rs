@@ -9,6 +9,7 @@ mod cloud_init;
 mod commanded;
 mod cpu_ram;
 mod disk;
+mod exchange;
 mod firewall;
 mod network;
 mod package;
@@ -24,6 +25,9 @@ pub(crate) use cpu_ram::cpu_ram;
 pub(crate) use disk::{
     additional_disk_bandwidths, additional_disk_sizes, additional_disks_exist, each_additional_size,
     system_disk_bandwidth, system_disk_size,
+};
+pub(crate) use exchange::{
+    exchangeable, moved_to_template, old_disk_freed, stopped_to_exchange, system_disk_replaced,
 };
 pub(crate) use firewall::firewall;
 pub(crate) use network::network;

@@ -3,7 +3,9 @@
 use super::{
     cloud_init,
     commanded::{autostart_as_ordered, paused, stop},
-    configured, cpu_ram, network,
+    configured, cpu_ram,
+    exchange::image,
+    network,
     power::startable,
 };
 use crate::{
@@ -32,7 +34,7 @@ pub(crate) fn package_fits(record: &VmRecord, machine: &Machine) -> Verdict {
         }
     }
     match slots(record, wanted, seen) {
-        Some(slots) => Verdict::Note(NoteDown::Package { slots }),
+        Some(slots) => Verdict::Note(NoteDown::Package { slots, image: None }),
         None => Verdict::Refused(format!(
             "additional_disks: the machine has no {} free SCSI slots; nothing was changed",
             wanted.spec.additional_disks.len().saturating_sub(record.slots.len())
@@ -128,23 +130,9 @@ pub(crate) fn template(record: &VmRecord) -> MachineId {
 /// A machine can be made from this template as ordered; then that becomes the order.
 pub(crate) fn fits(record: &VmRecord, template: &Machine) -> Verdict {
     let Some(wanted) = &record.life.wanted else { return Verdict::Met };
-    let vmid = wanted.spec.template.vmid;
-    let refused = |why: String| Verdict::Refused(format!("{why}; nothing was changed"));
-    if !template.config.template {
-        return refused(format!("template.vmid: machine {vmid} is no template"));
-    }
-    if template.node != wanted.spec.template.node {
-        return refused(format!("template.node: template {vmid} is on {}", template.node));
-    }
-    let Some((slot, disk)) = template.config.system_disk() else {
-        return refused(format!("template.vmid: template {vmid} has no system disk"));
-    };
-    let ordered = wanted.spec.system_disk.size;
-    match disk.size {
-        Some(size) if is_smaller(ordered, size.0) => refused(format!(
-            "system_disk.size: {ordered} are ordered, and the system disk of template {vmid} ({slot}) has {size}"
-        )),
-        _ => Verdict::Note(NoteDown::Package { slots: record.slots.clone() }),
+    match image(wanted, template) {
+        Ok(_) => Verdict::Note(NoteDown::Package { slots: record.slots.clone(), image: None }),
+        Err(why) => Verdict::Refused(format!("{why}; nothing was changed")),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
 
 /// What waits on a stopped machine is left of a call that was cut off, and is shown as if it were set. Any further call
 /// applies all of it; if that does not help it counts as a change without effect.
-fn flush(record: &VmRecord) -> Verdict {
+pub(super) fn flush(record: &VmRecord) -> Verdict {
     let name = Some(record.numbered.pve_name.clone());
     configured(Configure { name, ..Configure::default() })
 }

@@ -176,7 +176,7 @@ impl Settling<'_> {
             life.settle(asked.queued.id, self.now, superseded.clone());
         }
         life.strike(self.now, &superseded, |_| true);
-        (life.wanted, life.receipt, life.held) = (None, Vec::new(), false);
+        (life.wanted, life.replacing, life.receipt, life.held) = (None, None, Vec::new(), false);
         life.receipt.extend(self.let_go().map(Receipt::Words));
         self.beginning(life, queued)
     }

@@ -13,9 +13,9 @@ mod waiting;
 
 use crate::{
     Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Fate, Leftover, LogEvent,
-    LogLine, MacAddr, NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered,
-    Resource, RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord, decide::MAY_ARRIVE,
-    retry::later,
+    LogLine, MacAddr, NodeName, Notice, Numbered, Obscured, OldDisk, Operation, Progress, QueuedCommand,
+    Remembered, Resource, RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord,
+    decide::MAY_ARRIVE, retry::later,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::net::IpAddr;
@@ -98,14 +98,18 @@ pub enum NoteDown {
     AwaitFirewall,
     /// None of the settings that were in doubt waits.
     NothingWaits,
-    /// A start, a stop, a destroy or a backup that was not answered gets its time to arrive.
+    /// A start, a stop, a migration, a destroy or a backup that was not answered gets its time to arrive.
     AwaitLate,
     /// It ran when it was to be stopped.
     Ran,
+    /// This disk is the one that is replaced.
+    Replaces(OldDisk),
     /// The order that is wanted fits, and is the order from now on.
     Package {
         /// The slots that the additional disks will have.
         slots: Vec<DiskSlot>,
+        /// The volume of a template that the system disk is exchanged for, if it is.
+        image: Option<String>,
     },
     /// What the machine that is to be adopted has, and keeps.
     Adopted {
@@ -271,6 +275,13 @@ impl Settling<'_> {
         if restoring != record.life.restoring {
             self.life_of(&mut commit).restoring = restoring;
         }
+        if record.step == Step::Migrated {
+            // One more to where it is does nothing.
+            commit.remembered = self.without(&[Remembered::MoveInDoubt]);
+        }
+        if record.step == Step::FreeingOldDisk {
+            self.life_of(&mut commit).replacing = None;
+        }
         if matches!(record.step, Step::RollingBack | Step::RestoringBackup) {
             // The guest's password may be an older one again.
             commit.remembered = self.without(&[Remembered::PasswordWritten]);
@@ -329,7 +340,8 @@ impl Settling<'_> {
                 ..self.await_arrival("what was not answered may still arrive: its time is waited for")
             },
             NoteDown::Ran => self.ran(),
-            NoteDown::Package { slots } => self.package(slots),
+            NoteDown::Replaces(old) => self.replaces(old),
+            NoteDown::Package { slots, image } => self.package(slots, image),
             NoteDown::Adopted { macs, slots, stopped } => self.adopting(macs, slots, stopped),
             NoteDown::Leftovers(found) => self.leftovers(found),
             NoteDown::Receipt(lines) => self.receipt(lines),

@@ -31,6 +31,7 @@ impl Settling<'_> {
             | Operation::Unsuspend
             | Operation::ChangePackage
             | Operation::Reinstall
+            | Operation::ReinstallKeeping
             | Operation::Remove
             | Operation::RollBack
             | Operation::RestoreBackup
@@ -92,7 +93,11 @@ impl Settling<'_> {
         }
         let stopped = match record.operation {
             Operation::Stop => true,
-            Operation::Create | Operation::Reinstall | Operation::Start | Operation::Restart => false,
+            Operation::Create
+            | Operation::Reinstall
+            | Operation::ReinstallKeeping
+            | Operation::Start
+            | Operation::Restart => false,
             Operation::Unsuspend => record.life.stopped && asked != Some(Command::Unsuspend(Resume::Started)),
             _ => record.life.stopped,
         };
@@ -121,7 +126,7 @@ impl Settling<'_> {
         };
         commit.step = Some(rest);
         commit.notice = match (record.operation, rest) {
-            (Operation::Create | Operation::Reinstall, Step::Ready) => Some(Notice::Ready),
+            (operation, Step::Ready) if operation.deploys() => Some(Notice::Ready),
             (Operation::Suspend, _) => Some(Notice::Suspended),
             (Operation::Unsuspend, _) => Some(Notice::Unsuspended),
             (Operation::RestoreBackup, _) => match asked {

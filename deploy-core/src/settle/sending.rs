@@ -43,10 +43,10 @@ impl Settling<'_> {
     /// The doubt that is over now that a change was accepted: its own. But settings that a task writes stay in doubt until it
     /// ends, and those that were written took along whatever waited of earlier ones.
     pub(super) fn resolved(&self, kind: ChangeKind, is_done: bool) -> Option<Remembered> {
-        match (kind, is_done) {
-            (ChangeKind::Configure, true) => Some(Remembered::SettingsInDoubt),
-            (ChangeKind::Configure, false) => None,
-            _ => self.own_doubt(),
+        match is_done {
+            _ if !kind.writes_settings() => self.own_doubt(),
+            true => Some(Remembered::SettingsInDoubt),
+            false => None,
         }
     }
 
@@ -94,7 +94,7 @@ impl Settling<'_> {
             Sent::No | Sent::Answered => {
                 commit.progress = Some(Progress::Untried);
                 // Settings that were refused may have been written in part.
-                let in_part = error.sent == Sent::Answered && change.kind() == ChangeKind::Configure;
+                let in_part = error.sent == Sent::Answered && change.kind().writes_settings();
                 let doubt = self.own_doubt().filter(|_| !in_part);
                 // A guest that was never asked is asked again, before it is stopped hard.
                 let unasked = error.sent == Sent::No && change.kind() == ChangeKind::Stop;
@@ -111,7 +111,7 @@ impl Settling<'_> {
         let applied = || {
             let mut remembered = self.record.remembered.clone();
             remembered.extend(change.remember.iter().copied());
-            if change.kind == ChangeKind::Configure {
+            if change.kind.writes_settings() {
                 remembered.remove(&Remembered::SettingsInDoubt);
             }
             Commit {
@@ -119,7 +119,7 @@ impl Settling<'_> {
                 remembered: Some(remembered).filter(|remembered| *remembered != self.record.remembered),
                 due: Some(Due::At(self.now)),
                 // Only where to look first: what is seen there decides.
-                node: Some(&self.record.spec.node).filter(|_| change.kind == ChangeKind::Migrate).cloned(),
+                node: Some(self.record.bound_for()).filter(|_| change.kind == ChangeKind::Migrate).cloned(),
                 ..Commit::default()
             }
         };

@@ -45,7 +45,7 @@ impl Settling<'_> {
         let remembered = known.chain([Remembered::VolumesInDoubt, Remembered::Vanished]).collect();
         let mut commit = Commit {
             // What was commanded cannot be carried out on what is made now.
-            operation: (!record.operation.deploys()).then_some(Operation::Create),
+            operation: (!record.operation.clones()).then_some(Operation::Create),
             step: Some(Step::Clone),
             progress: Some(Progress::Untried),
             failures: Some(0),
@@ -62,7 +62,8 @@ impl Settling<'_> {
         let life = self.life_of(&mut commit);
         life.not_before = Some(later(self.now, self.policy.late_arrival));
         life.made_at = Some(self.now);
-        if record.life.asked.is_some() && !record.operation.deploys() {
+        life.replacing = None;
+        if record.life.asked.is_some() && !record.operation.clones() {
             let life = self.life_of(&mut commit);
             life.wanted = None;
             match life.asked.take() {

@@ -59,6 +59,7 @@ fn commands(spec: &VmSpec) -> Vec<Command> {
         Command::AddAddress(slot(0), Family::V6),
         Command::RemoveAddress("198.51.100.10".parse().unwrap()),
         Command::Reinstall(Box::default()),
+        Command::Reinstall(Box::new(keeping())),
         Command::Remove,
         Command::RunOn(Step::Clone),
         Command::RunOn(Step::SetNetwork),
@@ -77,6 +78,10 @@ fn commands(spec: &VmSpec) -> Vec<Command> {
         Command::Retry,
         Command::Withdraw(CommandId(uuid::Uuid::from_u128(1001))),
     ]
+}
+
+fn keeping() -> NewInstallation {
+    NewInstallation { additional_disks: DataDisks::Keep, ..NewInstallation::default() }
 }
 
 /// What the commands that were carried out make of a machine, in the order in which they were.

@@ -13,7 +13,7 @@ fn bench() -> Bench {
 }
 
 fn leave(bench: &Bench, name: &str, vmid: Vmid, made_at: Option<Timestamp>) {
-    let volume = Volume { vmid, storage: p("local"), made_at };
+    let volume = Volume { vmid, storage: p("local"), made_at, copy_of: None };
     bench.world.with(|cluster| cluster.volumes.insert(name.to_owned(), volume));
 }
 

@@ -72,6 +72,7 @@ fn decisive(kind: ChangeKind) -> Look {
         ChangeKind::Clone
         | ChangeKind::Migrate
         | ChangeKind::Configure
+        | ChangeKind::Import
         | ChangeKind::Resize
         | ChangeKind::RollBack
         | ChangeKind::RestoreBackup
@@ -115,6 +116,7 @@ fn live(n: usize, delivery: Delivery, by_task: bool, unknown: &mut HashSet<Chang
     bench.seams.hypervisor = noted.clone();
     bench.work_for(SignedDuration::from_mins(60), |_| {});
     assert_ready(&bench, n, delivery);
+    reinstall_keeping(&bench, n, delivery);
     let backup = Backup {
         node: p("n2"),
         storage: p("nas"),
@@ -137,6 +139,32 @@ fn live(n: usize, delivery: Delivery, by_task: bool, unknown: &mut HashSet<Chang
     let calls = noted.calls.lock().unwrap().clone();
     assert_looked_first(&calls, unknown);
     calls.iter().filter(|call| matches!(call, Call::Change { .. })).count() > n
+}
+
+/// The additional disk is the one that it was, and the system disk another one, a copy of the template's; nothing is left of the
+/// old one.
+fn reinstall_keeping(bench: &Bench, n: usize, delivery: Delivery) {
+    let disks = || bench.world.with(|cluster| cluster.machines[&vmid(NUMBER)].config.disks.clone());
+    let before = disks();
+    let keep = NewInstallation { additional_disks: DataDisks::Keep, ..NewInstallation::default() };
+    bench.ledger.command(Command::Reinstall(Box::new(keep))).unwrap();
+    bench.work_for(SignedDuration::from_mins(60), |_| {});
+    assert_eq!((bench.record().step, bench.record().attention), (Step::Ready, None), "{n} {delivery:?}");
+    let after = disks();
+    let (system, data) = (p("scsi0"), p("scsi1"));
+    assert_eq!(before[&data], after[&data], "{n} {delivery:?}");
+    assert_ne!(before[&system].volume, after[&system].volume, "{n} {delivery:?}");
+    bench.world.with(|cluster| {
+        let copy = &cluster.volumes[&after[&system].volume].copy_of;
+        assert_eq!(copy.as_ref().map(|(of, _)| of.as_str()), Some("local:base-disk-0"), "{n} {delivery:?}");
+        let machine = &cluster.machines[&vmid(NUMBER)];
+        assert_eq!(machine.named_volumes().len(), cluster.volumes_of(vmid(NUMBER)), "{n} {delivery:?}");
+        assert_eq!((&machine.power, machine.node.as_str()), (&Power::Running, "n2"), "{n} {delivery:?}");
+        assert!(machine.config.unused.is_empty(), "{n} {delivery:?}");
+        let counters = &cluster.counters;
+        assert_eq!((counters.overwritten, counters.unguarded, counters.without_system_disk), (0, 0, 0));
+        assert_eq!(counters.clones, BTreeMap::from([(vmid(NUMBER), 1)]), "{n} {delivery:?}");
+    });
 }
 
 /// Once, and as it was ordered.
@@ -182,6 +210,6 @@ fn whatever_is_not_answered_is_looked_at_and_never_repeated_blindly() {
             }
             assert!(n >= 10, "{n} changes");
         }
-        assert_eq!(unknown.len(), 10, "every kind was met unanswered: {unknown:?}");
+        assert_eq!(unknown.len(), 11, "every kind was met unanswered: {unknown:?}");
     }
 }

@@ -44,15 +44,14 @@ impl Ask {
 fn grow(spec: &mut VmSpec) {
     spec.cores = sample::count(4);
     spec.system_disk.size = sample::count(40);
-    let disk = AdditionalDisk {
-        storage: sample::parsed("local"),
-        size: sample::count(7),
-        limits: DiskLimits::default(),
-    };
-    spec.additional_disks.push(disk);
+    spec.additional_disks.push(data_disk());
     let mut nic = spec.nics[0].clone();
     nic.filtering = Filtering::On;
     spec.nics.push(nic);
+}
+
+fn data_disk() -> AdditionalDisk {
+    AdditionalDisk { storage: sample::parsed("local"), size: sample::count(7), limits: DiskLimits::default() }
 }
 
 fn thin(spec: &mut VmSpec) {
@@ -129,6 +128,56 @@ impl Scenario {
         Self { spec: Self::replaced().spec, ..scenario }
     }
 
+    fn reinstall_keeping(name: &'static str, before: Vec<Ask>) -> Self {
+        let keep = NewInstallation { additional_disks: DataDisks::Keep, ..NewInstallation::default() };
+        let scenario = Self::commanded(name, before, This(Command::Reinstall(Box::new(keep))));
+        // Its template is on its node, or storages have the same names everywhere.
+        let spec = VmSpec { migration_storage: None, ..scenario.spec };
+        let spec = VmSpec { additional_disks: vec![data_disk()], ..spec };
+        Self { spec, ..scenario }
+    }
+
+    pub(crate) fn keeping() -> Self {
+        Self::reinstall_keeping("reinstall, keeping", vec![])
+    }
+
+    /// The copy is late, so that another one is asked for.
+    pub(crate) fn keeping_late() -> Self {
+        let scenario = Self::reinstall_keeping("reinstall, keeping, late", vec![stop()]);
+        Self { trouble: Trouble::SecondLate, ..scenario }
+    }
+
+    pub(crate) fn keeping_replaced() -> Self {
+        let replaced = Self::reinstall_replaced();
+        let scenario = Self::keeping();
+        let spec = VmSpec { additional_disks: scenario.spec.additional_disks, ..replaced.spec };
+        Self { name: "reinstall, keeping, replaced", spec, meanwhile: Meanwhile::Replaced, ..Self::keeping() }
+    }
+
+    /// Whether the additional disks are to be those that there were.
+    pub(crate) fn keeps(&self) -> bool {
+        let keeps = |commanded: &Commanded| matches!(&commanded.command, This(Command::Reinstall(new)) if new.additional_disks == DataDisks::Keep);
+        self.commanded.as_ref().is_some_and(keeps) && self.meanwhile == Meanwhile::Nothing
+    }
+
+    fn all_keeping() -> Vec<Self> {
+        let full = || Self::reinstall_keeping("reinstall, keeping, full", vec![]);
+        let taken_back = Meanwhile::TakenBack;
+        vec![
+            Self::keeping(),
+            Self::keeping_late(),
+            full(),
+            Self { name: "reinstall, keeping, half done", trouble: Trouble::HalfDone, ..Self::keeping() },
+            Self { name: "reinstall, keeping, full, looks fail", trouble: Trouble::LooksFail, ..full() },
+            Self { name: "reinstall, keeping, full, taken back", meanwhile: taken_back, ..full() },
+            Self {
+                name: "reinstall, keeping, late, taken back",
+                meanwhile: taken_back,
+                ..Self::keeping_late()
+            },
+        ]
+    }
+
     /// A start whose answer is lost, and a suspension that comes before it arrives.
     pub(crate) fn start_late_suspended() -> Self {
         let scenario = Self::commanded("start, late, suspended", vec![stop()], This(Command::Start));
@@ -142,7 +191,7 @@ impl Scenario {
     pub(crate) fn all_commanded() -> Vec<Self> {
         let command = |name, before, command| Self::commanded(name, before, This(command));
         let credentials = Credentials { user: Some(sample::parsed("bob")), ..Credentials::default() };
-        vec![
+        let others = vec![
             command("stop", vec![], Command::Stop(StopHow::Graceful)),
             command("start", vec![stop()], Command::Start),
             command("restart", vec![], Command::Restart(StopHow::Hard)),
@@ -196,6 +245,7 @@ impl Scenario {
             Self::restore(),
             Self { name: "restore backup, half done", trouble: Trouble::HalfDone, ..Self::restore() },
             Self { name: "restore backup, taken back", meanwhile: Meanwhile::TakenBack, ..Self::restore() },
-        ]
+        ];
+        others.into_iter().chain(Self::all_keeping()).collect()
     }
 }

@@ -180,6 +180,32 @@ fn a_reinstallation_that_does_not_read_the_identity_is_caught() {
 }
 
 #[test]
+fn a_data_disk_that_goes_with_the_old_one_is_caught() {
+    assert_caught(&Scenario::keeping(), Planted::DataDiskDropped, &["additional disk scsi1", "machine:"]);
+}
+
+#[test]
+fn a_disk_that_is_given_up_before_there_is_another_is_caught() {
+    let by = &["times that there was no system disk"];
+    assert_caught(&Scenario::keeping(), Planted::UnpluggedBefore, by);
+}
+
+#[test]
+fn a_copy_without_a_revision_is_caught() {
+    assert_caught(&Scenario::keeping_late(), Planted::NoRevision, &["slots overwritten", "machine:"]);
+}
+
+#[test]
+fn a_disk_that_is_not_known_as_the_old_one_is_caught() {
+    assert_caught(&Scenario::keeping(), Planted::OldDiskForgotten, &["old system disk is left"]);
+}
+
+#[test]
+fn an_exchange_that_does_not_read_the_identity_is_caught() {
+    assert_caught(&Scenario::keeping_replaced(), Planted::IdentityUnread, &["stranger"]);
+}
+
+#[test]
 fn a_reinstallation_over_a_machine_that_is_still_there_is_caught() {
     assert_caught(&Scenario::reinstall(), Planted::ReleasedEarly, &["clones over a machine"]);
 }

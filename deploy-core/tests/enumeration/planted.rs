@@ -51,6 +51,12 @@ pub(crate) enum Planted {
     RanForgotten,
     /// What was sent and not answered is not waited for.
     LateForgotten,
+    /// With the disk that was replaced an additional one is unplugged.
+    DataDiskDropped,
+    /// The system disk is unplugged before the copy that takes its place is made.
+    UnpluggedBefore,
+    /// Which disk is replaced is not written down.
+    OldDiskForgotten,
     /// Which addresses are to be given back is not written down.
     RetiringForgotten,
     /// A machine that is to be adopted is known by its number alone.
@@ -78,6 +84,11 @@ impl Planted {
                     DiskSlot::for_additional_disks().filter(free).take(record.slots.len()).collect();
             }
             Self::RanForgotten => record.life.ran = false,
+            Self::OldDiskForgotten => {
+                if let Some(replacing) = &mut record.life.replacing {
+                    replacing.old = None;
+                }
+            }
             Self::RetiringForgotten => record.life.retiring.clear(),
             Self::AdoptionForgotten
                 if record.pending.iter().any(|queued| queued.command == Command::Terminate) =>

@@ -204,13 +204,14 @@ fn is_too_late((kind, late_by): &(ChangeKind, SignedDuration), reused: bool) -> 
         | ChangeKind::Backup
         | ChangeKind::RestoreBackup => true,
         ChangeKind::JoinPool
-        | ChangeKind::Migrate
         | ChangeKind::Configure
+        | ChangeKind::Import
         | ChangeKind::Resize
         | ChangeKind::LeaveHa
         | ChangeKind::DeleteSnapshot
         | ChangeKind::DeleteBackup => false,
-        ChangeKind::Destroy => reused,
+        // To a template and back, or to where it stays.
+        ChangeKind::Migrate | ChangeKind::Destroy => reused,
     };
     fresh && *late_by >= LEASE + RetryPolicy::default().late_arrival / 2
 }

@@ -55,7 +55,8 @@ fn commanded() -> Vec<Part> {
         let wake = (scenario.meanwhile == Meanwhile::Nothing).then_some(9);
         Part { scenario, crash: 17, wake }
     });
-    [Part { scenario: Scenario::reinstall_replaced(), crash: 17, wake: None }]
+    [Scenario::reinstall_replaced(), Scenario::keeping_replaced()]
+        .map(|scenario| Part { scenario, crash: 17, wake: None })
         .into_iter()
         .chain(parts)
         .collect()

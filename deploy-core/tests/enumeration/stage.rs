@@ -15,7 +15,8 @@ use deploy_testkit::{
 };
 use jiff::SignedDuration;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
     pin::pin,
     sync::{Arc, Mutex, atomic::AtomicBool},
     task::{Context, Poll, Waker},
@@ -33,6 +34,8 @@ pub(crate) struct Stage<'a> {
     shown: Arc<Mutex<Option<MachineConfig>>>,
     /// The number that somebody else's machine has now.
     pub(crate) replaced: Cell<Option<Vmid>>,
+    /// The disks that there were when the last command was given.
+    pub(crate) disks: RefCell<BTreeMap<DiskSlot, Disk>>,
     workers: u32,
     /// How many commands were given.
     commands: Cell<u128>,
@@ -76,6 +79,7 @@ impl<'a> Stage<'a> {
             ledger,
             shown,
             replaced: Cell::default(),
+            disks: RefCell::default(),
             workers: 0,
             commands: Cell::new(1),
         };
@@ -236,6 +240,10 @@ impl<'a> Stage<'a> {
 
     fn ask(&self, ask: &Ask) {
         let record = self.record();
+        *self.disks.borrow_mut() = self.world.with(|cluster| {
+            let machine = cluster.machines.get(&record.numbered.vmid);
+            machine.map(|machine| machine.config.disks.clone()).unwrap_or_default()
+        });
         let backup = self.world.with(|cluster| {
             let machine = cluster.machines.get(&record.numbered.vmid)?;
             machine.backups.first().cloned()

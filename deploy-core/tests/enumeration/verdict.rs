@@ -36,6 +36,7 @@ pub(crate) fn essence(stage: &Stage<'_>) -> Option<ModelMachine> {
         // Whether it was started before the suspension came.
         machine.starts = 0;
     }
+    machine.config.unused.values_mut().for_each(String::clear);
     machine.firewall.revision = 0;
     machine.config.disks.values_mut().for_each(|disk| disk.volume.clear());
     machine.drive_volumes.values_mut().for_each(String::clear);
@@ -111,6 +112,9 @@ pub(crate) fn judge(
     }
     addresses(stage, &record, &mut wrong);
     machines(stage, &record, &mut wrong);
+    if stage.scenario.keeps() {
+        kept(stage, &record, &mut wrong);
+    }
     if in_turn {
         let over = stage.world.with(|cluster| cluster.counters.clones_over);
         wrong.unless_equal("clones over a machine", &over, &0);
@@ -248,8 +252,29 @@ fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
         wrong.unless_equal("rules twice", &rules.collect::<Vec<_>>(), &Vec::new());
         wrong.unless_equal("starts while something was pending", &cluster.counters.started_pending, &0);
         wrong.unless_equal("changes of strangers' machines", &cluster.counters.misdirected, &0);
+        let without = cluster.counters.without_system_disk;
+        wrong.unless_equal("times that there was no system disk", &without, &0);
         wrong.unless_equal("slots overwritten", &cluster.counters.overwritten, &0);
         wrong.unless_equal("backups left behind", &cluster.counters.backups_left, &Vec::new());
+    });
+}
+
+/// The additional disks are those that there were, and the system disk is another one, made of the template's.
+fn kept(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
+    let before = stage.disks.borrow();
+    stage.world.with(|cluster| {
+        let Some(machine) = cluster.machines.get(&record.numbered.vmid) else { return };
+        for slot in &record.slots {
+            let what = format!("additional disk {slot}");
+            wrong.unless_equal(&what, &machine.config.disks.get(slot), &before.get(slot));
+        }
+        let Some((slot, system)) = machine.config.system_disk() else { return };
+        let volume = cluster.volumes.get(&system.volume);
+        let image = volume.and_then(|volume| Some(volume.copy_of.as_ref()?.0.as_str()));
+        wrong.unless_equal("image of the system disk", &image, &Some("local:base-disk-0"));
+        let old = before.get(&slot).map(|disk| disk.volume.as_str());
+        let is_left = old.is_some_and(|old| cluster.volumes.contains_key(old));
+        wrong.unless_equal("whether the old system disk is left", &is_left, &false);
     });
 }
 

@@ -46,7 +46,20 @@ impl Wire {
 
     async fn submit_planted(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError> {
         match (self.planted, change) {
-            (Some(Planted::NoRevision), Change::Configure(_)) => {
+            (Some(Planted::NoRevision), Change::Configure(_) | Change::Import { .. }) => {
+                let blind = Target { revision: None, ..target.clone() };
+                self.world.submit(&blind, change).await
+            }
+            (Some(Planted::DataDiskDropped), Change::Configure(configure))
+                if !configure.remove_unused.is_empty() =>
+            {
+                let slot = sample::parsed("scsi1");
+                let more = Configure { remove_disks: [slot].into(), ..(**configure).clone() };
+                self.world.submit(target, &Change::Configure(Box::new(more))).await
+            }
+            (Some(Planted::UnpluggedBefore), Change::Import { slot, .. }) => {
+                let unplug = Configure { remove_disks: [*slot].into(), ..Configure::default() };
+                self.world.submit(target, &Change::Configure(Box::new(unplug))).await?;
                 let blind = Target { revision: None, ..target.clone() };
                 self.world.submit(&blind, change).await
             }

@@ -5,8 +5,9 @@ use crate::sample;
 use deploy_core::{
     AddressStore, Asked, Assignment, Attention, Change, ChangeKind, Command, CommandId, CommandOutcome,
     Commit, CommitError, DestroyMode, Due, Family, Fate, Kept, LeaseStore, Life, LogEvent, MacAddr, Notice,
-    Numbered, Operation, Order, Package, Progress, QueuedCommand, Receipt, RecordStore, Remembered, Resource,
-    Sending, Settled, SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting, Wanted, WhenVanished,
+    Numbered, OldDisk, Operation, Order, Package, Progress, QueuedCommand, Receipt, RecordStore, Remembered,
+    Replacing, Resource, Sending, Settled, SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting,
+    Wanted, WhenVanished,
 };
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -108,6 +109,14 @@ fn life() -> Life {
         })),
         ran: true,
         restoring: true,
+        replacing: Some(Replacing {
+            image: "local-zfs:base-9000-disk-0".to_owned(),
+            old: Some(OldDisk {
+                slot: sample::parsed("scsi0"),
+                volume: "local-zfs:vm-100-disk-0".to_owned(),
+                node: sample::parsed("node1"),
+            }),
+        }),
         made_at: Some(sample::epoch()),
         dns_mark: Some(7),
         adopts: Some(sample::adopted(7)),

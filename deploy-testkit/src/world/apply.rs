@@ -3,6 +3,7 @@
 use super::{
     Cluster, Effect, ModelMachine, ModelRule,
     cluster::{answered, is_husk_of, is_outdated, is_target},
+    import::put_in_force,
     show::revision,
     task::Fate,
 };
@@ -25,7 +26,9 @@ impl Cluster {
             Effect::Refused => return Err(answered(ErrorClass::Refused, "permission check failed")),
             Effect::Good => Fate::Good,
             Effect::EndLost => Fate::EndLost,
-            Effect::HalfDone if matches!(change, Change::RestoreBackup { .. }) => Fate::HalfDone,
+            Effect::HalfDone if matches!(change, Change::RestoreBackup { .. } | Change::Import { .. }) => {
+                Fate::HalfDone
+            }
             Effect::Fails | Effect::HalfDone => Fate::Fails,
         };
         let half = effect == Effect::HalfDone;
@@ -46,6 +49,11 @@ impl Cluster {
                 }
                 machine.pool = Some(pool.clone());
                 Ok(Submitted::Applied)
+            }
+            Change::Import { image, .. } => {
+                self.accessible(target, true)?;
+                self.judge_import(target, image)?;
+                Ok(Submitted::Task(self.begin(target, change, fate)))
             }
             Change::Start if self.is_running(target)? => Ok(Submitted::Applied),
             Change::LeaveHa => {
@@ -118,10 +126,10 @@ impl Cluster {
         self.reach(target, locks, false)
     }
 
-    /// The same, or what a restore left of it. While a restore works it holds the lock of the file.
+    /// The same, or what a restore left of it. While a restore or a copy works it holds the lock of the file.
     fn reach(&mut self, target: &Target, locks: bool, husks: bool) -> Result<&mut ModelMachine, SubmitError> {
         let vmid = target.machine.vmid;
-        if locks && self.tasks.restores(vmid) {
+        if locks && self.tasks.hold_file(vmid) {
             return Err(answered(ErrorClass::Busy, "can't lock file: got timeout"));
         }
         match self.machines.get_mut(&vmid) {
@@ -208,7 +216,10 @@ impl Cluster {
         }
         write_settings(&mut machine, configure);
         machine.revision = self.number();
-        machine.pending.clear();
+        put_in_force(&mut machine);
+        let boots = |machine: &ModelMachine| machine.config.system_disk().is_some();
+        let before = self.machines.get(&vmid).is_some_and(boots);
+        self.counters.without_system_disk += u32::from(before && !boots(&machine));
         self.machines.insert(vmid, machine);
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use super::{Archive, Delivery, Effect, Fault, Faults, ModelMachine, show::revision, task::Tasks};
 use deploy_core::{
-    Backup, Change, ChangeKind, ErrorClass, NodeName, OwnerMark, Sent, SmbiosUuid, StorageId, SubmitError,
-    Submitted, Target, Unread, Vmid,
+    Backup, Bytes, Change, ChangeKind, ErrorClass, NodeName, OwnerMark, Sent, SmbiosUuid, StorageId,
+    SubmitError, Submitted, Target, Unread, Vmid,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub struct Volume {
     pub storage: StorageId,
     /// When it was made, where the storage knows.
     pub made_at: Option<Timestamp>,
+    /// The volume that it was copied from, with the size that that one had.
+    pub copy_of: Option<(String, Option<Bytes>)>,
 }
 
 /// What was counted. Most of it must stay zero.
@@ -69,6 +71,8 @@ pub struct Counters {
     pub unguarded: u32,
     /// Disks that were created in a slot that held one, whose volume is left behind.
     pub overwritten: u32,
+    /// Settings that took away the disk that a machine boots from.
+    pub without_system_disk: u32,
     /// Clones to a number while there was, or was being made, what an earlier one was to make: PVE refuses them.
     pub clones_over: u32,
     /// Starts while something was pending.
@@ -115,8 +119,10 @@ impl Cluster {
     /// Adds a machine with its volumes, as somebody else would.
     pub fn add(&mut self, vmid: Vmid, machine: ModelMachine) {
         for disk in machine.config.disks.values() {
-            self.volumes
-                .insert(disk.volume.clone(), Volume { vmid, storage: disk.storage.clone(), made_at: None });
+            self.volumes.insert(
+                disk.volume.clone(),
+                Volume { vmid, storage: disk.storage.clone(), made_at: None, copy_of: None },
+            );
         }
         self.machines.insert(vmid, machine);
     }
@@ -218,7 +224,9 @@ impl Cluster {
                 self.counters.clones_over += u32::from(there.as_ref().is_some_and(is_of_earlier));
                 return Ok(());
             }
-            Change::Configure(_) => self.counters.unguarded += u32::from(target.revision.is_none()),
+            Change::Configure(_) | Change::Import { .. } => {
+                self.counters.unguarded += u32::from(target.revision.is_none());
+            }
             Change::RestoreBackup { backup, identity, .. } => {
                 self.judge_archive(target, backup, *identity)?;
             }
@@ -247,7 +255,10 @@ impl Cluster {
 
     pub(super) fn new_volume(&mut self, vmid: Vmid, storage: &StorageId) -> String {
         let name = format!("{storage}:vm-{vmid}-disk-{}", self.number());
-        self.volumes.insert(name.clone(), Volume { vmid, storage: storage.clone(), made_at: Some(self.now) });
+        self.volumes.insert(
+            name.clone(),
+            Volume { vmid, storage: storage.clone(), made_at: Some(self.now), copy_of: None },
+        );
         name
     }
 }

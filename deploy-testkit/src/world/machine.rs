@@ -27,6 +27,8 @@ pub struct ModelMachine {
     pub password: Option<PasswordHash>,
     /// The volume of every drive that has one (a CD-ROM may be empty).
     pub drive_volumes: BTreeMap<DiskSlot, String>,
+    /// Volumes that are unused as soon as what took their places is in force.
+    pub displaced: Vec<String>,
     /// Whether it runs.
     pub power: Power,
     /// Since when it runs.
@@ -67,6 +69,7 @@ impl ModelMachine {
             pending: BTreeSet::new(),
             password: None,
             drive_volumes: BTreeMap::new(),
+            displaced: Vec::new(),
             power: Power::Stopped,
             running_since: None,
             counted: Traffic::default(),
@@ -115,7 +118,7 @@ impl ModelMachine {
     /// The volumes that its configuration names.
     pub fn named_volumes(&self) -> BTreeSet<&str> {
         let disks = self.config.disks.values().map(|disk| disk.volume.as_str());
-        let unused = self.config.unused.values().map(String::as_str);
+        let unused = self.config.unused.values().chain(&self.displaced).map(String::as_str);
         disks.chain(unused).chain(self.drive_volumes.values().map(String::as_str)).collect()
     }
 

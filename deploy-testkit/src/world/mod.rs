@@ -49,6 +49,7 @@ mod archive;
 mod cluster;
 mod fault;
 mod ha_manager;
+mod import;
 mod machine;
 mod show;
 mod snapshot;

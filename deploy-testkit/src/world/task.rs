@@ -48,9 +48,10 @@ impl Tasks {
         self.running.iter().find(|task| task.target.machine.vmid == vmid).map(|task| task.id.clone())
     }
 
-    pub(super) fn restores(&self, vmid: Vmid) -> bool {
-        let restores = |task: &&Task| matches!(task.change, Change::RestoreBackup { .. });
-        self.running.iter().filter(restores).any(|task| task.target.machine.vmid == vmid)
+    /// Whether one of them holds the lock of a machine's file for as long as it works.
+    pub(super) fn hold_file(&self, vmid: Vmid) -> bool {
+        let hold = |task: &&Task| matches!(task.change, Change::RestoreBackup { .. } | Change::Import { .. });
+        self.running.iter().filter(hold).any(|task| task.target.machine.vmid == vmid)
     }
 
     pub(super) fn state(&self, id: &TaskId) -> TaskState {
@@ -77,7 +78,7 @@ impl Cluster {
     /// Starts a task for a change that was accepted.
     pub(super) fn begin(&mut self, target: &Target, change: &Change, fate: Fate) -> TaskId {
         let takes = match change {
-            Change::Clone { .. } => self.timing.clone,
+            Change::Clone { .. } | Change::Import { .. } => self.timing.clone,
             Change::Migrate { .. } => self.timing.migration,
             _ => self.timing.task,
         };
@@ -105,9 +106,12 @@ impl Cluster {
             return;
         }
         let task = self.tasks.running.remove(index);
-        let done = match task.fate {
-            Fate::Good | Fate::EndLost => self.finish(&task),
-            Fate::Fails | Fate::HalfDone => Err("it failed"),
+        let done = match (task.fate, &task.change) {
+            (Fate::Good | Fate::EndLost, _) => self.finish(&task),
+            (Fate::HalfDone, Change::Import { slot, image, replaced }) => {
+                self.import(&task.target, *slot, image, replaced, true).and(Err("it failed"))
+            }
+            (Fate::Fails | Fate::HalfDone, _) => Err("it failed"),
         };
         let ended = match (done, task.fate) {
             (Ok(()), Fate::EndLost) => Ended::Lost("its log was rotated away".to_owned()),
@@ -205,6 +209,9 @@ impl Cluster {
                 return Err("file changed by other user");
             }
             Change::Configure(configure) => return self.write(vmid, configure),
+            Change::Import { slot, image, replaced } => {
+                return self.import(&task.target, *slot, image, replaced, false);
+            }
             Change::Destroy(mode) => {
                 let left = machine.backups.iter().filter(|backup| !backup.protected);
                 if *mode == DestroyMode::Purge {

@@ -61,7 +61,7 @@ impl Usual {
 fn quickest(kind: ChangeKind) -> Duration {
     Duration::from_millis(match kind {
         ChangeKind::Migrate => 1_000,
-        ChangeKind::Clone => 700,
+        ChangeKind::Clone | ChangeKind::Import => 700,
         ChangeKind::Start | ChangeKind::Stop | ChangeKind::Destroy => 300,
         ChangeKind::Backup | ChangeKind::RestoreBackup => 2_000,
         ChangeKind::JoinPool

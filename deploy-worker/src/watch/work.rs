@@ -39,8 +39,9 @@ impl Work {
                 )
             }
             ChangeKind::Migrate => {
-                (&record.node, spec.migration_storage.clone(), Some(spec.node.to_string()))
+                (&record.node, spec.migration_storage.clone(), Some(record.bound_for().to_string()))
             }
+            ChangeKind::Import => (&record.node, None, Some(format!("template {}", spec.template.vmid))),
             ChangeKind::JoinPool
             | ChangeKind::Configure
             | ChangeKind::Resize

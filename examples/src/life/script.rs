@@ -3,8 +3,7 @@
 use super::{Life, Outcome, id, outcome};
 use anyhow::Context as _;
 use deploy_core::{
-    BackupMode, Command, Credentials, Family, NewBackup, NewInstallation, NewSnapshot, NicSlot, Resume, Step,
-    StopHow,
+    BackupMode, Command, Credentials, Family, NewBackup, NewSnapshot, NicSlot, Resume, Step, StopHow,
 };
 use secrecy::SecretString;
 use std::time::Instant;
@@ -126,7 +125,7 @@ async fn queue(life: &mut Life) -> anyhow::Result<()> {
 }
 
 async fn anew(life: &mut Life) -> anyhow::Result<()> {
-    life.give(Command::Reinstall(Box::new(NewInstallation { template: None, cloud_init: None }))).await?;
+    life.give(Command::Reinstall(Box::default())).await?;
     life.give(Command::Remove).await?; // refused: it runs
     life.give(Command::Stop(StopHow::Hard)).await?;
     life.give(Command::Remove).await?; // record, addresses and backups stay

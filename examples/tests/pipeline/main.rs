@@ -3,6 +3,7 @@
 mod bench;
 mod create;
 mod life;
+mod reinstall;
 mod remote;
 mod rights;
 mod terminate;

@@ -4,8 +4,8 @@ use crate::{
     DriveConfig, IpConfig, Ipv4Setting, Ipv6Setting, NetConfig, PropertyString, VmConfig, decode_ssh_keys,
 };
 use deploy_core::{
-    Autostart, Bytes, Disk, DiskLimits, DiskSlot, Filtering, GuestNetwork, GuestV4, GuestV6, Iops, Limit,
-    MachineCloudInit, MachineConfig, MiBps, Nic, NicSlot, SmbiosUuid, UnusedSlot,
+    Autostart, Bytes, Disk, DiskLimits, DiskSlot, Filtering, Firmware, GuestNetwork, GuestV4, GuestV6, Iops,
+    Limit, MachineCloudInit, MachineConfig, MiBps, Nic, NicSlot, SmbiosUuid, UnusedSlot,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -26,6 +26,8 @@ pub(super) fn machine_config(config: &VmConfig) -> MachineConfig {
         memory: config.memory_mib().and_then(|memory| memory.try_into().ok()),
         balloon: config.number("balloon"),
         agent: config.get("agent").is_some_and(agent_enabled),
+        firmware: if config.get("bios") == Some("ovmf") { Firmware::Uefi } else { Firmware::Bios },
+        scsi_controller: config.get("scsihw").map(str::to_owned),
         boot: boot(config),
         unused: config.unused().filter_map(unused).collect(),
         parent: config.get("parent").and_then(|name| name.parse().ok()),

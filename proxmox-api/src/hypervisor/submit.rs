@@ -6,10 +6,11 @@ use super::{
     submit_firewall, write_config,
 };
 use crate::{
-    BackupVm, Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, RestoreVm, Started,
+    BackupVm, Client, CloneVm, ConfigUpdate, DestroyVm, DiskSize, Failure, MigrateVm, Params, PropertyError,
+    RestoreVm, Started,
 };
 use deploy_core::{
-    Backup, Change, CloneMode, Configure, DestroyMode, DiskSlot, DnsName, ErrorClass, GiB, NodeName,
+    Backup, Change, CloneMode, Configure, DestroyMode, Disk, DiskSlot, DnsName, ErrorClass, GiB, NodeName,
     Ownership, Sent, SmbiosUuid, StopMode, StorageId, SubmitError, Submitted, Target, Vmid,
 };
 
@@ -42,6 +43,7 @@ pub(super) async fn submit(
             submitted(client.migrate_vm(node, vmid, &migrate).await)
         }
         Change::Configure(configure) => self::configure(client, target, configure).await,
+        Change::Import { slot, image, replaced } => import(client, target, *slot, image, replaced).await,
         Change::Resize { slot, size } => resize(client, target, *slot, *size, revision(target)).await,
         Change::SetFirewall(set) => submit_firewall::set(client, node, vmid, set).await,
         Change::Start => submitted(client.start_vm(node, vmid).await),
@@ -125,25 +127,30 @@ fn with_message(error: &crate::ApiError, message: String) -> SubmitError {
     SubmitError { message, ..not_submitted(error) }
 }
 
+fn not_expressible(error: &PropertyError) -> SubmitError {
+    SubmitError { class: ErrorClass::Refused, sent: Sent::No, message: error.to_string() }
+}
+
+/// One call, guarded by the revision that the decision was made on.
+async fn set(
+    client: &Client,
+    target: &Target,
+    set: Params,
+    delete: &[String],
+) -> Result<Submitted, SubmitError> {
+    let delete: Vec<&str> = delete.iter().map(String::as_str).collect();
+    let update = ConfigUpdate { set, delete: &delete, digest: revision(target), ..ConfigUpdate::default() };
+    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
+    submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)
+}
+
 async fn configure(
     client: &Client,
     target: &Target,
     configure: &Configure,
 ) -> Result<Submitted, SubmitError> {
-    let update = write_config::update(configure).map_err(|error| SubmitError {
-        class: ErrorClass::Refused,
-        sent: Sent::No,
-        message: error.to_string(),
-    })?;
-    let delete: Vec<&str> = update.delete.iter().map(String::as_str).collect();
-    let update = ConfigUpdate {
-        set: update.set,
-        delete: &delete,
-        digest: revision(target),
-        ..ConfigUpdate::default()
-    };
-    let (node, vmid) = (target.machine.node.as_str(), target.machine.vmid.get());
-    let set = submitted(client.update_vm_config(node, vmid, &update, Some(CONFIG_DELAY_S)).await)?;
+    let update = write_config::update(configure).map_err(|error| not_expressible(&error))?;
+    let set = self::set(client, target, update.set, &update.delete).await?;
     if let Submitted::Task(_) = set {
         // A disk that is grown beside it would change the configuration under it; that is left to the step that is for it.
         return Ok(set);
@@ -155,6 +162,22 @@ async fn configure(
         }
     }
     Ok(set)
+}
+
+/// Asked for without a revision it would be made once more by whatever is repeated, so that it is never sent without one.
+async fn import(
+    client: &Client,
+    target: &Target,
+    slot: DiskSlot,
+    image: &str,
+    replaced: &Disk,
+) -> Result<Submitted, SubmitError> {
+    if target.revision.is_none() {
+        let message = format!("the revision that {slot} was seen at is not known");
+        return Err(SubmitError { class: ErrorClass::Unknown, sent: Sent::No, message });
+    }
+    let drive = write_config::copy(image, replaced).map_err(|error| not_expressible(&error))?;
+    set(client, target, Params::new().set(slot.to_string(), drive), &[]).await
 }
 
 /// The size is absolute, and nothing is made smaller: without a revision it does no harm, whatever the configuration is by then.

@@ -119,6 +119,22 @@ fn drive_limits(limits: DiskLimits) -> DriveLimits {
     }
 }
 
+/// A copy of `image` in the place of a disk, as that one is but for its volume and size.
+pub(super) fn copy(image: &str, replaced: &Disk) -> Result<String, PropertyError> {
+    let Disk { volume, storage, limits, options: kept, .. } = replaced;
+    let mut others = options(kept, "file")?;
+    others.set("import-from", image)?;
+    // Without it a storage of files takes its own default, in which there may be no snapshots.
+    if let Some(format) =
+        ["qcow2", "raw", "vmdk"].iter().find(|format| volume.ends_with(&format!(".{format}")))
+    {
+        others.set("format", format)?;
+    }
+    let size = DiskSize::from_gib(0);
+    let fresh = DriveConfig::new(Volume::Allocate { storage: storage.to_string(), size });
+    Ok(DriveConfig { others, limits: drive_limits(*limits), ..fresh }.for_writing())
+}
+
 /// Exact to a thousandth; the shortest decimal of the nearest `f64` is the same number again.
 #[allow(clippy::cast_precision_loss)] // at most 10^9
 fn rate(rate: Limit<MiBps>) -> Option<f64> {

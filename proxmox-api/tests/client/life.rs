@@ -4,9 +4,9 @@
 use crate::canned::{Act, Canned, answer};
 use crate::looks::{hypervisor, look, machine};
 use deploy_core::{
-    Backup, BackupMode, Change, Configure, DestroyMode, DiskSlot, Ended, ErrorClass, HaState, Hypervisor,
-    Look, OwnerMark, Power, Sent, Sighting, SmbiosUuid, SnapshotName, SubmitError, Submitted, Target,
-    TaskState, UnusedSlot, VmKey,
+    Backup, BackupMode, Change, Configure, DestroyMode, Disk, DiskLimits, DiskSlot, Ended, ErrorClass,
+    HaState, Hypervisor, Limit, Look, OwnerMark, Power, Sent, Sighting, SmbiosUuid, SnapshotName,
+    SubmitError, Submitted, Target, TaskState, UnusedSlot, VmKey,
 };
 use uuid::Uuid;
 
@@ -86,6 +86,33 @@ async fn submit(
     (outcome, server.requests().iter().map(line).collect())
 }
 
+/// The disk that is there with a copy of a template's in its place.
+fn import(volume: &str) -> Change {
+    let limits = DiskLimits { read: Limit::At(50.0.try_into().unwrap()), ..DiskLimits::default() };
+    let replaced = Disk {
+        volume: volume.to_owned(),
+        storage: "local-lvm".parse().unwrap(),
+        size: None,
+        limits,
+        options: [("discard".to_owned(), "on".to_owned())].into(),
+    };
+    Change::Import {
+        slot: "scsi0".parse().unwrap(),
+        image: "local-lvm:base-9000-disk-0".to_owned(),
+        replaced,
+    }
+}
+
+/// Sent twice it would be made twice.
+#[tokio::test]
+async fn a_copy_is_not_asked_for_without_a_revision() {
+    let server = Canned::start([]).await;
+    let target = Target { revision: None, ..target() };
+    let error = hypervisor(&server).submit(&target, &import("local-lvm:vm-100-disk-0")).await.unwrap_err();
+    assert_eq!(error.sent, Sent::No, "{error}");
+    assert!(server.requests().is_empty());
+}
+
 #[tokio::test]
 async fn each_change_is_the_call_that_it_is_named_after() {
     let snapshot = Change::CreateSnapshot {
@@ -125,6 +152,20 @@ async fn each_change_is_the_call_that_it_is_named_after() {
             "POST /nodes/pve1/qemu/100/config delete=scsi1%2Cunused3&digest=r1&background_delay=20",
         ),
     ];
+    let mut cases = Vec::from(cases);
+    cases.push((
+        import("local-lvm:vm-100-disk-0"),
+        "qmconfig",
+        "POST /nodes/pve1/qemu/100/config scsi0=local-lvm%3A0%2Cdiscard%3Don%2Cimport-from%3Dlocal-lvm%3Abase-9000-disk-0%2C\
+         mbps_rd%3D50&digest=r1&background_delay=20",
+    ));
+    // On a storage of files in the format of the one before.
+    cases.push((
+        import("local-lvm:100/vm-100-disk-0.qcow2"),
+        "qmconfig",
+        "POST /nodes/pve1/qemu/100/config scsi0=local-lvm%3A0%2Cdiscard%3Don%2Cformat%3Dqcow2%2C\
+         import-from%3Dlocal-lvm%3Abase-9000-disk-0%2Cmbps_rd%3D50&digest=r1&background_delay=20",
+    ));
     for (change, kind, request) in cases {
         let (outcome, requests) = submit(&change, [begun(kind)]).await;
         assert_eq!(outcome, Ok(Submitted::Task(upid(kind).parse().unwrap())), "{change}");

@@ -121,6 +121,9 @@ fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str)
             call.caller.need(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
         }
     }
+    if let Some(image) = from.filter(|from| !path(from)) {
+        need_image(world, call, image)?;
+    }
     if drive.file().ends_with(":cloudinit") {
         let other = machine.drives().find(|(slot, drive)| drive.is_cloud_init() && *slot != name);
         if let Some((slot, _)) = other {
@@ -129,6 +132,26 @@ fn drive(world: &World, call: &Call, machine: &Machine, name: &str, value: &str)
         }
     }
     Ok(drive.print())
+}
+
+/// The right to copy another machine's volume, which must be on the same node.
+fn need_image(world: &World, call: &Call, volid: &str) -> Result<(), Refusal> {
+    let Some(owner) = owner(volid) else {
+        return Ok(());
+    };
+    call.caller.need(&format!("/vms/{owner}"), &["VM.Clone"])?;
+    // One that is gone is not missed before its volume is.
+    if world.machines.contains_key(&owner) {
+        world.machine_on(call.node(), owner)?;
+    }
+    Ok(())
+}
+
+/// The machine that a volume is named after.
+fn owner(volid: &str) -> Option<u32> {
+    let file = volid.rsplit([':', '/']).next()?;
+    let named = file.strip_prefix("base-").or_else(|| file.strip_prefix("vm-"))?;
+    named.split('-').next()?.parse().ok()
 }
 
 /// Lower case, sorted, each once.

@@ -1,6 +1,6 @@
 //! What commands do, in words. Exhaustive, so that a new command brings its words with it.
 
-use crate::Command;
+use crate::{Command, DataDisks};
 
 /// What it does.
 pub(super) fn about(command: &Command) -> &'static str {
@@ -37,6 +37,10 @@ pub(super) fn about(command: &Command) -> &'static str {
         }
         Command::AddAddress(..) => "takes one address more for this NIC",
         Command::RemoveAddress(_) => "takes this address away; it rests in its pool",
+        Command::Reinstall(new) if new.additional_disks == DataDisks::Keep => {
+            "puts a full copy of a template's system disk in the place of the machine's, on the same storage, and frees the old \
+             one; everything else stays: identity, number, additional disks, hardware, addresses and MACs, HA, backups"
+        }
         Command::Reinstall(_) => {
             "destroys the machine and makes it anew, from its template or another one, with number, addresses and MACs; all its \
              disks are new, its backups stay"
@@ -79,6 +83,10 @@ pub(super) fn needs(command: &Command) -> &'static str {
         Command::SetDedicatedIp(..) => "an address of this family on this NIC, and a free one in its pools",
         Command::AddAddress(..) => "a NIC with addresses from pools, and a free one there",
         Command::RemoveAddress(_) => "an address of this machine, and not the last of its NIC",
+        Command::Reinstall(new) if new.additional_disks == DataDisks::Keep => {
+            "the machine itself, without snapshots or protection; a template with a system disk that is not larger than ordered, \
+             of the same firmware, bus and SCSI controller; one on another node only where storages have the same names there"
+        }
         Command::Reinstall(_) => "a template with a system disk that is not larger than ordered",
         Command::SetDnsRecords => "a worker with DNS",
         Command::Remove => "a machine that is stopped",

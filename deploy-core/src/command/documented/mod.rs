@@ -4,7 +4,7 @@
 mod about;
 mod samples;
 
-use super::{Admission, Command, Denied, Kind, Phase, admit};
+use super::{Admission, Command, DataDisks, Denied, Kind, Phase, admit};
 use crate::{CommandId, Operation, Step};
 use about::{about, needs};
 use samples::{commands, deployment_steps, record};
@@ -47,10 +47,19 @@ fn row(command: &Command) -> Row {
     Phase::ALL.iter().map(judged).collect()
 }
 
+/// The command's name, with what it was given where that makes it another operation.
+fn called(command: &Command) -> String {
+    match command {
+        Command::Reinstall(new) if new.additional_disks == DataDisks::Keep => {
+            format!("`{}`, keeping disks", command.as_str())
+        }
+        _ => format!("`{}`", command.as_str()),
+    }
+}
+
 /// Commands that are given a step, all steps that are treated alike in one row.
 fn rows() -> Vec<(String, Row)> {
-    let mut rows: Vec<_> =
-        commands().iter().map(|command| (format!("`{}`", command.as_str()), row(command))).collect();
+    let mut rows: Vec<_> = commands().iter().map(|command| (called(command), row(command))).collect();
     for with in [Command::Step as fn(Step) -> Command, Command::RunOn] {
         let mut alike: Vec<(Row, Vec<Step>)> = Vec::new();
         for step in deployment_steps(&with) {
@@ -123,8 +132,8 @@ fn meanings() -> String {
         };
         write!(
             text,
-            "\n| `{}` | {} | {operation} | {} | {kind} |",
-            command.as_str(),
+            "\n| {} | {} | {operation} | {} | {kind} |",
+            called(&command),
             about(&command),
             needs(&command)
         )
@@ -134,16 +143,15 @@ fn meanings() -> String {
 }
 
 fn operations() -> String {
-    let mut begun: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut begun: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for command in commands().iter().chain(&[Command::Step(Step::SetNetwork), Command::RunOn(Step::Clone)]) {
         if let Some((operation, _)) = command.begins() {
-            begun.entry(operation.as_str()).or_default().insert(command.as_str());
+            begun.entry(operation.as_str()).or_default().insert(called(command));
         }
     }
     let mut text = String::from("| operation | begun by | steps |\n|---|---|---|");
     for operation in Operation::ALL {
-        let by: Vec<_> =
-            begun.get(operation.as_str()).into_iter().flatten().map(|name| format!("`{name}`")).collect();
+        let by: Vec<_> = begun.get(operation.as_str()).into_iter().flatten().cloned().collect();
         let by = match operation {
             Operation::Create => format!("an order, {}", by.join(", ")),
             Operation::Adopt => "an adoption".to_owned(),

@@ -2,8 +2,9 @@
 
 use super::new;
 use crate::{
-    Command, CommandId, Credentials, Family, MacAddr, NewBackup, NewRecord, NewSnapshot, NicSlot, Operation,
-    Package, Phase, QueuedCommand, Resume, Step, StopHow, VmKey, VmRecord, VmSpec, Vmid,
+    Command, CommandId, Credentials, DataDisks, Family, MacAddr, NewBackup, NewInstallation, NewRecord,
+    NewSnapshot, NicSlot, Operation, Package, Phase, QueuedCommand, Resume, Step, StopHow, VmKey, VmRecord,
+    VmSpec, Vmid,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -76,6 +77,10 @@ pub(super) fn commands() -> Vec<Command> {
         Command::AddAddress(nic, Family::V4),
         Command::RemoveAddress("203.0.113.10".parse().unwrap()),
         Command::Reinstall(Box::default()),
+        Command::Reinstall(Box::new(NewInstallation {
+            additional_disks: DataDisks::Keep,
+            ..NewInstallation::default()
+        })),
         Command::CreateSnapshot(NewSnapshot {
             name: name.clone(),
             description: String::new(),
