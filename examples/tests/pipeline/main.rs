@@ -1,5 +1,6 @@
 //! The whole pipeline against the simulator, over HTTPS, with SQLite and address pools: step by step, and field by field.
 
+mod adopt;
 mod bench;
 mod create;
 mod life;
