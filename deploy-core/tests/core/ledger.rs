@@ -123,6 +123,8 @@ impl State {
         if let Some(operation) = commit.operation {
             let first = match (operation, commit.step) {
                 (Operation::SingleStep | Operation::Create, Some(step)) => operation.steps().contains(&step),
+                // What was not adopted is let go of.
+                (Operation::Terminate, Some(Step::ReleasingIp)) => record.life.adopts.is_some(),
                 (operation, step) => step == Some(operation.first()),
             };
             let begins = first && matches!(event, Some(LogEvent::Began));
@@ -278,6 +280,11 @@ impl IpPool for Addresses {
                     && Family::of(held.address) == request.family
                     && !request.besides.contains(&held.address)
             };
+            for wanted in &request.exactly {
+                let all = (0..200).map(|n| address(request.nic, request.family, n));
+                let new: Vec<_> = all.filter(|new| new.address == *wanted && !held.contains(new)).collect();
+                held.extend(new);
+            }
             let has = held.iter().filter(|held| counts(held)).count();
             let all = (0..u8::MAX).map(|n| address(request.nic, request.family, n));
             let free = all.filter(|new| !held.iter().any(|held| held.address == new.address));
@@ -294,7 +301,9 @@ impl IpPool for Addresses {
         let (machines, clone_comes) = self
             .world
             .with(|cluster| (cluster.marked(record.mark()), cluster.clone_on_its_way(record.numbered.vmid)));
-        if !machines.is_empty() || clone_comes {
+        // One that was not adopted is let go of, whatever is in its notes.
+        let is_let_go = record.life.adopts.is_some();
+        if !is_let_go && (!machines.is_empty() || clone_comes) {
             let why =
                 format!("addresses given back with {machines:?} there, a clone on its way: {clone_comes}");
             self.ledger.with(|state| state.violations.push(why));

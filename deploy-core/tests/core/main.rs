@@ -1,6 +1,7 @@
 //! What the core promises, held against a model of a cluster that keeps no promise of its own.
 #![allow(clippy::unwrap_used)] // a test that cannot go on should say so at once
 
+mod adopts;
 mod bench;
 mod comes_to_rest;
 mod commands;

@@ -40,6 +40,13 @@ fn taking_a_machine_away_has_these_steps() {
 }
 
 #[test]
+fn adopting_a_machine_has_these_steps() {
+    let names: Vec<&str> = Operation::Adopt.steps().iter().map(|step| step.as_str()).collect();
+    assert_eq!(names, ["adopting", "adopting_ip", "marking", "ready"]);
+    assert_eq!(serde_json::to_value(Operation::Adopt).unwrap(), json!("adopt"));
+}
+
+#[test]
 fn every_step_has_one_name() {
     for step in Step::ALL {
         assert_eq!(step.as_str().parse(), Ok(*step));

@@ -1,5 +1,6 @@
 //! What is decided about a machine, step by step.
 
+mod adopt;
 mod cloud_init;
 mod doubts;
 mod firewalls;
