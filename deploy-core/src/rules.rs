@@ -174,7 +174,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::StoppingToRestore => reach(power, goal::stopped_to_restore),
         Step::RestoringBackup => reach(power.and(Look::BACKUPS), goal::restored),
         Step::Adopting => adopt(power.and(Look::POOL), goal::adoptable),
-        Step::Marking => adopt(power.and(Look::POOL), goal::marked),
+        Step::Marking => adopt(settings.and(Look::POWER).and(Look::POOL), goal::marked),
     }
 }
 

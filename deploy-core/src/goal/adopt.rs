@@ -37,8 +37,12 @@ pub(crate) fn marked(record: &VmRecord, machine: &Machine) -> Verdict {
     {
         return Verdict::Unmet(Change::JoinPool(pool.clone()));
     }
-    let description = (OwnerMark::find(&machine.config.description) != Some(record.mark()))
-        .then(|| record.mark().put_into(&machine.config.description));
+    // A mark of which the call was cut off waits, and is shown as if it were there. Written once more, it is put in force.
+    let waits = record.remembered.contains(&Remembered::SettingsInDoubt)
+        && machine.power == Some(Power::Stopped)
+        && machine.pending.as_ref().is_some_and(|pending| !pending.is_empty());
+    let is_marked = OwnerMark::find(&machine.config.description) == Some(record.mark());
+    let description = (waits || !is_marked).then(|| record.mark().put_into(&machine.config.description));
     configured(Configure { description, ..Configure::default() })
 }
 

@@ -27,7 +27,7 @@ impl Settling<'_> {
         commit
     }
 
-    /// It is ours from now on. Nothing of what was sent to it can wait for its next start: notes are written at once.
+    /// It is ours from now on. Nothing of what was sent to it waits, which was seen to with the mark.
     pub(super) fn adopted(&self, commit: &mut Commit) {
         self.life_of(commit).adopts = None;
         let mut remembered = commit.remembered.take().unwrap_or_else(|| self.record.remembered.clone());

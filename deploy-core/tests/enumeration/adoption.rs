@@ -197,6 +197,10 @@ fn machines(stage: &Stage<'_>, record: &VmRecord, finished: bool, wrong: &mut Wr
     }
     let mut expected = adoptee();
     expected.revision = there.revision;
+    if !finished {
+        // Of a mark that was cut off.
+        expected.pending.clone_from(&there.pending);
+    }
     if mark {
         expected.config.description = marked;
     }

@@ -152,8 +152,13 @@ fn it_is_marked_last_and_nothing_else_is_set() {
     machine.pool = Some(None);
     record.remembered.insert(Remembered::PoolJoined);
     assert_eq!(settings(seen(&record, &machine)), mark, "nobody may see its pool");
-    machine.config.description = mark.description.unwrap();
+    machine.config.description = mark.description.clone().unwrap();
     assert!(is_done(&seen(&record, &machine)));
+    // One that was cut off is shown, and only waits.
+    machine.pending = Some(["description".to_owned()].into());
+    assert!(is_done(&seen(&record, &machine)), "nothing of ours was lost");
+    record.remembered.insert(Remembered::SettingsInDoubt);
+    assert_eq!(settings(seen(&record, &machine)), mark);
 }
 
 #[test]
