@@ -106,6 +106,7 @@ fn the_snippets_in_the_readme_are_the_examples_that_are_compiled() {
     for (section, number, example) in [
         ("## Embed it", 1, "examples/embed.rs"),
         ("## The life of a machine", 2, "examples/src/life/script.rs"),
+        ("### A machine that exists already", 1, "examples/tests/pipeline/adopt.rs"),
     ] {
         let (_, text) = readme.split_once(&format!("\n{section}\n")).expect("the section");
         let snippet = text.split("```rust\n").nth(number).and_then(|rest| rest.split("```").next());

@@ -83,7 +83,7 @@ fn adoptee(spec: &VmSpec, stopped: bool) -> ModelMachine {
         machine.config.nics.insert(slot, nic);
     }
     let system = machine.config.disks[&p("scsi0")].clone();
-    machine.config.disks.get_mut(&p("scsi0")).unwrap().volume = "local:theirs-disk-0".to_owned();
+    "local:theirs-disk-0".clone_into(&mut machine.config.disks.get_mut(&p("scsi0")).unwrap().volume);
     for (n, ordered) in spec.additional_disks.iter().enumerate() {
         let disk = Disk {
             volume: format!("{}:theirs-disk-{}", ordered.storage, n + 1),

@@ -5,8 +5,8 @@ use super::{
     terminate::backup,
 };
 use deploy_core::{
-    Adopted, Adoption, Command, CreateError, Family, Look, Operation, Power, Sighting, Step, StopHow, VmKey,
-    VmRecord, drift,
+    Adopted, Adoption, Command, CreateError, Deployments, Family, Look, Operation, Power, Sighting, Step,
+    StopHow, VmKey, VmRecord, VmSpec, drift,
 };
 use proxmox_api::Params;
 use proxmox_sim::{ClusterConfig, Switch};
@@ -83,6 +83,23 @@ fn adoption(reference: &str, number: u32, uuid: &str, order: Value) -> Adoption 
     }
 }
 
+/// As the README has it.
+async fn as_embedders_do(panel: &Deployments, spec: VmSpec) -> Result<VmKey, Box<dyn std::error::Error>> {
+    // Which machine it is, and what it has. Its number may be another machine's by now; its UUID is not.
+    let machine = Adopted {
+        vmid: 400.try_into()?,
+        smbios: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse()?, // PVE: smbios1
+        node: "pve1".parse()?,
+        addresses: vec![(0.try_into()?, "203.0.113.77".parse()?)],
+    };
+    // What it was sold as. It need not be so: what differs is shown afterwards, and made so on command.
+    let reference = "old-1".parse()?;
+    let metadata = json!({ "customer": 12 });
+    let adoption = Adoption { reference, spec, machine, metadata };
+    let key = panel.adopt(adoption).await?.record().key;
+    Ok(key)
+}
+
 async fn adopt(bench: &Bench, adoption: Adoption) -> VmKey {
     bench.deployments.adopt(adoption).await.expect("written down").record().key
 }
@@ -119,7 +136,7 @@ async fn a_machine_made_by_hand_is_adopted_as_it_is_brought_to_its_order_and_tak
     bench.sim.switch(Switch::AddBackup { backup: backup(400, false) }).expect("a storage");
     let free = bench.free(Family::V4).await;
     let before = bench.ask("/nodes/pve1/qemu/400/config").await;
-    let key = adopt(&bench, adoption("old-1", 400, UUID, sold())).await;
+    let key = as_embedders_do(&bench.deployments, spec(sold())).await.expect("written down");
     let record = bench.run(key).await;
 
     // Nothing but the mark and the pool.
@@ -180,7 +197,7 @@ async fn what_does_not_fit_is_told_let_go_of_untouched_and_adopted_anew() {
 
     let record = bench.terminate(key).await;
     assert_eq!(record.step, Step::Terminated);
-    assert_eq!(record.life.receipt[0], "machine 400 was not adopted: nothing was done to it");
+    assert_eq!(record.life.receipt[0].to_string(), "machine 400 was not adopted: nothing was done to it");
     assert_eq!(bench.ask("/nodes/pve1/qemu/400/config").await, before);
 
     // As it was sold, it is adopted at once, although its number and its address would rest.

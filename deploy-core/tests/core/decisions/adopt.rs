@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The plain machine, with an additional disk and a NIC, and without our mark.
 fn adoptee() -> Machine {
     let mut machine = plain_machine(&order(plain()));
-    machine.config.description = "ask ann\n".to_owned();
+    "ask ann\n".clone_into(&mut machine.config.description);
     machine.config.nics.insert(slot(0), template_nic(0));
     let additional = Disk { storage: p("fast"), ..disk("fast:vm-disk-1", 5) };
     machine.config.disks.insert(p("virtio1"), additional);
