@@ -90,6 +90,9 @@ async fn every_outcome_is_said() {
     assert_eq!(outcome(Order::new(&place.settings(), &same_key).unwrap()).await.0, "key_taken");
     store.create(&sample::order(3)).await.unwrap();
     assert_eq!(outcome(order(&place, 4)).await.0, "no_number");
+    let adopt = |n, number| Order::new(&place.settings(), &sample::adoption(n, number)).unwrap();
+    assert_eq!(outcome(adopt(5, 7000)).await, ("ordered".to_owned(), Some(sample::key(5).0)));
+    assert_eq!(outcome(adopt(6, 7000)).await, ("reserved".to_owned(), Some(sample::key(5).0)));
     assert!(matches!(store.create(&sample::order(1)).await.unwrap(), Created::Existing(_)));
 }
 

@@ -40,6 +40,7 @@ pub async fn any_calls_are_answered_as_by_the_memory_store<F: StoreFactory>(fact
 #[derive(Debug, Clone)]
 enum Call {
     Order { key: u32, reference: u32 },
+    Adopt { key: u32, reference: u32, number: u32 },
     Cluster { last: u32 },
     Heartbeat { worker: u32 },
     Retire { worker: u32 },
@@ -54,6 +55,7 @@ enum Call {
     Pool { name: usize, first: u8, length: u8, hole: u8 },
     DeletePool { name: usize },
     Take { lease: usize, count: u8, pools: usize },
+    TakeExactly { lease: usize, octets: Vec<u8>, pools: usize },
     GiveBack { lease: usize },
     Wait { seconds: i64 },
 }
@@ -64,6 +66,8 @@ const WANTED: [&[&str]; 4] = [&["a"], &["b", "a"], &["c", "b", "a"], &["b"]];
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         4 => (1..9_u32, 1..6_u32).prop_map(|(key, reference)| Call::Order { key, reference }),
+        3 => (1..9_u32, 1..6_u32, 100..108_u32)
+            .prop_map(|(key, reference, number)| Call::Adopt { key, reference, number }),
         1 => (102..108_u32).prop_map(|last| Call::Cluster { last }),
         2 => (1..4_u32).prop_map(|worker| Call::Heartbeat { worker }),
         1 => (1..4_u32).prop_map(|worker| Call::Retire { worker }),
@@ -82,6 +86,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (0..3_usize).prop_map(|name| Call::DeletePool { name }),
         6 => (0..12_usize, 0..4_u8, 0..4_usize)
             .prop_map(|(lease, count, pools)| Call::Take { lease, count, pools }),
+        4 => (0..12_usize, prop::collection::vec(0..24_u8, 1..4), 0..4_usize)
+            .prop_map(|(lease, octets, pools)| Call::TakeExactly { lease, octets, pools }),
         4 => (0..12_usize).prop_map(|lease| Call::GiveBack { lease }),
         3 => (0..700_i64).prop_map(|seconds| Call::Wait { seconds }),
     ]
@@ -118,6 +124,15 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
                     NewRecord { key: sample::key(key), external_ref: reference, ..sample::order(key) };
                 format!("{:?}", store.create(&order).await)
             }
+            Call::Adopt { key, reference, number } => {
+                let reference = sample::order(reference).external_ref;
+                let order = NewRecord {
+                    key: sample::key(key),
+                    external_ref: reference,
+                    ..sample::adoption(key, number)
+                };
+                format!("{:?}", store.create(&order).await)
+            }
             Call::Cluster { last } => format!("{:?}", store.put_cluster(&sample::cluster(101, last)).await),
             Call::Heartbeat { worker: n } => {
                 format!("{:?}", store.heartbeat(&worker(n), SignedDuration::from_mins(10)).await)
@@ -152,6 +167,12 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
                 let want = sample::want(Family::V4, count, WANTED[pools]);
                 format!("{:?}", store.take(&self.lease(lease), &[want]).await)
             }
+            Call::TakeExactly { lease, ref octets, pools } => {
+                let addresses: Vec<String> = octets.iter().map(|octet| format!("192.0.2.{octet}")).collect();
+                let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+                let want = sample::exactly(&addresses, WANTED[pools]);
+                format!("{:?}", store.take(&self.lease(lease), &[want]).await)
+            }
             Call::GiveBack { lease } => format!("{:?}", store.give_back(&self.lease(lease)).await),
             Call::Wait { seconds } => {
                 format!("{}", self.clock.advance(SignedDuration::from_secs(seconds)))
@@ -174,6 +195,8 @@ impl<S: LeaseStore + RecordStore + AddressStore> Side<S> {
             operation: terminated.then_some(Operation::Terminate),
             step: if terminated { Some(Step::Terminated) } else { (what == 10).then_some(Step::Ready) },
             due: if terminated { Some(Due::OnCommand) } else { due },
+            // Adopted, if it was to be.
+            life: (what == 9).then(Box::default),
             failures: what.is_multiple_of(5).then_some(u32::from(what)),
             consume: Some(CommandId(sample::key(u32::from(what)).0)),
             log,
