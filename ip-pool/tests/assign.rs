@@ -212,3 +212,35 @@ async fn a_v6_network_gives_its_lowest_addresses_and_a_machine_keeps_them() {
     let usage = pools.usage(&"v6".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((usage.held, usage.free), (3, (1 << 64) - 4));
 }
+
+/// Those of a machine that is there already, with what its guest is told of them; and in words why not.
+#[tokio::test]
+async fn exactly_the_addresses_of_a_machine_are_taken_or_it_is_said_why_not() {
+    let Desk { pools, leases, .. } = desk().await;
+    let exactly = |addresses: &[&str]| AddressRequest {
+        exactly: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        ..request(Family::V4, u8::try_from(addresses.len()).unwrap(), &["small", "other"])
+    };
+    let wanted = [exactly(&["203.0.113.12", "203.0.113.2"])];
+    let assigned = pools.assign(&leases[0], &wanted).await.unwrap();
+    assert_eq!(addresses(&assigned), ["203.0.113.12", "203.0.113.2"]);
+    assert_eq!(assigned[0].gateway, Some("203.0.113.9".parse().unwrap()));
+    assert_eq!(pools.assign(&leases[0], &wanted).await.unwrap(), assigned, "asked again");
+
+    let held = words(pools.assign(&leases[1], &wanted).await);
+    let holder = leases[0].key;
+    let expected = format!(
+        "203.0.113.12 is held by machine {holder}, for net0. One of the two must have another address, in the guest too; this \
+         machine goes on by itself then"
+    );
+    assert_eq!(held, (ErrorClass::Refused, expected));
+    // The gateway is never a machine's, nor is what belongs to another network.
+    for address in ["203.0.113.9", "198.51.100.3"] {
+        let foreign = words(pools.assign(&leases[1], &[exactly(&[address])]).await);
+        let expected = format!(
+            "net0: {address} is none that small, other give: add it to a range of one of them, or take it out of what is excluded \
+             there; this machine goes on by itself then"
+        );
+        assert_eq!(foreign, (ErrorClass::Refused, expected));
+    }
+}
