@@ -84,8 +84,12 @@ fn nics(record: &VmRecord, seen: &MachineConfig) -> Result<Vec<MacAddr>, String>
 /// A disk that the order does not know would be lost with the next reinstallation, and one that is larger can never be as ordered.
 fn disks(record: &VmRecord, seen: &MachineConfig) -> Result<Vec<DiskSlot>, String> {
     let spec = &record.spec;
-    let Some((system, disk)) = seen.system_disk() else {
-        return Err("the machine has no hard disk in its boot order".to_owned());
+    // Nothing is guessed: which disk is the system's decides what a reinstallation takes the place of.
+    let by_boot = seen.boot.iter().find_map(|slot| seen.disks.get_key_value(slot));
+    let Some((&system, disk)) = by_boot else {
+        return Err("the machine's boot order names no hard disk, so that it is not known which is the system disk; set it \
+                    (PVE: Options, Boot Order)"
+            .to_owned());
     };
     fits_size("system_disk", spec.system_disk.size, system, disk)?;
     let additional: Vec<(DiskSlot, &Disk)> =

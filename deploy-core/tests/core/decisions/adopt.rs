@@ -70,7 +70,7 @@ type Spoil = fn(&mut Machine);
 /// Each of them alone, at both steps that look.
 #[test]
 fn what_does_not_fit_is_told_by_name() {
-    let unfit: [(Spoil, &str); 12] = [
+    let unfit: [(Spoil, &str); 13] = [
         (|machine| machine.config.template = true, "is a template"),
         (
             |machine| machine.config.description = OwnerMark(VmKey(uuid::Uuid::from_u128(5))).to_string(),
@@ -86,7 +86,8 @@ fn what_does_not_fit_is_told_by_name() {
             },
             "the machine has net1",
         ),
-        (|machine| machine.config.boot = vec![p("scsi9")], "no hard disk in its boot order"),
+        (|machine| machine.config.boot.clear(), "boot order names no hard disk"),
+        (|machine| machine.config.boot = vec![p("scsi9")], "boot order names no hard disk"),
         (
             |machine| {
                 machine.config.disks.insert(p("sata2"), disk("local:x", 1));
