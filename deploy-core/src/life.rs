@@ -1,8 +1,8 @@
 //! What commands have made of a machine, beyond what its order says.
 
 use crate::{
-    Adopted, Assignment, Command, CommandId, DiskSlot, Fate, MacAddr, NodeName, QueuedCommand, Receipt,
-    Resource, Step, VmRecord, VmSpec,
+    Adopted, Assignment, Command, CommandId, DiskSlot, Fate, MacAddr, QueuedCommand, Receipt, Resource, Step,
+    VmRecord, VmSpec,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,21 +82,12 @@ pub struct Asked {
 /// A system disk that is exchanged for a copy of a template's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replacing {
+    /// The slot of the system disk, fixed when the order was judged: no other one is ever touched.
+    pub slot: DiskSlot,
     /// The template's volume, in the hypervisor's own words.
     pub image: String,
-    /// The disk that is replaced, once the machine is where that is done.
-    pub old: Option<OldDisk>,
-}
-
-/// A disk that is replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OldDisk {
-    /// Its slot.
-    pub slot: DiskSlot,
-    /// Its volume, in the hypervisor's own words.
-    pub volume: String,
-    /// The node that it was seen on: a volume that is moved to another one may get another name.
-    pub node: NodeName,
+    /// The volume that is replaced, once the machine is where that is done: one that is moved may get another name.
+    pub old: Option<String>,
 }
 
 /// A machine that is kept from its customer.

@@ -163,7 +163,7 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         }
         Step::Reinstall => take_away(config, goal::reinstallable),
         Step::MovingToTemplate => reach(power, goal::moved_to_template),
-        Step::ReplacingSystemDisk => reach(whole, goal::system_disk_replaced),
+        Step::ReplacingSystemDisk => reach(whole.and(Look::SNAPSHOTS), goal::system_disk_replaced),
         Step::FreeingOldDisk => reach(settings, goal::old_disk_freed),
         Step::Snapshotting => reach(config.and(Look::SNAPSHOTS), goal::snapshotted),
         Step::DeletingSnapshot => reach(config.and(Look::SNAPSHOTS), goal::snapshot_deleted),

@@ -97,7 +97,9 @@ pub(crate) const MAY_ARRIVE: [Remembered; 5] = [
 fn crossed_on_the_way(record: &VmRecord, verdict: &Verdict) -> bool {
     let knows = |doubt| record.remembered.contains(&doubt);
     match verdict {
-        Verdict::Met if record.step == Step::MovingToTemplate => knows(Remembered::MoveInDoubt),
+        Verdict::Met if matches!(record.step, Step::MovingToTemplate | Step::ReplacingSystemDisk) => {
+            knows(Remembered::MoveInDoubt)
+        }
         Verdict::Met => {
             knows(Remembered::StartInDoubt)
                 && record.operation != Operation::Terminate

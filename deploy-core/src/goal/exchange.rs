@@ -2,8 +2,8 @@
 
 use super::{configured, package::is_smaller, power::flush, stopped};
 use crate::{
-    Autostart, Change, Configure, Disk, DiskBus, DiskSlot, Machine, MachineConfig, NoteDown, OldDisk,
-    Replacing, VmRecord, life::Wanted, rules::Verdict,
+    Autostart, Change, Configure, DiskBus, DiskSlot, Machine, MachineConfig, NoteDown, Replacing, VmRecord,
+    life::Wanted, rules::Verdict,
 };
 
 /// The machine's system disk can be exchanged for this template's; then what is wanted becomes the order. Nothing is stopped before.
@@ -13,9 +13,12 @@ pub(crate) fn exchangeable(record: &VmRecord, machine: &Machine, template: &Mach
         Ok((_, volume)) => volume.to_owned(),
         Err(why) => return Verdict::Refused(format!("{why}; nothing was changed")),
     };
-    match hindrance(record, wanted, machine, template) {
-        Some(why) => Verdict::Refused(format!("{why}; nothing was changed")),
-        None => Verdict::Note(NoteDown::Package { slots: record.slots.clone(), image: Some(image) }),
+    match exchange(record, wanted, machine, template) {
+        Ok(slot) => {
+            let replacing = Some(Replacing { slot, image, old: None });
+            Verdict::Note(NoteDown::Package { slots: record.slots.clone(), replacing })
+        }
+        Err(why) => Verdict::Refused(format!("{why}; nothing was changed")),
     }
 }
 
@@ -40,30 +43,41 @@ pub(super) fn image<'a>(wanted: &Wanted, template: &'a Machine) -> Result<(DiskS
     }
 }
 
-/// What of the machine stands in the way.
-fn hindrance(record: &VmRecord, wanted: &Wanted, machine: &Machine, template: &Machine) -> Option<String> {
-    let slot = match system_disk(record, &machine.config) {
-        Ok((slot, _)) => slot,
-        Err(why) => return Some(why),
-    };
+/// The slot of the disk that is exchanged, or what of the machine stands in the way.
+fn exchange(
+    record: &VmRecord,
+    wanted: &Wanted,
+    machine: &Machine,
+    template: &Machine,
+) -> Result<DiskSlot, String> {
+    let slot = system_slot(record, &machine.config)?;
     if machine.config.protected {
-        return Some(
+        return Err(
             "the machine is protected against what is done to its disk; take the protection away first"
                 .to_owned(),
         );
     }
-    match &machine.snapshots {
-        Some(snapshots) if snapshots.is_empty() => {}
-        Some(snapshots) => {
-            let names: Vec<_> = snapshots.iter().map(|snapshot| snapshot.name.to_string()).collect();
-            return Some(format!(
-                "the machine has snapshots ({}), which hold the disk that is replaced; delete them first",
-                names.join(", ")
-            ));
-        }
-        None => return Some("the machine's snapshots were not shown".to_owned()),
+    if let Some(why) = held_by_snapshots(machine) {
+        return Err(why);
     }
-    does_not_boot(slot, machine, template).or_else(|| is_mapped(wanted, machine))
+    match does_not_boot(slot, machine, template).or_else(|| is_mapped(wanted, machine)) {
+        Some(why) => Err(why),
+        None => Ok(slot),
+    }
+}
+
+/// Why the disk that is replaced could not be freed: snapshots hold it.
+fn held_by_snapshots(machine: &Machine) -> Option<String> {
+    let Some(snapshots) = &machine.snapshots else {
+        return Some("the machine's snapshots were not shown".to_owned());
+    };
+    let names: Vec<_> = snapshots.iter().map(|snapshot| snapshot.name.to_string()).collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!(
+            "the machine has snapshots ({names}), which hold the disk that is replaced; delete them first"
+        )
+    })
 }
 
 /// Why the template's disk would not boot in this machine, as far as that can be seen: a guest brings the drivers of the hardware
@@ -110,14 +124,29 @@ fn is_mapped(wanted: &Wanted, machine: &Machine) -> Option<String> {
     })
 }
 
-/// The system disk. Somebody may have put an additional disk first in the boot order.
-fn system_disk<'a>(record: &VmRecord, config: &'a MachineConfig) -> Result<(DiskSlot, &'a Disk), String> {
-    match config.system_disk() {
-        Some((slot, _)) if record.slots.contains(&slot) => Err(format!(
+/// The slot of the system disk, where there is no doubt which it is: what is replaced is lost, and somebody may have plugged in a disk
+/// that the order does not know, or may boot from another one.
+fn system_slot(record: &VmRecord, config: &MachineConfig) -> Result<DiskSlot, String> {
+    let Some((slot, _)) = config.system_disk() else {
+        return Err("the machine has no hard disk in its boot order".to_owned());
+    };
+    let before = config.boot.iter().take_while(|named| **named != slot);
+    if let Some(empty) = before.into_iter().find(|named| !config.is_taken(**named)) {
+        return Err(format!(
+            "the machine's boot order names {empty} first, which holds nothing; put it right"
+        ));
+    }
+    if record.slots.contains(&slot) {
+        return Err(format!(
             "the first disk in the machine's boot order is {slot}, an additional one; put its system disk first"
+        ));
+    }
+    match config.disks.keys().find(|other| **other != slot && !record.slots.contains(other)) {
+        Some(other) => Err(format!(
+            "the machine has a disk {other} that was not ordered, beside {slot}, from which it boots: which of them is its system \
+             disk is not certain; unplug {other} first"
         )),
-        Some(system) => Ok(system),
-        None => Err("the machine has no hard disk in its boot order".to_owned()),
+        None => Ok(slot),
     }
 }
 
@@ -142,7 +171,7 @@ pub(crate) fn moved_to_template(record: &VmRecord, machine: &Machine) -> Verdict
 
 /// The slot of the disk that is replaced holds another one.
 pub(crate) fn system_disk_replaced(record: &VmRecord, machine: &Machine) -> Verdict {
-    let Some(Replacing { image, old }) = &record.life.replacing else {
+    let Some(Replacing { slot, image, old }) = &record.life.replacing else {
         return Verdict::Impossible(
             "it is not known any more what the system disk is replaced by".to_owned(),
         );
@@ -158,34 +187,32 @@ pub(crate) fn system_disk_replaced(record: &VmRecord, machine: &Machine) -> Verd
         Some(_) => {}
         None => return Verdict::UnderWay("whether settings wait was not shown".to_owned()),
     }
-    let Some(OldDisk { slot, volume, node }) = old else { return noted(record, machine) };
-    let is_unplugged = machine.config.unused.values().any(|unused| unused == volume);
-    match machine.config.disks.get(slot) {
-        Some(disk) if disk.volume == *volume => {
-            Verdict::Unmet(Change::Import { slot: *slot, image: image.clone(), replaced: disk.clone() })
-        }
-        Some(_) if is_unplugged || machine.node == *node => Verdict::Met,
-        // Under which name the old one came along nobody knows: one copy too many is better than none.
-        Some(_) => noted(record, machine),
-        None => Verdict::Impossible(format!("{slot} holds no disk any more; plug {volume} in again")),
-    }
-}
-
-/// Before a copy is asked for, so that whoever comes later knows whether it is in place.
-fn noted(record: &VmRecord, machine: &Machine) -> Verdict {
-    match system_disk(record, &machine.config) {
-        Ok((slot, disk)) => {
-            let (volume, node) = (disk.volume.clone(), machine.node.clone());
-            Verdict::Note(NoteDown::Replaces(OldDisk { slot, volume, node }))
-        }
-        Err(why) => Verdict::Impossible(why),
+    let Some(there) = machine.config.disks.get(slot) else {
+        return Verdict::Impossible(format!("{slot} holds no disk any more; plug the system disk in again"));
+    };
+    let is_unplugged = |old: &String| machine.config.unused.values().any(|unused| unused == old);
+    match old {
+        // Another volume alone proves nothing: somebody may have moved the disk to another storage.
+        Some(old) if there.volume != *old && is_unplugged(old) => Verdict::Met,
+        _ if system_slot(record, &machine.config) != Ok(*slot) => Verdict::Impossible(format!(
+            "the machine boots from another disk than {slot}, or has one that was not ordered, since it was to be replaced; put that \
+             right"
+        )),
+        Some(old) if there.volume == *old => match held_by_snapshots(machine) {
+            Some(why) => Verdict::Impossible(why),
+            None => {
+                Verdict::Unmet(Change::Import { slot: *slot, image: image.clone(), replaced: there.clone() })
+            }
+        },
+        // Before a copy is asked for, so that whoever comes later knows whether it is in place.
+        _ => Verdict::Note(NoteDown::Replaces(there.volume.clone())),
     }
 }
 
 /// The disk that was replaced is gone: exactly that one, and only once it is plugged in nowhere.
 pub(crate) fn old_disk_freed(record: &VmRecord, machine: &Machine) -> Verdict {
     let old = record.life.replacing.as_ref().and_then(|replacing| replacing.old.as_ref());
-    let is_old = |(_, volume): &(_, &String)| old.is_some_and(|old| old.volume == **volume);
+    let is_old = |(_, volume): &(_, &String)| old == Some(*volume);
     let entry = machine.config.unused.iter().find(is_old).map(|(entry, _)| *entry);
     configured(Configure { remove_unused: entry.into_iter().collect(), ..Configure::default() })
 }

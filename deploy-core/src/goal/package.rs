@@ -34,7 +34,7 @@ pub(crate) fn package_fits(record: &VmRecord, machine: &Machine) -> Verdict {
         }
     }
     match slots(record, wanted, seen) {
-        Some(slots) => Verdict::Note(NoteDown::Package { slots, image: None }),
+        Some(slots) => Verdict::Note(NoteDown::Package { slots, replacing: None }),
         None => Verdict::Refused(format!(
             "additional_disks: the machine has no {} free SCSI slots; nothing was changed",
             wanted.spec.additional_disks.len().saturating_sub(record.slots.len())
@@ -131,7 +131,7 @@ pub(crate) fn template(record: &VmRecord) -> MachineId {
 pub(crate) fn fits(record: &VmRecord, template: &Machine) -> Verdict {
     let Some(wanted) = &record.life.wanted else { return Verdict::Met };
     match image(wanted, template) {
-        Ok(_) => Verdict::Note(NoteDown::Package { slots: record.slots.clone(), image: None }),
+        Ok(_) => Verdict::Note(NoteDown::Package { slots: record.slots.clone(), replacing: None }),
         Err(why) => Verdict::Refused(format!("{why}; nothing was changed")),
     }
 }

@@ -13,8 +13,8 @@ mod waiting;
 
 use crate::{
     Assignment, Attention, Change, Commit, DiskSlot, Due, Ended, ErrorClass, Fate, Leftover, LogEvent,
-    LogLine, MacAddr, NodeName, Notice, Numbered, Obscured, OldDisk, Operation, Progress, QueuedCommand,
-    Remembered, Resource, RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord,
+    LogLine, MacAddr, NodeName, Notice, Numbered, Obscured, Operation, Progress, QueuedCommand, Remembered,
+    Replacing, Resource, RetryPolicy, SmbiosUuid, Step, SubmitError, Submitted, TaskId, VmRecord,
     decide::MAY_ARRIVE, retry::later,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -102,14 +102,14 @@ pub enum NoteDown {
     AwaitLate,
     /// It ran when it was to be stopped.
     Ran,
-    /// This disk is the one that is replaced.
-    Replaces(OldDisk),
+    /// This volume is the one that is replaced.
+    Replaces(String),
     /// The order that is wanted fits, and is the order from now on.
     Package {
         /// The slots that the additional disks will have.
         slots: Vec<DiskSlot>,
-        /// The volume of a template that the system disk is exchanged for, if it is.
-        image: Option<String>,
+        /// The exchange of its system disk, if there is one.
+        replacing: Option<Replacing>,
     },
     /// What the machine that is to be adopted has, and keeps.
     Adopted {
@@ -341,7 +341,7 @@ impl Settling<'_> {
             },
             NoteDown::Ran => self.ran(),
             NoteDown::Replaces(old) => self.replaces(old),
-            NoteDown::Package { slots, image } => self.package(slots, image),
+            NoteDown::Package { slots, replacing } => self.package(slots, replacing),
             NoteDown::Adopted { macs, slots, stopped } => self.adopting(macs, slots, stopped),
             NoteDown::Leftovers(found) => self.leftovers(found),
             NoteDown::Receipt(lines) => self.receipt(lines),

@@ -2,8 +2,8 @@
 
 use super::Settling;
 use crate::{
-    Assignment, Commit, DiskSlot, Family, LogEvent, Numbered, OldDisk, Operation, Order, Remembered,
-    Replacing, life::Wanted,
+    Assignment, Commit, DiskSlot, Family, LogEvent, Numbered, Operation, Order, Remembered, Replacing,
+    life::Wanted,
 };
 
 impl Settling<'_> {
@@ -18,8 +18,8 @@ impl Settling<'_> {
     }
 
     /// Which disk is freed in the end is fixed before the other one is in its place.
-    pub(super) fn replaces(&self, old: OldDisk) -> Commit {
-        let what = format!("{} is replaced: {}", old.slot, old.volume);
+    pub(super) fn replaces(&self, old: String) -> Commit {
+        let what = format!("the disk that is replaced is {old}");
         let mut commit = Commit { log: Some(self.line(LogEvent::Noted { what })), ..Commit::default() };
         if let Some(replacing) = &mut self.life_of(&mut commit).replacing {
             replacing.old = Some(old);
@@ -28,13 +28,13 @@ impl Settling<'_> {
     }
 
     /// From here on the new order is what every goal compares with.
-    pub(super) fn package(&self, slots: Vec<DiskSlot>, image: Option<String>) -> Commit {
+    pub(super) fn package(&self, slots: Vec<DiskSlot>, replacing: Option<Replacing>) -> Commit {
         let record = self.record;
         let mut commit = Commit::default();
         let Some(wanted) = self.life_of(&mut commit).wanted.take() else { return Commit::default() };
         let Wanted { spec, macs, retiring } = *wanted;
         let life = self.life_of(&mut commit);
-        life.replacing = image.map(|image| Replacing { image, old: None });
+        life.replacing = replacing;
         life.retiring.extend(retiring.into_iter().filter(|held| !record.life.retiring.contains(held)));
         let password = |spec: &crate::VmSpec| spec.cloud_init.as_ref().and_then(|told| told.password.clone());
         if password(&spec) != password(&record.spec) {

@@ -5,7 +5,7 @@ use crate::sample;
 use deploy_core::{
     AddressStore, Asked, Assignment, Attention, Change, ChangeKind, Command, CommandId, CommandOutcome,
     Commit, CommitError, DestroyMode, Due, Family, Fate, Kept, LeaseStore, Life, LogEvent, MacAddr, Notice,
-    Numbered, OldDisk, Operation, Order, Package, Progress, QueuedCommand, Receipt, RecordStore, Remembered,
+    Numbered, Operation, Order, Package, Progress, QueuedCommand, Receipt, RecordStore, Remembered,
     Replacing, Resource, Sending, Settled, SmbiosUuid, Step, StopHow, Suspension, VmRecord, VmSpec, Waiting,
     Wanted, WhenVanished,
 };
@@ -111,11 +111,8 @@ fn life() -> Life {
         restoring: true,
         replacing: Some(Replacing {
             image: "local-zfs:base-9000-disk-0".to_owned(),
-            old: Some(OldDisk {
-                slot: sample::parsed("scsi0"),
-                volume: "local-zfs:vm-100-disk-0".to_owned(),
-                node: sample::parsed("node1"),
-            }),
+            slot: sample::parsed("scsi0"),
+            old: Some("local-zfs:vm-100-disk-0".to_owned()),
         }),
         made_at: Some(sample::epoch()),
         dns_mark: Some(7),

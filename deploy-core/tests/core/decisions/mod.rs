@@ -3,6 +3,7 @@
 mod adopt;
 mod cloud_init;
 mod doubts;
+mod exchange;
 mod firewalls;
 mod hardware;
 mod identity;
