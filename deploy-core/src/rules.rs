@@ -132,7 +132,8 @@ pub(crate) fn work(record: &VmRecord) -> Work {
         Step::SetAdditionalDiskBandwidth => reach(settings, goal::additional_disk_bandwidths),
         Step::SetNetwork => reach(settings, goal::network),
         Step::SetFirewall => reach(settings.and(Look::FIREWALL), goal::firewall),
-        Step::SetCloudinit => reach(settings, goal::cloud_init),
+        Step::SetCloudinit if record.operation.deploys() => reach(settings, goal::cloud_init),
+        Step::SetCloudinit => reach(settings.and(Look::POWER), goal::told_while_stopped),
         Step::Starting if record.operation.deploys() => {
             reach(settings.and(Look::POWER).and(Look::AGENT), goal::started)
         }

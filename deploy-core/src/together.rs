@@ -1,15 +1,20 @@
 //! What one call carries for several steps.
 
 use crate::{
-    Change, Configure, DiskSlot, GiB, Machine, Step, VmRecord, goal,
+    Change, Configure, DiskSlot, GiB, Machine, Operation, Step, VmRecord, goal,
     rules::{CONFIGURED_TOGETHER, Goal, Verdict},
 };
 use std::collections::BTreeMap;
 
 /// Adds what the following steps need too. Only at the first try: after a failure each step goes alone, so that the step that
-/// cannot be done is the one that says so.
+/// cannot be done is the one that says so. A step that was asked for alone carries nothing else.
 pub(crate) fn carry_together(record: &VmRecord, machine: &Machine, configure: &mut Configure) {
-    for (_, goal) in following(record.step) {
+    if record.operation == Operation::SingleStep {
+        return;
+    }
+    // What cloud-init is told is written only where it was looked whether the machine still stands still.
+    let is_carried = |step: Step| step != Step::SetCloudinit || record.operation.deploys();
+    for (_, goal) in following(record.step).iter().filter(|(step, _)| is_carried(*step)) {
         if let Verdict::Unmet(Change::Configure(more)) | Verdict::Unseen(_, Change::Configure(more)) =
             goal(record, machine)
         {

@@ -31,7 +31,9 @@ pub(crate) use exchange::{
 };
 pub(crate) use firewall::firewall;
 pub(crate) use network::network;
-pub(crate) use package::{fits, package_fits, reinstallable, started_again, stopped_if_needed, template};
+pub(crate) use package::{
+    fits, package_fits, reinstallable, started_again, stopped_if_needed, template, told_while_stopped,
+};
 pub(crate) use power::{nothing_waits, rules_doubted, started, was_started};
 pub(crate) use remove::{backups_deleted, removed, removed_while_stopped, stopped};
 

@@ -56,15 +56,29 @@ fn slots(record: &VmRecord, wanted: &Wanted, seen: &MachineConfig) -> Option<Vec
     (slots.len() == count).then_some(slots)
 }
 
-/// It does not run, if it runs and something of the new order shows only after a start.
+/// It does not run, if something of the new order shows only after a start, and its node does not start it before all is set:
+/// its guest would then have what was before. Autostart first, as with a suspension.
 pub(crate) fn stopped_if_needed(record: &VmRecord, machine: &Machine) -> Verdict {
+    let boots = machine.config.autostart == Autostart::On;
+    let off = Configure { autostart: Some(Autostart::Off), ..Configure::default() };
     match &machine.power {
         None => Verdict::UnderWay("whether it runs was not shown".to_owned()),
-        Some(Power::Stopped) => Verdict::Met,
-        Some(Power::Running | Power::Suspended(_)) if !needs_restart(record, machine) => Verdict::Met,
+        Some(_) if !needs_restart(record, machine) => Verdict::Met,
         Some(Power::Running) if !record.life.ran => Verdict::Note(NoteDown::Ran),
+        Some(Power::Running | Power::Stopped) if boots => configured(off),
+        Some(Power::Stopped) => Verdict::Met,
         Some(Power::Running) => stop(),
         Some(Power::Suspended(word)) => paused(word),
+    }
+}
+
+/// Cloud-init is told what is ordered while no guest runs that was told otherwise. A node that came back, or somebody, may have
+/// started the machine since it was stopped: its guest would keep addresses that are given back next.
+pub(crate) fn told_while_stopped(record: &VmRecord, machine: &Machine) -> Verdict {
+    match (cloud_init(record, machine), stopped_if_needed(record, machine)) {
+        (Verdict::Met, _) => Verdict::Met,
+        (missing, Verdict::Met) => missing,
+        (_, stopped) => stopped,
     }
 }
 

@@ -178,7 +178,8 @@ impl Settling<'_> {
         life.strike(self.now, &superseded, |_| true);
         (life.wanted, life.replacing, life.receipt, life.held) = (None, None, Vec::new(), false);
         life.receipt.extend(self.let_go().map(Receipt::Words));
-        self.beginning(life, queued)
+        // What is waited for meanwhile would arrive at a machine that is gone, or at the next one of its number.
+        Commit { due: Some(self.due_again()), ..self.beginning(life, queued) }
     }
 
     /// The first command of the queue begins. The machine rests, or is terminated at its release, and may be another one than when

@@ -63,3 +63,28 @@ fn a_drive_is_made_where_the_template_has_none() {
     machine.config.drives.extend([p::<DiskSlot>("ide3"), p("sata5"), p("scsi30")]);
     assert!(impossible(seen(&record, &machine)).contains("no slot is free"));
 }
+
+/// Its guest would keep addresses that are given back next, and nothing would show it.
+#[test]
+fn a_machine_that_was_started_meanwhile_is_stopped_before_it_is_told_otherwise() {
+    let told_otherwise = CloudInit { user: Some(p("ann")), ..CloudInit::default() };
+    for operation in [Operation::ChangePackage, Operation::RollBack, Operation::RestoreBackup] {
+        let (record, mut machine) = told(plain(), told_otherwise.clone());
+        let mut record = VmRecord { step: Step::CpCloudinit, operation, ..record };
+        assert_eq!(settings(seen(&record, &machine)).cloud_init.user, Some(p("ann")));
+        machine.power = Some(Power::Running);
+        assert_eq!(seen(&record, &machine), Decision::Note(NoteDown::Ran));
+        record.life.ran = true;
+        assert!(matches!(change(seen(&record, &machine)), Change::Stop(_)));
+        // Nor is it left to its node.
+        machine.config.autostart = Autostart::On;
+        for power in [Power::Running, Power::Stopped] {
+            machine.power = Some(power);
+            let off = Configure { autostart: Some(Autostart::Off), ..Configure::default() };
+            assert_eq!(settings(seen(&record, &machine)), off);
+        }
+        machine.power = Some(Power::Running);
+        machine.config.cloud_init.user = Some(p("ann"));
+        assert!(is_done(&seen(&record, &machine)), "{operation}: {:?}", seen(&record, &machine));
+    }
+}

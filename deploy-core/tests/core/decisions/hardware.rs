@@ -16,8 +16,16 @@ fn one_call_carries_the_settings_of_later_steps() {
     assert!(together.cores.is_some() && together.nics.len() == 1 && together.disks.len() == 1);
     assert_eq!(together.cloud_init.user, Some(p("ann")));
     record.failures = 1;
-    let alone = settings(seen(&record, &machine));
-    assert_eq!(alone, Configure { cores: Some(record.spec.cores), ..Configure::default() });
+    let cores = Configure { cores: Some(record.spec.cores), ..Configure::default() };
+    assert_eq!(settings(seen(&record, &machine)), cores);
+    // A step that is asked for alone takes no other along.
+    record = VmRecord { failures: 0, operation: Operation::SingleStep, ..record };
+    assert_eq!(settings(seen(&record, &machine)), cores);
+    // A change of package tells cloud-init where it has seen whether the machine runs.
+    record = VmRecord { operation: Operation::ChangePackage, step: Step::CpCpuRam, ..record };
+    let together = settings(seen(&record, &machine));
+    assert!(together.cores.is_some() && together.nics.len() == 1 && together.disks.len() == 1);
+    assert_eq!(together.cloud_init, CloudInitGoal::default());
 }
 
 #[test]
