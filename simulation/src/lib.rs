@@ -21,6 +21,7 @@ mod planted;
 mod process;
 mod run;
 mod senses;
+mod shown;
 mod shrink;
 mod stage;
 mod story;

@@ -1,14 +1,14 @@
-use crate::{dice::Dice, flag::Flag, weather::Weather};
+use crate::{dice::Dice, flag::Flag, planted::Planted, weather::Weather, witness::Witness};
 use async_trait::async_trait;
 use deploy_core::{
     AddressRange, AddressStore, Commit, CommitError, HeldAddress, Lease, LeaseStore, Leased, NoticeId, Pool,
-    PoolError, PoolName, PoolUsage, QueuedNotice, RenumberError, Resting, StoreError, StoreOutcome,
-    TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
+    PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore, RenumberError, Resting, StoreError,
+    StoreOutcome, TakeError, VmKey, VmRecord, Vmid, Want, WorkerId, WorkerInfo,
 };
 use deploy_testkit::MemoryStore;
 use jiff::{SignedDuration, Timestamp};
-use std::net::IpAddr;
-use std::sync::Arc;
+use proxmox_sim::InProcess;
+use std::{net::IpAddr, sync::Arc};
 
 /// What one worker process has of the store: calls that take time, fail, or succeed unheard.
 pub(crate) struct Link {
@@ -16,9 +16,19 @@ pub(crate) struct Link {
     pub(crate) weather: Arc<Weather>,
     pub(crate) dice: Dice,
     pub(crate) frozen: Arc<Flag>,
+    pub(crate) sim: Arc<InProcess>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) planted: Option<Planted>,
 }
 
 impl Link {
+    /// The cluster as it is at the moment in which addresses become free for others.
+    fn witnessed(&self, given: Vec<HeldAddress>) -> Vec<HeldAddress> {
+        let addresses = given.iter().map(|held| held.address);
+        self.sim.with_cluster(|cluster| self.witness.see_given_back(addresses, cluster));
+        given
+    }
+
     async fn call<T, E: From<StoreError>>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,
@@ -58,6 +68,13 @@ impl LeaseStore for Link {
     }
 
     async fn commit(&self, lease: &Lease, commit: Commit) -> Result<(), CommitError> {
+        let commit = match self.planted {
+            Some(planted) => match self.store.get(lease.key).await? {
+                Some(record) => planted.commit(&record, commit),
+                None => commit,
+            },
+            None => commit,
+        };
         self.call(self.store.commit(lease, commit)).await
     }
 
@@ -113,7 +130,7 @@ impl AddressStore for Link {
     }
 
     async fn give_back(&self, lease: &Lease) -> Result<Vec<HeldAddress>, CommitError> {
-        self.call(self.store.give_back(lease)).await
+        self.call(async { Ok(self.witnessed(self.store.give_back(lease).await?)) }).await
     }
 
     async fn give_back_only(
@@ -121,7 +138,7 @@ impl AddressStore for Link {
         lease: &Lease,
         addresses: &[IpAddr],
     ) -> Result<Vec<HeldAddress>, CommitError> {
-        self.call(self.store.give_back_only(lease, addresses)).await
+        self.call(async { Ok(self.witnessed(self.store.give_back_only(lease, addresses).await?)) }).await
     }
 
     async fn held(&self, key: VmKey) -> Result<Vec<HeldAddress>, StoreError> {

@@ -84,11 +84,6 @@ impl People {
         let vmid = record.numbered.vmid.get();
         let concerned = self.replaced(vmid)
             || self.acts.iter().any(|((of, _), acts)| *of == vmid && !acts.options.is_empty());
-        // No storage that keeps its volumes raw in files has snapshots; it is tried for ever, until an operator moves them.
-        let impossible = record
-            .attention
-            .as_ref()
-            .is_some_and(|told| told.message.contains("snapshot feature is not available"));
-        record.attention.as_ref().is_some_and(stands) && (concerned || impossible)
+        record.attention.as_ref().is_some_and(stands) && concerned
     }
 }

@@ -119,9 +119,12 @@ impl Process {
             weather: Arc::clone(&stage.weather),
             dice: dice("link"),
             frozen: Arc::clone(frozen),
+            sim: Arc::clone(&stage.sim),
+            witness: Arc::clone(&stage.witness),
+            planted: stage.plan.planted,
         });
-        let planted = stage.plan.planted;
-        let senses = Senses { proxmox, frozen: Arc::clone(frozen), planted };
+        let (planted, store) = (stage.plan.planted, stage.store.clone());
+        let senses = Senses { proxmox, frozen: Arc::clone(frozen), planted, store };
         let entropy = SeededEntropy::new(dice("entropy").within(0..u64::MAX));
         let worker = Worker::new(Arc::new(senses), Arc::new(Pools::new(Arc::clone(&link))), link)
             .with_clock(stage.clock.clone())

@@ -90,7 +90,7 @@ async fn play(plan: Plan, told: bool) -> (Outcome, Vec<String>) {
     tokio::time::sleep_until(started + plan.chaos).await;
     stage.calm_down();
     let mut violations = come_to_rest(&stage, &wishes).await;
-    violations.extend(stage.witness.doubles());
+    violations.extend(stage.witness.violations());
     violations.extend(verdict::judge(&stage, &wishes).await);
     if let Some(panicked) = broken(&mut actors) {
         violations.push(panicked);

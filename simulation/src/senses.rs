@@ -1,9 +1,10 @@
 use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
-    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId, Shown,
-    Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, ListQuery, Look, LookError, Machine,
+    MachineId, RecordStore, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
+use deploy_testkit::MemoryStore;
 use proxmox_api::Proxmox;
 use std::sync::Arc;
 
@@ -12,6 +13,17 @@ pub(crate) struct Senses {
     pub(crate) proxmox: Proxmox,
     pub(crate) frozen: Arc<Flag>,
     pub(crate) planted: Option<Planted>,
+    pub(crate) store: MemoryStore,
+}
+
+impl Senses {
+    /// With the bug that is planted, if one is.
+    async fn seen(&self, id: &MachineId, seen: Sighting) -> Sighting {
+        let Some(planted) = self.planted else { return seen };
+        let all = ListQuery { limit: usize::MAX, ..ListQuery::default() };
+        let records = self.store.list(&all).await.unwrap_or_default();
+        planted.seen(seen, records.iter().find(|record| record.numbered.vmid == id.vmid))
+    }
 }
 
 #[async_trait]
@@ -19,19 +31,13 @@ impl Hypervisor for Senses {
     async fn machine(&self, id: &MachineId, look: Look) -> Sighting {
         self.frozen.until(false).await;
         let seen = self.proxmox.machine(id, look).await;
-        match self.planted {
-            Some(planted) => planted.seen(seen),
-            None => seen,
-        }
+        self.seen(id, seen).await
     }
 
     async fn look_further(&self, id: &MachineId, seen: Box<Machine>, look: Look) -> Sighting {
         self.frozen.until(false).await;
         let seen = self.proxmox.look_further(id, seen, look).await;
-        match self.planted {
-            Some(planted) => planted.seen(seen),
-            None => seen,
-        }
+        self.seen(id, seen).await
     }
 
     async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState> {

@@ -1,9 +1,10 @@
-use crate::stage::Stage;
+use crate::{shown, stage::Stage};
 use deploy_core::OwnerMark;
-use proxmox_sim::MishapKind;
+use proxmox_sim::{Cluster, MishapKind};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,6 +21,8 @@ pub(crate) struct Witness {
     strangers: Mutex<BTreeMap<u32, Picture>>,
     /// Orders that had two machines at once.
     doubles: Mutex<BTreeSet<String>>,
+    /// Addresses that became free while something showed them.
+    too_early: Mutex<BTreeSet<String>>,
 }
 
 /// A machine and its firewall.
@@ -59,10 +62,27 @@ impl Witness {
             .extend(twice.map(|mark| mark.to_string()));
     }
 
+    /// Looks whether anything still shows addresses that are given back at this moment: then whoever gets them next would share
+    /// them.
+    pub(crate) fn see_given_back(&self, addresses: impl Iterator<Item = IpAddr>, cluster: &Cluster) {
+        let mut addresses = addresses.peekable();
+        if addresses.peek().is_none() {
+            return;
+        }
+        let state = cluster.state();
+        let mut too_early = self.too_early.lock().unwrap_or_else(PoisonError::into_inner);
+        for address in addresses {
+            let showing = shown::by_firewalls(&state, address).chain(shown::by_machines(&state, address));
+            too_early.extend(showing.map(|what| format!("{address} was given back, and {what}")));
+        }
+    }
+
     /// What was seen that may never be.
-    pub(crate) fn doubles(&self) -> Vec<String> {
+    pub(crate) fn violations(&self) -> Vec<String> {
         let doubles = self.doubles.lock().unwrap_or_else(PoisonError::into_inner);
-        doubles.iter().map(|mark| format!("two machines at once with the mark {mark}")).collect()
+        let too_early = self.too_early.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubles = doubles.iter().map(|mark| format!("two machines at once with the mark {mark}"));
+        doubles.chain(too_early.iter().cloned()).collect()
     }
 
     /// The numbers of strangers.

@@ -69,8 +69,6 @@ fn problems_of(
         }
         // Somebody took it away: that is noticed, and it is deployed anew where that was ordered.
         None if people.replaced(vmid) && record.attention.is_some() => Vec::new(),
-        // Only machines that are in their customers' hands are watched for.
-        None if people.replaced(vmid) && record.step == Step::Suspended => Vec::new(),
         None => vec!["there is no machine".to_owned()],
         // It stands, and said why.
         Some(_) if people.may_stand(record) => Vec::new(),

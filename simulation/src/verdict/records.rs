@@ -80,8 +80,13 @@ fn out_of_order(log: &[LogEntry], rests: bool) -> Option<String> {
                 operation = line.operation;
                 next = at(operation, line.step).unwrap_or(0);
             }
-            LogEvent::Refused { .. } => next = end(operation),
+            LogEvent::Refused { .. } | LogEvent::GaveUp { .. } => next = end(operation),
             LogEvent::Done { .. } => {
+                // What a change of package left, which ended by its machine's being made anew.
+                if operation.deploys() && next == end(operation) && line.step == Step::CpReleaseIp {
+                    operation = Operation::ChangePackage;
+                    next = at(operation, line.step).unwrap_or(0);
+                }
                 let due = table(operation).get(next).copied();
                 if (line.operation, Some(line.step), entry.times) != (operation, due, 1) {
                     return Some(format!(

@@ -34,11 +34,11 @@ pub(super) fn problems(
         let is_image = volume["content"] == "images";
         // Whoever takes a machine away leaves what it does not name; it is looked for when the order is taken back.
         let owner = volume["owner"].as_u64().and_then(|owner| u32::try_from(owner).ok());
-        // Whoever could not be asked says so, and names no volume.
-        let is_told = count == 0
-            && (told.contains(volid)
-                || told.contains("it is not known whether volumes are left behind")
-                || owner.is_some_and(|owner| people.replaced(owner)));
+        // Where storages could not be read for long enough, that is said of this very machine, and no volume is named.
+        let unknown =
+            |vmid| told.contains(&format!("{vmid}: noted: it is not known whether volumes are left behind"));
+        let excuses = |vmid| people.replaced(vmid) || unknown(vmid);
+        let is_told = count == 0 && (told.contains(volid) || owner.is_some_and(excuses));
         if is_image && count != 1 && !is_told {
             found.push(format!("volume {volid} of {node:?} is named by {count} machines"));
         }
