@@ -33,12 +33,13 @@ async fn show() -> anyhow::Result<()> {
     let played = life::play(&mut life).await;
     print_table(life.told());
     played?;
-    let receipt = &life.scene().await?.record.life.receipt;
-    print("\nWhat became of its resources");
-    for line in receipt {
+    let terminated = life.told().iter().find(|told| told.command == "terminate");
+    print("\nWhat became of the resources of web-1");
+    for line in terminated.into_iter().flat_map(|told| &told.after.record.life.receipt) {
         print(&format!("    {line}"));
     }
-    print(&format!("\n{} commands in {:.0} seconds", life.told().len() - 1, begun.elapsed().as_secs_f64()));
+    let commands = life.told().iter().filter(|told| !told.command.starts_with('(')).count();
+    print(&format!("\n{commands} commands in {:.0} seconds", begun.elapsed().as_secs_f64()));
     life.end().await
 }
 
@@ -75,6 +76,7 @@ fn in_words(outcome: &Outcome) -> String {
         Outcome::Denied(why) | Outcome::Settled(CommandOutcome::Refused(why)) => format!("refused: {why}"),
         Outcome::Settled(CommandOutcome::Done) => "done".to_owned(),
         Outcome::Settled(CommandOutcome::Withdrawn) => "withdrawn".to_owned(),
+        Outcome::Settled(CommandOutcome::Superseded(_)) => "superseded".to_owned(),
         Outcome::Settled(other) => format!("{other:?}"),
     }
 }

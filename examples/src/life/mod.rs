@@ -1,5 +1,7 @@
 //! The whole life of one machine on a simulated cluster: every command, one after the other, each awaited, with what it changed.
 
+mod names;
+mod people;
 mod scene;
 mod script;
 
@@ -10,12 +12,14 @@ use crate::{access, engine, engine::Engine, orders};
 use anyhow::{Context as _, bail};
 use deploy_core::{
     Backoff, Command, CommandError, CommandId, CommandOutcome, Commanded, Deployments, RetryPolicy, Step,
-    VmKey, VmSpec,
+    VmKey, VmRecord, VmSpec,
 };
+use deploy_dns::RunningDns;
 use deploy_worker::{SystemClock, sleep};
 use jiff::SignedDuration;
-use proxmox_api::{Client, Params};
-use proxmox_sim::{ClusterConfig, Durations, Running, Server, ServerOptions, Switch};
+use names::NameServer;
+use proxmox_api::Client;
+use proxmox_sim::{ClusterConfig, Durations, Running, Server, ServerOptions};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -23,11 +27,12 @@ use std::{
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
-/// What is ordered: one machine with addresses of both families, a firewall, a limit and keys.
+/// What is ordered: a machine on another node than its template, with addresses of both families, a firewall, a limit and keys.
 const MACHINE: &str = r#"
 [[machines]]
 reference = "web-1"
 package = "small"
+node = "pve2"
 
 [[machines.nics]]
 bridge = "vmbr0"
@@ -46,7 +51,8 @@ rules = [{ direction = "in", action = "ACCEPT", macro = "SSH" }]
 /// So long is an outcome waited for before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A machine, and everything around it: a simulated cluster, a database in a temporary folder, a worker, and the front door.
+/// A machine, and everything around it: a simulated cluster, a database in a temporary folder, a worker, a name server in memory,
+/// and the front door.
 pub struct Life {
     /// The front door.
     pub panel: Deployments,
@@ -55,6 +61,8 @@ pub struct Life {
     cluster: Running,
     client: Client,
     engine: Engine,
+    server: Arc<NameServer>,
+    named: RunningDns,
     told: Vec<Told>,
     before: Scene,
     _folder: TempDir,
@@ -94,30 +102,33 @@ impl Life {
         let cluster = Server::start(config(), ServerOptions::default()).await?;
         let trust = access::fingerprints(&[cluster.fingerprint().to_owned()])?;
         let client = access::client(&[cluster.url().to_owned()], cluster.token().parse()?, trust)?;
-        let (demonstration, _) =
-            orders::DEMO.split_once("# --- Machines").context("the demonstration's order file")?;
-        let orders = orders::parse("orders.toml", &format!("{demonstration}{MACHINE}"))?;
+        let orders = orders("web-1")?;
         let folder = TempDir::with_prefix("life-")?;
         let store = SqliteStore::open(folder.path().join("life.db"), Arc::new(SystemClock)).await?;
         let store: Arc<dyn crate::database::Store> = Arc::new(store);
         engine::define(&store, &orders.cluster).await?;
         let reached = [(orders.cluster.settings.name.clone(), client.clone())];
-        let engine =
-            Engine::start(store, Arc::new(SystemClock), reached, |worker| worker.with_policy(policy()));
+        let server = Arc::new(NameServer::default());
+        let (named, desk) = server.keep(Arc::clone(&store) as _, Arc::new(SystemClock))?;
+        let engine = Engine::start(store, Arc::new(SystemClock), reached, |worker| {
+            worker.with_policy(policy()).with_dns(desk.desk())
+        });
         let key = engine.order(&orders.machines).await?[0];
         let panel = engine.deployments.clone();
         let before = Scene::nothing(&engine, key).await?;
+        let told = Vec::new();
         let mut life =
-            Self { panel, key, cluster, client, engine, told: Vec::new(), before, _folder: folder };
-        let ready = async {
-            while life.panel.status(key).await?.is_none_or(|machine| machine.step != Step::Ready) {
-                sleep(SignedDuration::from_millis(50)).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(PATIENCE, ready).await.context("the machine does not become ready")??;
+            Self { panel, key, cluster, client, engine, server, named, told, before, _folder: folder };
+        life.until("the machine does not become ready", |record| record.step == Step::Ready).await?;
         life.tell("(ordered)".to_owned(), Outcome::Settled(CommandOutcome::Done), begun.elapsed()).await?;
         Ok(life)
+    }
+
+    /// Orders another machine, which commands go to from now on.
+    async fn order_another(&mut self, reference: &str) -> anyhow::Result<()> {
+        self.key = self.engine.order(&orders(reference)?.machines).await?[0];
+        self.before = self.scene().await?;
+        Ok(())
     }
 
     /// Gives the machine a command, and waits for what becomes of it.
@@ -151,6 +162,7 @@ impl Life {
     }
 
     async fn tell(&mut self, command: String, outcome: Outcome, took: Duration) -> anyhow::Result<()> {
+        self.is_named().await?;
         let after = self.scene().await?;
         let before = std::mem::replace(&mut self.before, after.clone());
         self.told.push(Told { command, outcome, took, before, after });
@@ -162,33 +174,32 @@ impl Life {
     /// # Errors
     /// That it cannot be seen.
     pub async fn scene(&self) -> anyhow::Result<Scene> {
-        Scene::of(&self.engine, self.key, &self.client).await
+        let mut scene = Scene::of(&self.engine, self.key, &self.cluster.state()).await?;
+        scene.names = self.server.records(&scene.record.numbered.fqdn);
+        Ok(scene)
     }
 
-    /// What somebody does to the machine behind our back.
-    async fn by_hand(&mut self, setting: &'static str, value: &str) -> anyhow::Result<()> {
-        let record = self.scene().await?.record;
-        let path = format!("/nodes/{}/qemu/{}/config", record.node, record.numbered.vmid);
-        let _: serde_json::Value = self.client.put(&path, &Params::new().set(setting, value)).await?;
-        self.before = self.scene().await?;
-        Ok(())
-    }
-
-    /// Lets the storage run full, or have space again.
-    fn storage_full(&self, full: bool) -> anyhow::Result<()> {
-        let switch = Switch::StorageFull { storage: "shared".to_owned(), full };
-        self.cluster.switch(switch).map_err(anyhow::Error::msg)
-    }
-
-    /// Waits until the machine has failed at what is due.
-    async fn failed(&self) -> anyhow::Result<()> {
-        let failed = async {
-            while self.panel.status(self.key).await?.is_none_or(|record| record.failures == 0) {
-                sleep(SignedDuration::from_millis(50)).await;
+    /// Waits until the name server has heard of what was done: it does on its own, and holds nothing up.
+    async fn is_named(&self) -> anyhow::Result<()> {
+        self.named.doorbell().wake();
+        let heard = async {
+            while self.engine.store.dns_status(self.key).await?.is_some_and(|status| !status.is_settled()) {
+                sleep(SignedDuration::from_millis(20)).await;
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(PATIENCE, failed).await.context("nothing fails")?
+        tokio::time::timeout(PATIENCE, heard).await.context("its names are not kept")?
+    }
+
+    /// Waits until the record is so; otherwise says what `does not` happen.
+    async fn until(&self, does_not: &'static str, is_so: impl Fn(&VmRecord) -> bool) -> anyhow::Result<()> {
+        let waited = async {
+            while self.panel.status(self.key).await?.is_none_or(|record| !is_so(&record)) {
+                sleep(SignedDuration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(PATIENCE, waited).await.context(does_not)?
     }
 
     /// Everything that was told so far.
@@ -207,6 +218,7 @@ impl Life {
     /// That the worker does not end well.
     pub async fn end(self) -> anyhow::Result<()> {
         self.engine.stop().await?;
+        self.named.drain().await;
         self.cluster.shutdown().await;
         Ok(())
     }
@@ -222,6 +234,14 @@ fn id(commanded: &Commanded) -> anyhow::Result<CommandId> {
         Some(id) => Ok(id),
         None => bail!("it is so already"),
     }
+}
+
+/// The demonstration's cluster and packages, and one machine.
+fn orders(reference: &str) -> anyhow::Result<orders::Orders> {
+    let (demonstration, _) =
+        orders::DEMO.split_once("# --- Machines").context("the demonstration's order file")?;
+    let machine = MACHINE.replace("web-1", reference);
+    Ok(orders::parse("orders.toml", &format!("{demonstration}{machine}"))?)
 }
 
 fn config() -> ClusterConfig {

@@ -4,7 +4,6 @@ use crate::engine::Engine;
 use anyhow::Context as _;
 use deploy_core::{VmKey, VmRecord};
 use ip_pool::Pools;
-use proxmox_api::{Client, Params};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,16 +17,26 @@ pub struct Scene {
     pub record: VmRecord,
     /// Whether it runs, as PVE says it; `None` where there is no machine.
     pub power: Option<String>,
-    /// Its configuration, as PVE answers it.
+    /// The node it is on.
+    pub node: Option<String>,
+    /// Its configuration, as PVE keeps it.
     pub config: BTreeMap<String, String>,
+    /// What of its configuration waits for its next start.
+    pub pending: BTreeMap<String, String>,
     /// How many addresses each pool has to give.
     pub free: BTreeMap<String, u128>,
+    /// Its firewall's options.
+    pub firewall: BTreeMap<String, String>,
+    /// Its firewall's rules.
+    pub rules: Vec<Value>,
     /// The addresses that its firewall lets it send from.
     pub allowed: Vec<String>,
     /// Its snapshots.
     pub snapshots: Vec<String>,
     /// Its backups, by their volumes.
     pub backups: Vec<String>,
+    /// The addresses that a name server has for its name.
+    pub names: Vec<String>,
 }
 
 impl Scene {
@@ -39,39 +48,44 @@ impl Scene {
         Ok(Self {
             record,
             power: None,
+            node: None,
             config: BTreeMap::new(),
+            pending: BTreeMap::new(),
             free,
+            firewall: BTreeMap::new(),
+            rules: Vec::new(),
             allowed: Vec::new(),
             snapshots: Vec::new(),
             backups: Vec::new(),
+            names: Vec::new(),
         })
     }
 
-    /// Asks record and cluster.
-    pub(super) async fn of(engine: &Engine, key: VmKey, client: &Client) -> anyhow::Result<Self> {
+    /// The record's, and what the simulated cluster has of it at this moment.
+    pub(super) async fn of(engine: &Engine, key: VmKey, cluster: &Value) -> anyhow::Result<Self> {
         let mut scene = Self::nothing(engine, key).await?;
-        let (vmid, node) = (scene.record.numbered.vmid, scene.record.node.clone());
-        let ask_for = async |path: &str, params: Params| -> anyhow::Result<Value> {
-            client.get(path, &params).await.with_context(|| path.to_owned())
-        };
-        let ask = async |path: &str| ask_for(path, Params::new()).await;
-        let ours = Params::new().set("content", "backup").set("vmid", vmid);
-        let stored = ask_for(&format!("/nodes/{node}/storage/shared/content"), ours).await?;
-        scene.backups = listed(&stored, "volid");
-        let guests = ask_for("/cluster/resources", Params::new().set("type", "vm")).await?;
-        let is_it = |guest: &Value| guest["vmid"] == vmid.get();
-        if !guests.as_array().is_some_and(|guests| guests.iter().any(is_it)) {
-            return Ok(scene);
-        }
-        let machine = format!("/nodes/{node}/qemu/{vmid}");
-        scene.power = ask(&format!("{machine}/status/current")).await?["status"].as_str().map(str::to_owned);
-        let config = ask(&format!("{machine}/config")).await?;
-        scene.config =
-            config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect();
-        scene.snapshots = listed(&ask(&format!("{machine}/snapshot")).await?, "name");
-        scene.snapshots.retain(|name| name != "current");
-        scene.allowed = listed(&ask(&format!("{machine}/firewall/ipset/ipfilter-net0")).await?, "cidr");
+        let vmid = scene.record.numbered.vmid.to_string();
+        let number = u64::from(scene.record.numbered.vmid.get());
+        let volumes = cluster["volumes"].as_array().into_iter().flatten();
+        let ours = volumes
+            .filter(|volume| volume["content"] == "backup" && volume["owner"].as_u64() == Some(number))
+            .map(|volume| text(&volume["volid"]));
+        scene.backups = ours.collect();
+        let Some(machine) = cluster["vms"].get(&vmid) else { return Ok(scene) };
+        let firewall = &cluster["firewalls"][&vmid];
+        scene.power = machine["status"].as_str().map(str::to_owned);
+        scene.node = machine["node"].as_str().map(str::to_owned);
+        (scene.config, scene.pending) = (options(&machine["config"]), options(&machine["pending"]));
+        scene.snapshots = list(&machine["snapshots"]);
+        scene.firewall = options(&firewall["options"]);
+        scene.rules = firewall["rules"].as_array().cloned().unwrap_or_default();
+        scene.allowed = list(&firewall["ipsets"]["ipfilter-net0"]);
         Ok(scene)
+    }
+
+    /// Whether PVE is at work on it.
+    pub(super) fn is_locked(&self) -> bool {
+        self.config.contains_key("lock")
     }
 
     /// What is another than it was, in words, a line each.
@@ -106,6 +120,12 @@ impl Scene {
         let more = [
             ("step", Some(record.step.to_string())),
             ("power", self.power.clone()),
+            ("node", self.node.clone()),
+            ("template", self.config.get("scsi0").and_then(|disk| base(disk))),
+            (
+                "firewall",
+                self.firewall.get("enable").map(|on| if on == "1" { "on" } else { "off" }.to_owned()),
+            ),
             ("identity", smbios),
             ("password", password.map(|hash| hash.expose().to_owned())),
             ("held", record.life.held.then(|| "by an operator".to_owned())),
@@ -113,8 +133,13 @@ impl Scene {
             ("backups", (!self.backups.is_empty()).then(|| self.backups.len().to_string())),
         ];
         facts.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        let own: Vec<String> = record.addresses.iter().map(|held| held.address.to_string()).collect();
+        let taken = |address| if self.names.contains(address) { "taken, in DNS" } else { "taken" };
+        facts.extend(own.iter().map(|address| (format!("address {address}"), taken(address).to_owned())));
+        let foreign = self.allowed.iter().filter(|address| !own.contains(address));
+        facts.extend(foreign.map(|address| (format!("sends from {address}"), "possible".to_owned())));
         facts.extend(
-            record.addresses.iter().map(|held| (format!("address {}", held.address), "taken".to_owned())),
+            self.pending.keys().map(|name| (format!("{name} from its next start"), "set".to_owned())),
         );
         let rate = self
             .config
@@ -124,7 +149,9 @@ impl Scene {
         for (name, value) in &self.config {
             if name.starts_with("scsi") && name != "scsihw" {
                 let size = value.split(',').find_map(|option| option.strip_prefix("size="));
-                facts.insert(name.clone(), size.unwrap_or(value).to_owned());
+                let limit = value.split(',').find_map(|option| option.strip_prefix("mbps_wr="));
+                let limit = limit.map_or_else(String::new, |limit| format!(", {limit} MiB/s"));
+                facts.insert(name.clone(), format!("{}{limit}", size.unwrap_or(value)));
             }
         }
         facts
@@ -140,13 +167,18 @@ const SECRET: &[&str] = &["identity", "password"];
 /// What is told of a machine that is gone.
 const OUTLIVE: &[&str] = &["step", "address", "backups"];
 
-fn listed(answer: &Value, field: &str) -> Vec<String> {
-    let mut list: Vec<String> = answer
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item[field].as_str().map(str::to_owned))
-        .collect();
+/// The template that a disk lies over: `shared:9000/base-9000-disk-0.qcow2/1000/vm-1000-disk-0.qcow2`.
+fn base(disk: &str) -> Option<String> {
+    let (_, base) = disk.split_once("/base-")?;
+    base.split('-').next().map(str::to_owned)
+}
+
+fn options(object: &Value) -> BTreeMap<String, String> {
+    object.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn list(array: &Value) -> Vec<String> {
+    let mut list: Vec<String> = array.as_array().into_iter().flatten().map(text).collect();
     list.sort();
     list
 }
