@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use deploy_core::{
-    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId,
+    Backup, Backups, Change, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId,
     Observation, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use deploy_testkit::world::World;
@@ -56,6 +56,10 @@ impl Hypervisor for Watched {
         let found = self.world.leftovers(machine).await;
         self.lock().leftovers = Some(found.clone());
         found
+    }
+
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        self.world.backups(machine).await
     }
 
     async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {

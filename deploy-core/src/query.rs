@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 /// What must be known before it can be decided what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub struct Query {
     /// What to look at on the machine.
     pub look: Option<Look>,
@@ -21,6 +22,9 @@ pub struct Query {
     pub leftovers: bool,
     /// The template that is to be looked at, before anything is given up for a machine made from it.
     pub template: Option<MachineId>,
+    /// Whether to look into the backup that is to be deleted or restored, to see whose it is; and for backups also where there is no
+    /// machine, when it is taken away.
+    pub archived: bool,
     /// Whether to ask how the machine's DNS records are.
     pub dns: bool,
 }
@@ -36,13 +40,17 @@ pub fn query(record: &VmRecord, now: Timestamp, policy: &RetryPolicy) -> Query {
     match work(record) {
         Work::Reach(_) if is_first_clone(record) => Query::default(),
         Work::Reach(rule) => Query {
-            look: Some(look(record, rule)),
+            look: Some(look(record, rule, policy)),
             holder: asks_for_holder(record, now, policy),
             leftovers: is_unanswered_destroy(record)
                 || (matches!(record.step, Step::Clone | Step::Starting | Step::CpStart | Step::Removing)
                     && record.remembered.contains(&Remembered::VolumesInDoubt)),
             task: None,
             template: (record.step == Step::Reinstall).then(|| goal::template(record)),
+            archived: matches!(
+                record.step,
+                Step::DeletingBackups | Step::DeletingBackup | Step::RestoreBackup
+            ),
             dns: false,
         },
         Work::Rest if is_checked(record) => Query { look: Some(Look::CONFIG), ..Query::default() },
@@ -92,8 +100,12 @@ pub(crate) fn is_unanswered_clone(record: &VmRecord) -> bool {
 }
 
 /// The rule's look, with what this record needs beyond it and without what it does not.
-fn look(record: &VmRecord, rule: Rule) -> Look {
-    let look = usual_look(record, rule);
+fn look(record: &VmRecord, rule: Rule, policy: &RetryPolicy) -> Look {
+    let look = match record.step {
+        // For the receipt alone, which must not hinder the destroy for ever.
+        Step::Removing if record.failures >= policy.attention_after => rule.look.without(Look::SNAPSHOTS),
+        _ => usual_look(record, rule),
+    };
     if settings_doubted(record, rule) { look.and(Look::PENDING).and(Look::POWER) } else { look }
 }
 

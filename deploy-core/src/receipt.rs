@@ -46,6 +46,8 @@ pub enum Resource {
     },
     /// Its protection against being destroyed.
     Protection,
+    /// All snapshots.
+    Snapshots,
     /// A snapshot.
     Snapshot(SnapshotName),
     /// A disk.
@@ -129,6 +131,7 @@ impl fmt::Display for Resource {
             }
             Self::Backups { node, storage: None } => write!(f, "backups on the storages of {node}"),
             Self::Protection => f.write_str("protection"),
+            Self::Snapshots => f.write_str("snapshots"),
             Self::Snapshot(name) => write!(f, "snapshot {name}"),
             Self::Disk { slot: Some(slot), volume } => write!(f, "disk {slot}, {volume}"),
             Self::Disk { slot: None, volume } => write!(f, "unused disk {volume}"),

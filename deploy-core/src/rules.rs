@@ -1,6 +1,6 @@
 //! The rules: one line a step.
 
-use crate::{Look, Machine, NoteDown, Operation, Remembered, Step, VmRecord, goal};
+use crate::{Backup, Look, Machine, NoteDown, Operation, Remembered, Step, VmRecord, goal};
 
 /// What a step is about.
 #[derive(Clone, Copy)]
@@ -72,6 +72,8 @@ pub(crate) enum Verdict {
     Unmet(crate::Change),
     /// Nobody can see it; unless it is remembered as done, this makes it so.
     Unseen(Remembered, crate::Change),
+    /// If the backup is ours: this makes it so, or it is so already.
+    IfOurs(Box<Backup>, Option<crate::Change>),
     /// Something must be written down before anything is done.
     Note(NoteDown),
     /// It is on its way.

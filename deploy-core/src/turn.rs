@@ -1,10 +1,10 @@
 //! One turn of a machine: the only place where the pure core meets what it acts on.
 
 use crate::{
-    AssignError, Change, Clock, Commit, CommitError, Decision, DnsDesk, DnsSighting, Due, ErrorClass, Gate,
-    Hypervisor, IpPool, LeaseStore, Leased, Look, Machine, MachineId, NodeName, Numbered, Obscured,
-    Observation, Outcome, Progress, RenumberError, Report, RetryPolicy, Sighting, Slot, Step, Submitted,
-    Target, TaskId, TaskState, VmKey, VmRecord, decide,
+    Archived, AssignError, Change, Clock, Commit, CommitError, Decision, DnsDesk, DnsSighting, Due,
+    ErrorClass, Gate, Hypervisor, IpPool, LeaseStore, Leased, Look, Machine, MachineId, NodeName, Numbered,
+    Obscured, Observation, Outcome, Progress, RenumberError, Report, RetryPolicy, Sighting, Slot, Step,
+    Submitted, Target, TaskId, TaskState, VmKey, VmRecord, decide, goal,
     left_by::{answers_tell, left_by},
     query,
     retry::later,
@@ -109,7 +109,7 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, 
         (None, kept) => (None, kept),
         (Some(look), Some(machine)) if machine.look.covers(look) => (Some(Sighting::Seen(machine)), None),
         (Some(look), Some(seen)) => {
-            let id = MachineId { node: seen.node.clone(), ..id };
+            let id = MachineId { node: seen.node.clone(), ..id.clone() };
             (Some(seams.hypervisor.look_further(&id, seen, look).await), None)
         }
         (Some(look), None) => (Some(seams.hypervisor.machine(&id, look).await), None),
@@ -142,7 +142,26 @@ async fn observe(seams: &Seams, leased: &Leased, known: Known) -> (Observation, 
         None => None,
     };
     let dns = if query.dns { Some(look_at_dns(seams, leased.record.key).await) } else { None };
-    (Observation { machine, task, holder, leftovers, template, dns }, kept)
+    let backups = match &machine {
+        Some(Sighting::ProvenAbsent) if leased.record.step == Step::DeletingBackups => {
+            Some(seams.hypervisor.backups(&id).await)
+        }
+        _ => None,
+    };
+    let seen = match (&machine, &backups) {
+        (Some(Sighting::Seen(machine)), _) if machine.lock.is_none() => machine.backups.as_ref(),
+        (Some(Sighting::ProvenAbsent), Some(Ok(backups))) => Some(backups),
+        _ => None,
+    };
+    let in_question = seen.filter(|_| query.archived);
+    let archived = match in_question.and_then(|backups| goal::in_question(&leased.record, backups)) {
+        Some(backup) => {
+            let shown = seams.hypervisor.archived(&id, backup).await;
+            Some(Archived { volume: backup.volume.clone(), shown })
+        }
+        None => None,
+    };
+    (Observation { machine, task, holder, leftovers, template, backups, archived, dns }, kept)
 }
 
 async fn look_at_dns(seams: &Seams, key: VmKey) -> DnsSighting {

@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use deploy_core::{
-    AddressRange, AddressRequest, AddressStore, Admission, AssignError, Assignment, Backup, Change, Clock,
-    ClusterName, ClusterSettings, Command, CommandError, CommandId, Commit, CommitError, CreateError,
+    AddressRange, AddressRequest, AddressStore, Admission, AssignError, Assignment, Backup, Backups, Change,
+    Clock, ClusterName, ClusterSettings, Command, CommandError, CommandId, Commit, CommitError, CreateError,
     Created, Doorbell, Entropy, ExternalRef, Gate, HeldAddress, Holder, Hypervisor, IpPool, Lease,
     LeaseStore, Leased, Leftover, ListQuery, LogEntry, LogId, Look, LookError, MachineId, NewRecord,
     NoticeId, Notifier, NotifyError, Pool, PoolError, PoolName, PoolUsage, QueuedNotice, RecordStore,
@@ -27,6 +27,7 @@ mockall::mock! {
         async fn tasks(&self, cluster: &ClusterName, tasks: &[TaskId]) -> Vec<TaskState>;
         async fn holder(&self, machine: &MachineId, lock: &str) -> Holder;
         async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
+        async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError>;
         async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError>;
         async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError>;
         async fn submit(&self, target: &Target, change: &Change) -> Result<Submitted, SubmitError>;

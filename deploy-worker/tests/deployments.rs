@@ -58,6 +58,10 @@ impl Hypervisor for Watched {
         self.world.leftovers(machine).await
     }
 
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        self.world.backups(machine).await
+    }
+
     async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
         self.world.archived(machine, backup).await
     }

@@ -1,7 +1,7 @@
 use crate::{flag::Flag, planted::Planted};
 use async_trait::async_trait;
 use deploy_core::{
-    Backup, Change, ClusterName, Holder, Hypervisor, Leftover, ListQuery, Look, LookError, Machine,
+    Backup, Backups, Change, ClusterName, Holder, Hypervisor, Leftover, ListQuery, Look, LookError, Machine,
     MachineId, RecordStore, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use deploy_testkit::MemoryStore;
@@ -53,6 +53,11 @@ impl Hypervisor for Senses {
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
         self.frozen.until(false).await;
         self.proxmox.leftovers(machine).await
+    }
+
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        self.frozen.until(false).await;
+        self.proxmox.backups(machine).await
     }
 
     async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {

@@ -1,6 +1,6 @@
 //! What to do where there is no machine.
 
-use super::{Decision, Observation, reinstall::reinstallable, submit, target, vanished};
+use super::{Decision, Observation, archived, reinstall::reinstallable, submit, target, vanished};
 use crate::{
     Leftover, LookError, NoteDown, Obscured, Remembered, RetryPolicy, Step, VmRecord,
     decide::MAY_ARRIVE,
@@ -38,10 +38,8 @@ pub(super) fn absent(
         }
         WhenAbsent::Done if record.step == Step::Reinstall => reinstallable(record, None, observation),
         WhenAbsent::Done => match &observation.leftovers {
+            _ if record.step == Step::DeletingBackups => archived::deleted(record, observation, policy),
             Some(found) => left_behind(record, found, policy),
-            None if record.step == Step::DeletingBackups => {
-                Decision::Done(format!("there is no machine {vmid}; backups of it were not looked for"))
-            }
             None => Decision::Done(format!("there is no machine {vmid}")),
         },
     }

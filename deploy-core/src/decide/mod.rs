@@ -1,18 +1,20 @@
 //! What to do.
 
 mod absent;
+mod archived;
 mod dns;
 mod ha;
 mod ours;
 mod reinstall;
 mod seen;
 
+pub use archived::Archived;
 pub(crate) use ours::MAY_ARRIVE;
 
 use crate::{
-    AddressRequest, Addressing, Change, DnsStatus, Ended, ErrorClass, Family, Holder, Leftover, LookError,
-    Machine, NicSlot, NoteDown, Obscured, Ownership, Progress, QueuedCommand, RetryPolicy, Sighting,
-    StoreError, Target, TaskId, TaskState, VmRecord,
+    AddressRequest, Addressing, Backups, Change, DnsStatus, Ended, ErrorClass, Family, Holder, Leftover,
+    LookError, Machine, NicSlot, NoteDown, Obscured, Ownership, Progress, QueuedCommand, RetryPolicy,
+    Sighting, StoreError, Target, TaskId, TaskState, VmRecord,
     query::{due_command, is_checked, is_first_clone, next_in_queue},
     rules::{Work, work},
 };
@@ -35,6 +37,10 @@ pub struct Observation {
     pub leftovers: Option<Result<Vec<Leftover>, LookError>>,
     /// What was seen of the template.
     pub template: Option<Sighting>,
+    /// The backups that were found where there is no machine.
+    pub backups: Option<Result<Backups, LookError>>,
+    /// What the backup shows that is to be deleted or restored.
+    pub archived: Option<Archived>,
     /// How its DNS records are.
     pub dns: Option<DnsSighting>,
 }

@@ -1,12 +1,12 @@
 //! What to do about a machine of ours.
 
 use super::{
-    Decision, Observation, absent::left_behind, ha::ha_manager, reinstall::reinstallable, seen::locked,
-    submit, target,
+    Decision, Observation, absent::left_behind, archived, ha::ha_manager, reinstall::reinstallable,
+    seen::locked, submit, target,
 };
 use crate::{
-    Change, Command, ErrorClass, Machine, NoteDown, Obscured, Operation, Progress, Remembered, RetryPolicy,
-    Step, StopHow, StopMode, VmRecord, goal,
+    Change, Command, ErrorClass, Holder, Machine, NoteDown, Obscured, Operation, Progress, Remembered,
+    RetryPolicy, Step, StopHow, StopMode, VmRecord, goal,
     query::settings_doubted,
     rules::{Rule, Verdict},
     together::carry_together,
@@ -40,16 +40,21 @@ pub(super) fn ours(
         Verdict::Locked(why) => return locked(record, machine, holder, why),
         Verdict::Impossible(why) => return Decision::Impossible(why),
         Verdict::Refused(why) => return Decision::Refuse(why),
+        // Looked into only once nothing works on the machine any more.
+        Verdict::IfOurs(..) if machine.lock.is_some() => return wait_for_lock(record, machine, holder),
+        Verdict::IfOurs(backup, change) => match archived::ours(record, &backup, observation, policy) {
+            Ok(_) => match change {
+                Some(change) => change,
+                None => return Decision::Done(as_ordered(record)),
+            },
+            Err(decision) => return decision,
+        },
         Verdict::Unmet(change) | Verdict::Unseen(_, change) => change,
     };
     // PVE destroys a machine that was suspended to disk, and that lock stays until somebody resumes it.
     let hinders = |lock: &&String| !(*lock == "suspended" && matches!(change, Change::Destroy(_)));
-    if let Some(lock) = machine.lock.as_ref().filter(hinders) {
-        let (vmid, node) = (record.numbered.vmid, &machine.node);
-        let why = format!(
-            "the machine is locked ({lock}); if nothing works on it any more, release it on {node} as root: qm unlock {vmid}"
-        );
-        return locked(record, machine, holder, why);
+    if machine.lock.as_ref().is_some_and(|lock| hinders(&lock)) {
+        return wait_for_lock(record, machine, holder);
     }
     let change = match change {
         Change::Configure(mut configure) if record.failures == 0 => {
@@ -70,6 +75,15 @@ pub(super) fn ours(
         change => change,
     };
     submit(record, target(record, Some(machine)), change)
+}
+
+fn wait_for_lock(record: &VmRecord, machine: &Machine, holder: Option<&Holder>) -> Decision {
+    let (vmid, node) = (record.numbered.vmid, &machine.node);
+    let lock = machine.lock.as_deref().unwrap_or("none");
+    let why = format!(
+        "the machine is locked ({lock}); if nothing works on it any more, release it on {node} as root: qm unlock {vmid}"
+    );
+    locked(record, machine, holder, why)
 }
 
 /// As the command says, or else the policy.

@@ -1,6 +1,6 @@
 //! What to do about a machine that is seen: whose it is decides.
 
-use super::{Decision, Observation, ours::ours, reinstall::reinstallable, replaced};
+use super::{Decision, Observation, archived, ours::ours, reinstall::reinstallable, replaced};
 use crate::{
     Holder, Machine, NoteDown, Ownership, Progress, Remembered, RetryPolicy, SmbiosUuid, Step, VmRecord,
     goal,
@@ -52,6 +52,10 @@ pub(super) fn seen(
             // Theirs may be gone again by the time it arrives.
             WhenStranger::Done if record.remembered.contains(&Remembered::CloneInDoubt) => {
                 Decision::Note(NoteDown::AwaitClone)
+            }
+            // Backups are found by the number, and told apart by what they hold.
+            WhenStranger::Done if record.step == Step::DeletingBackups => {
+                archived::verdict(record, goal::backups_deleted(record, machine), observation, policy)
             }
             WhenStranger::Done => Decision::Done(format!(
                 "number {} belongs to somebody else's machine; ours is gone, theirs is left alone",

@@ -107,6 +107,7 @@ fn configured(record: &VmRecord, machine: &Machine, found: &mut Differences) {
             | Verdict::Note(_)
             | Verdict::UnderWay(_)
             | Verdict::Incomplete(..)
+            | Verdict::IfOurs(..)
             | Verdict::Refused(_)
             | Verdict::Locked(_) => {}
         }

@@ -35,10 +35,10 @@ pub(crate) use package::{
     fits, package_fits, reinstallable, started_again, stopped_if_needed, template, told_while_stopped,
 };
 pub(crate) use power::{nothing_waits, rules_doubted, started, was_started};
-pub(crate) use remove::{backups_deleted, removed, removed_while_stopped, stopped};
+pub(crate) use remove::{backups_deleted, deleted_backups, removed, removed_while_stopped, stopped};
 
 pub(crate) use saved::{
-    backed_up, backup_deleted, restorable, restored, rolled_back, snapshot_deleted, snapshotted,
+    backed_up, backup_deleted, in_question, restorable, restored, rolled_back, snapshot_deleted, snapshotted,
     stopped_to_restore,
 };
 

@@ -1,8 +1,8 @@
 //! The machine is taken away.
 
 use crate::{
-    Backup, Change, Configure, DestroyMode, Fate, HaState, Kept, Machine, NoteDown, Operation, Power,
-    Remembered, Resource, StopMode, VmRecord, rules::Verdict,
+    Backup, Backups, Change, Configure, DestroyMode, Fate, HaState, Kept, Machine, NoteDown, Operation,
+    Power, Remembered, Resource, StopMode, VmRecord, rules::Verdict,
 };
 
 /// It does not run. How long the guest may take is the policy's to say ([`decide`](crate::decide) fills it in).
@@ -24,15 +24,19 @@ pub(crate) fn stopped(record: &VmRecord, machine: &Machine) -> Verdict {
 /// right to delete them may be gone with it.
 pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.backups {
-        Some(backups) => {
-            if let Some(backup) = backups.found.iter().find(|backup| !is_settled(record, backup)) {
-                let why = if backup.protected { Kept::Protected } else { Kept::Foreign };
-                return if backup.protected || !is_ours(record, backup) {
-                    Verdict::Note(NoteDown::Receipt(vec![(backup.resource(), Fate::Kept(why))]))
-                } else {
-                    Verdict::Unmet(Change::DeleteBackup(backup.clone()))
-                };
-            }
+        Some(backups) => deleted_backups(record, backups),
+        None => Verdict::UnderWay("its backups were not shown".to_owned()),
+    }
+}
+
+/// The same, of those that were found, whether there is a machine or not.
+pub(crate) fn deleted_backups(record: &VmRecord, backups: &Backups) -> Verdict {
+    match next_backup(record, backups) {
+        Some(backup) if backup.protected => {
+            Verdict::Note(NoteDown::Receipt(vec![(backup.resource(), Fate::Kept(Kept::Protected))]))
+        }
+        Some(backup) => deleted_if_ours(backup),
+        None => {
             let unread =
                 backups.unread.iter().map(|unread| (unread.resource(), Fate::NotKnown(unread.why.clone())));
             let unread: Vec<_> =
@@ -40,13 +44,19 @@ pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
             if unread.is_empty() {
                 return Verdict::Met;
             }
-            Verdict::Incomplete(
-                format!("backups may be left: {}", super::saved::listed(backups)),
-                NoteDown::Receipt(unread),
-            )
+            let message = format!("backups may be left: {}", super::saved::listed(backups));
+            Verdict::Incomplete(message, NoteDown::Receipt(unread))
         }
-        None => Verdict::UnderWay("its backups were not shown".to_owned()),
     }
+}
+
+pub(super) fn deleted_if_ours(backup: &Backup) -> Verdict {
+    Verdict::IfOurs(Box::new(backup.clone()), Some(Change::DeleteBackup(backup.clone())))
+}
+
+/// The first one of which it is not written down why it is kept.
+pub(super) fn next_backup<'a>(record: &VmRecord, backups: &'a Backups) -> Option<&'a Backup> {
+    backups.found.iter().find(|backup| !is_settled(record, backup))
 }
 
 /// Whether it is written down why it is kept.
@@ -57,12 +67,6 @@ fn is_settled(record: &VmRecord, backup: &Backup) -> bool {
         Some(Fate::Kept(_) | Fate::NotKnown(_)) => true,
         _ => false,
     }
-}
-
-/// Backups are named after the number alone, which an earlier machine, or one of another cluster on the same storage, may
-/// have had: what is older than the order, or of unknown age, is somebody else's. A wrong guess must keep, not lose.
-pub(super) fn is_ours(record: &VmRecord, backup: &Backup) -> bool {
-    backup.made_at.is_some_and(|made_at| made_at >= record.created_at)
 }
 
 /// The same, of a machine that must not be running: a command that takes its disks stops nobody's work.
@@ -105,10 +109,16 @@ pub(crate) fn removed(record: &VmRecord, machine: &Machine) -> Verdict {
 /// What is destroyed with the machine, as far as that is not written down yet.
 fn goes_with(record: &VmRecord, machine: &Machine) -> Vec<(Resource, Fate)> {
     let config = &machine.config;
+    // Asked for only for as long as that hinders nothing.
+    let unseen = machine
+        .snapshots
+        .is_none()
+        .then(|| (Resource::Snapshots, Fate::NotKnown("their list could not be read".to_owned())));
     let snapshots = machine.snapshots.iter().flatten().map(|known| Resource::Snapshot(known.name.clone()));
     let disk = |slot, volume: &String| Resource::Disk { slot, volume: volume.clone() };
     let plugged = config.disks.iter().map(|(slot, known)| disk(Some(*slot), &known.volume));
     let unused = config.unused.values().map(|volume| disk(None, volume));
     let all = snapshots.chain(plugged).chain(unused).map(|resource| (resource, Fate::Pending));
+    let all = unseen.into_iter().chain(all);
     all.filter(|(resource, _)| record.life.fate_of(resource).is_none()).collect()
 }

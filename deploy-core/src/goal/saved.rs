@@ -1,9 +1,13 @@
 //! Snapshots and backups.
 
-use super::{commanded::stop, stopped};
+use super::{
+    commanded::stop,
+    remove::{deleted_if_ours, next_backup},
+    stopped,
+};
 use crate::{
-    Backup, Change, Command, ExpiryMark, Machine, NoteDown, Power, Remembered, SnapshotName, VmRecord,
-    rules::Verdict,
+    Backup, Backups, Change, Command, ExpiryMark, Machine, NoteDown, Power, Remembered, SnapshotName, Step,
+    VmRecord, rules::Verdict,
 };
 use jiff::Timestamp;
 
@@ -128,6 +132,18 @@ pub(crate) fn backed_up(record: &VmRecord, machine: &Machine) -> Verdict {
     }
 }
 
+/// The backup that is to be deleted or restored, and of which it must be known whose it is.
+pub(crate) fn in_question<'a>(record: &VmRecord, backups: &'a Backups) -> Option<&'a Backup> {
+    match (record.step, record.life.command()) {
+        (Step::DeletingBackups, _) => next_backup(record, backups).filter(|backup| !backup.protected),
+        (Step::DeletingBackup, Some(Command::DeleteBackup(volume)))
+        | (Step::RestoreBackup, Some(Command::RestoreBackup(volume))) => {
+            backups.found.iter().find(|backup| backup.volume == *volume)
+        }
+        _ => None,
+    }
+}
+
 /// This backup is gone.
 pub(crate) fn backup_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
     let Some(Command::DeleteBackup(volume)) = record.life.command() else { return nothing_asked() };
@@ -136,10 +152,7 @@ pub(crate) fn backup_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
         Some(backup) if backup.protected => {
             Verdict::Refused(format!("backup {volume} is protected; somebody wants to keep it"))
         }
-        Some(backup) if !super::remove::is_ours(record, backup) => {
-            Verdict::Refused(format!("backup {volume} is older than this machine: it may be somebody else's"))
-        }
-        Some(backup) => Verdict::Unmet(Change::DeleteBackup(backup.clone())),
+        Some(backup) => deleted_if_ours(backup),
         None if backups.unread.is_empty() => Verdict::Met,
         None => Verdict::UnderWay(format!("whether it is there is not known: {}", listed(backups))),
     }
@@ -157,9 +170,6 @@ pub(crate) fn restorable(record: &VmRecord, machine: &Machine) -> Verdict {
         _ if machine.config.protected => Verdict::Refused(
             "the machine is protected against what a restore does to its disks; take the protection away first".to_owned(),
         ),
-        Some(backup) if !super::remove::is_ours(record, backup) => Verdict::Refused(format!(
-            "backup {volume} is older than this machine: it may be somebody else's; nothing was changed"
-        )),
         // Its disks are another machine's to PVE, whose identity is not ours any more.
         Some(backup) if record.life.made_at.is_some_and(|made_at| backup.made_at.is_none_or(|at| at < made_at)) => {
             Verdict::Refused(format!(
@@ -167,7 +177,7 @@ pub(crate) fn restorable(record: &VmRecord, machine: &Machine) -> Verdict {
                  changed"
             ))
         }
-        Some(_) => Verdict::Met,
+        Some(backup) => Verdict::IfOurs(Box::new(backup.clone()), None),
         None if backups.unread.is_empty() => {
             Verdict::Refused(format!("the machine has no backup {volume}; nothing was changed"))
         }

@@ -1,6 +1,6 @@
 use crate::{
-    Backup, Change, ClusterName, ErrorClass, Leftover, Look, Machine, MachineId, Shown, Sighting, Summary,
-    Target, TaskId,
+    Backup, Backups, Change, ClusterName, ErrorClass, Leftover, Look, Machine, MachineId, Shown, Sighting,
+    Summary, Target, TaskId,
 };
 use async_trait::async_trait;
 
@@ -43,6 +43,13 @@ pub trait Hypervisor: Send + Sync {
     /// # Errors
     /// [`LookError`].
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError>;
+
+    /// The backups that carry a machine's number, whether there is a machine or not; where there is one, [`Look::BACKUPS`] shows
+    /// the same. Whose they are, each of them tells itself ([`archived`](Self::archived)).
+    ///
+    /// # Errors
+    /// [`LookError`].
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError>;
 
     /// What a backup of this machine's number shows of whose machine it was made of, read from the backup itself: the storage's
     /// list knows only the number, which others may have had.

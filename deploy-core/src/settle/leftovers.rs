@@ -38,18 +38,19 @@ impl Settling<'_> {
         let what = match found {
             // What is older than the order, by the second that storages know, is somebody else's.
             Ok(mut found) => {
+                self.receipt_of_disks_left(&found, &mut commit);
                 let ordered = self.record.created_at.as_second();
                 found.retain(|volume| volume.made_at.is_none_or(|made_at| made_at.as_second() >= ordered));
                 if found.is_empty() {
                     return commit;
                 }
-                self.receipt_of_leftovers(&Ok(found.clone()), &mut commit);
+                self.receipt_of_leftovers(&found, &mut commit);
                 let commands: Vec<String> = found.iter().map(command).collect();
                 let vmid = self.record.numbered.vmid;
                 format!("volumes of number {vmid} are left behind; to free them: {}", commands.join("; "))
             }
             Err(why) => {
-                self.receipt_of_leftovers(&Err(why.clone()), &mut commit);
+                self.receipt_of_unknown_leftovers(&why, &mut commit);
                 let what = format!("it is not known whether volumes are left behind: {why}");
                 return Commit { log: Some(self.line(LogEvent::Noted { what })), ..commit };
             }

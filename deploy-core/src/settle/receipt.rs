@@ -20,6 +20,8 @@ impl Settling<'_> {
         let mut commit = Commit::default();
         for (resource, fate) in lines {
             if fate != Fate::Pending {
+                // The next one has tries of its own.
+                commit.failures = Some(0);
                 let what = format!("{resource}: {fate}");
                 commit.log = Some(self.line(LogEvent::Noted { what }));
             }
@@ -85,14 +87,41 @@ impl Settling<'_> {
         }
     }
 
-    pub(super) fn receipt_of_leftovers(&self, found: &Result<Vec<Leftover>, String>, commit: &mut Commit) {
-        match found {
-            Ok(found) => {
-                for Leftover { node, volume, .. } in found.clone() {
-                    self.put_down(Resource::Leftover { node, volume }, Fate::Kept(Kept::Unproven), commit);
-                }
-            }
-            Err(why) => self.put_down(Resource::Leftovers, Fate::NotKnown(why.clone()), commit),
+    /// Of the disks that went with the machine, these are still there.
+    pub(super) fn receipt_of_disks_left(&self, found: &[Leftover], commit: &mut Commit) {
+        if found.is_empty() || !self.terminates() {
+            return;
         }
+        for line in &mut self.life_of(commit).receipt {
+            if let Receipt::Resource { resource: Resource::Disk { volume, .. }, fate } = line
+                && found.iter().any(|left| left.volume == *volume)
+            {
+                *fate = Fate::Kept(Kept::Unproven);
+            }
+        }
+    }
+
+    /// Volumes that no line names yet.
+    pub(super) fn receipt_of_leftovers(&self, found: &[Leftover], commit: &mut Commit) {
+        for Leftover { node, volume, .. } in found {
+            let is_named = |line: &Receipt| matches!(line, Receipt::Resource { resource: Resource::Disk { volume: named, .. }, .. } if named == volume);
+            if !self.record.life.receipt.iter().any(is_named) {
+                let (node, volume) = (node.clone(), volume.clone());
+                self.put_down(Resource::Leftover { node, volume }, Fate::Kept(Kept::Unproven), commit);
+            }
+        }
+    }
+
+    /// Whether disks are gone is not known either.
+    pub(super) fn receipt_of_unknown_leftovers(&self, why: &str, commit: &mut Commit) {
+        if !self.terminates() {
+            return;
+        }
+        for line in &mut self.life_of(commit).receipt {
+            if let Receipt::Resource { resource: Resource::Disk { .. }, fate: fate @ Fate::Pending } = line {
+                *fate = Fate::NotKnown(why.to_owned());
+            }
+        }
+        self.put_down(Resource::Leftovers, Fate::NotKnown(why.to_owned()), commit);
     }
 }

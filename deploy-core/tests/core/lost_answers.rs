@@ -6,7 +6,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use deploy_core::*;
-use deploy_testkit::world::{Delivery, Fault, ModelMachine, World};
+use deploy_testkit::world::{Archive, Delivery, Fault, ModelMachine, World};
 use jiff::SignedDuration;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -48,6 +48,10 @@ impl Hypervisor for Noted {
 
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
         self.world.leftovers(machine).await
+    }
+
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        self.world.backups(machine).await
     }
 
     async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
@@ -126,7 +130,11 @@ fn live(n: usize, delivery: Delivery, by_task: bool, unknown: &mut HashSet<Chang
         made_at: Some(bench.clock.now()),
         notes: None,
     };
-    bench.world.with(|cluster| cluster.machines.get_mut(&vmid(NUMBER)).unwrap().backups.push(backup));
+    bench.world.with(|cluster| {
+        let machine = cluster.machines.get_mut(&vmid(NUMBER)).unwrap();
+        cluster.archives.insert(backup.volume.clone(), Archive::of(machine));
+        machine.backups.push(backup);
+    });
     bench.ledger.command(Command::Terminate).unwrap();
     bench.work_for(SignedDuration::from_mins(60), |_| {});
     bench.clock.advance(SignedDuration::from_mins(10));

@@ -209,3 +209,9 @@ fn an_exchange_that_does_not_read_the_identity_is_caught() {
 fn a_reinstallation_over_a_machine_that_is_still_there_is_caught() {
     assert_caught(&Scenario::reinstall(), Planted::ReleasedEarly, &["clones over a machine"]);
 }
+
+#[test]
+fn a_backup_that_is_known_by_its_age_is_caught() {
+    let by = &["somebody else's backup", "receipt"];
+    assert_caught(&Scenario::terminate_ready(), Planted::BackupByAge, by);
+}

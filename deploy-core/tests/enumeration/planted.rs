@@ -59,6 +59,8 @@ pub(crate) enum Planted {
     OldDiskForgotten,
     /// Which addresses are to be given back is not written down.
     RetiringForgotten,
+    /// A backup is known by its number and its age.
+    BackupByAge,
     /// A machine that is to be adopted is known by its number alone.
     UuidUnread,
     /// That a machine is not adopted yet is forgotten when its record is terminated.

@@ -110,6 +110,11 @@ impl Scenario {
         Self::new("terminate, ready", small(), Start::Ready)
     }
 
+    /// Somebody takes the machine away, and its backups stay.
+    pub(crate) fn terminate_vanished() -> Self {
+        Self { name: "terminate, vanished", meanwhile: Meanwhile::Vanished, ..Self::terminate_ready() }
+    }
+
     pub(crate) fn terminate_blindly() -> Self {
         Self { name: "terminate, looks fail", trouble: Trouble::LooksFail, ..Self::terminate_ready() }
     }
@@ -187,6 +192,11 @@ impl Scenario {
     pub(crate) fn terminates(&self) -> bool {
         matches!(self.meanwhile, Meanwhile::TakenBack | Meanwhile::HeldAndTakenBack)
             || matches!(self.start, Start::Ready | Start::Cloning)
+    }
+
+    /// Whether the machine that is terminated has backups, and its number one of somebody else's.
+    pub(crate) fn has_backups(&self) -> bool {
+        self.start == Start::Ready
     }
 
     pub(crate) fn set_up(&self, cluster: &mut Cluster) {

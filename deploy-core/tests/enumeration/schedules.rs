@@ -44,6 +44,7 @@ fn parts() -> Vec<Part> {
         part(Scenario::terminate_cloning(), 5, Some(1)),
         part(Scenario::terminate_beside_stranger(), 5, Some(1)),
         part(Scenario::terminate_replaced(), 5, None),
+        part(Scenario::terminate_vanished(), 5, Some(3)),
     ]
     .into()
 }

@@ -5,13 +5,13 @@ use crate::{
     driver::{Driver, End},
     ledger::Ledger,
     planted::Planted,
-    scenario::{Meanwhile, Scenario, Start},
+    scenario::{Meanwhile, Scenario, Start, stranger},
     wire::Wire,
 };
 use deploy_core::*;
 use deploy_testkit::{
     ManualClock, MemoryStore, sample,
-    world::{ModelMachine, World},
+    world::{Archive, ModelMachine, World},
 };
 use jiff::SignedDuration;
 use std::{
@@ -98,7 +98,13 @@ impl<'a> Stage<'a> {
                 self.world.with(|cluster| {
                     let machine = cluster.machines.get_mut(&vmid).unwrap();
                     machine.config.protected = true;
-                    machine.backups = [("kept", true), ("gone", false)].map(|b| self.backup(b)).into();
+                    let backups = [("kept", true), ("gone", false), ("foreign", false)];
+                    machine.backups = backups.map(|b| self.backup(b)).into();
+                    // As new as ours, of a machine of another cluster that has the number.
+                    let (ours, theirs) = (Archive::of(machine), Archive::of(&stranger()));
+                    let held = [("kept", &ours), ("gone", &ours), ("foreign", &theirs)];
+                    let held = held.map(|(volume, archive)| (volume.to_owned(), archive.clone()));
+                    cluster.archives.extend(held);
                 });
                 self.terminate();
             }
@@ -223,7 +229,8 @@ impl<'a> Stage<'a> {
 
     fn take_away(&self, vmid: Vmid) {
         self.world.with(|cluster| {
-            cluster.machines.remove(&vmid);
+            let backups = cluster.machines.remove(&vmid).map(|machine| machine.backups);
+            cluster.kept_backups.entry(vmid).or_default().extend(backups.into_iter().flatten());
             cluster.volumes.retain(|_, volume| volume.vmid != vmid);
             if self.scenario.meanwhile == Meanwhile::Replaced {
                 cluster.add(vmid, self.scenario.replacement());

@@ -256,6 +256,11 @@ fn machines(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
         wrong.unless_equal("times that there was no system disk", &without, &0);
         wrong.unless_equal("slots overwritten", &cluster.counters.overwritten, &0);
         wrong.unless_equal("backups left behind", &cluster.counters.backups_left, &Vec::new());
+        if stage.scenario.has_backups() {
+            let foreign = cluster.archives.contains_key("foreign");
+            wrong.unless_equal("somebody else's backup", &foreign, &true);
+            wrong.unless_equal("a backup of its own", &cluster.archives.contains_key("gone"), &false);
+        }
     });
 }
 
@@ -302,6 +307,7 @@ fn receipt(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
     let number = record.numbered.vmid;
     let expected = [
         format!("address {}: deleted", POOLS[0].2.0),
+        "backup foreign: kept, it is somebody else's".to_owned(),
         "backup gone: deleted".to_owned(),
         "backup kept: kept, it is protected".to_owned(),
         format!("machine {number}: deleted"),

@@ -151,8 +151,20 @@ impl Hypervisor for Wire {
         self.world.leftovers(machine).await
     }
 
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        self.world.backups(machine).await
+    }
+
     async fn archived(&self, machine: &MachineId, backup: &Backup) -> Result<Shown, LookError> {
-        self.world.archived(machine, backup).await
+        let shown = self.world.archived(machine, backup).await;
+        let record = now(self.store.get(sample::key(1))).unwrap().unwrap();
+        let is_newer = backup.made_at.is_some_and(|made_at| made_at >= record.created_at);
+        match shown {
+            Ok(shown) if self.planted == Some(Planted::BackupByAge) && is_newer => {
+                Ok(Shown { mark: Some(record.mark()), ..shown })
+            }
+            shown => shown,
+        }
     }
 
     async fn inventory(&self, cluster: &ClusterName) -> Result<Vec<Summary>, LookError> {

@@ -56,6 +56,7 @@ impl Cluster {
                 Ok(Submitted::Task(self.begin(target, change, fate)))
             }
             Change::Start if self.is_running(target)? => Ok(Submitted::Applied),
+            Change::DeleteBackup(_) => Ok(Submitted::Task(self.begin(target, change, fate))),
             Change::LeaveHa => {
                 let machine = self.accessible(target, false)?;
                 if fate == Fate::Fails {
@@ -83,7 +84,6 @@ impl Cluster {
             | Change::DeleteSnapshot(_)
             | Change::RollBack(_)
             | Change::Backup { .. }
-            | Change::DeleteBackup(_)
             | Change::Destroy(_) => {
                 let machine = self.reach(target, true, matches!(change, Change::Destroy(_)))?;
                 possible(machine, change)?;

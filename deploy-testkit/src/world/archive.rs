@@ -2,8 +2,8 @@
 
 use super::{Cluster, ModelFirewall, ModelMachine, cluster::error, show::obscured, snapshot::keep_unused};
 use deploy_core::{
-    Backup, Backups, Disk, ErrorClass, LookError, MachineConfig, MiB, Obscured, PasswordHash, Power, Sent,
-    Shown, SmbiosUuid, StorageId, SubmitError, Target, Vmid,
+    Backup, Backups, Disk, ErrorClass, LookError, MachineConfig, MiB, Obscured, OwnerMark, PasswordHash,
+    Power, Sent, Shown, SmbiosUuid, StorageId, SubmitError, Target, Vmid,
 };
 
 /// What a backup holds.
@@ -42,9 +42,23 @@ fn husk_memory() -> MiB {
 
 impl Cluster {
     /// What is found under a number: the machine's own, and what an earlier one left.
-    pub(super) fn backups(&self, vmid: Vmid, machine: &ModelMachine) -> Backups {
+    pub(super) fn backups(&self, vmid: Vmid) -> Backups {
         let kept = self.kept_backups.get(&vmid).into_iter().flatten();
-        Backups { found: machine.backups.iter().chain(kept).cloned().collect(), unread: self.unread.clone() }
+        let own = self.machines.get(&vmid).into_iter().flat_map(|machine| &machine.backups);
+        Backups { found: own.chain(kept).cloned().collect(), unread: self.unread.clone() }
+    }
+
+    pub(super) fn look_for_backups(&mut self, vmid: Vmid) -> Result<Backups, LookError> {
+        match self.faults.next_look().map(obscured) {
+            Some(Obscured { class, message }) => Err(LookError { class, message }),
+            None => Ok(self.backups(vmid)),
+        }
+    }
+
+    /// Whether this is a backup that nobody protects, and shows this mark.
+    pub(super) fn is_unprotected(&self, backup: &Backup, mark: OwnerMark) -> bool {
+        let shown = self.archives.get(&backup.volume).map(Archive::shown);
+        !backup.protected && shown.is_some_and(|shown| shown.mark == Some(mark))
     }
 
     pub(super) fn archived(&mut self, backup: &Backup) -> Result<Shown, LookError> {

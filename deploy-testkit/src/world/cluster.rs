@@ -224,6 +224,8 @@ impl Cluster {
                 self.counters.clones_over += u32::from(there.as_ref().is_some_and(is_of_earlier));
                 return Ok(());
             }
+            // A volume is no machine.
+            Change::DeleteBackup(_) => return Ok(()),
             Change::Configure(_) | Change::Import { .. } => {
                 self.counters.unguarded += u32::from(target.revision.is_none());
             }

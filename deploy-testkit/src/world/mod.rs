@@ -63,8 +63,8 @@ pub use machine::{ModelFirewall, ModelMachine, ModelRule, ModelSnapshot};
 
 use async_trait::async_trait;
 use deploy_core::{
-    Backup, Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine, MachineId,
-    Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
+    Backup, Backups, Change, Clock, ClusterName, Holder, Hypervisor, Leftover, Look, LookError, Machine,
+    MachineId, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId, TaskState,
 };
 use std::{
     pin::Pin,
@@ -130,6 +130,13 @@ impl Hypervisor for World {
     async fn leftovers(&self, machine: &MachineId) -> Result<Vec<Leftover>, LookError> {
         Yield::default().await;
         let found = self.with(|cluster| cluster.leftovers(machine));
+        Yield::default().await;
+        found
+    }
+
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        Yield::default().await;
+        let found = self.with(|cluster| cluster.look_for_backups(machine.vmid));
         Yield::default().await;
         found
     }

@@ -88,7 +88,7 @@ impl Cluster {
             pending: look.covers(Look::PENDING).then(|| machine.pending.clone()),
             firewall: look.touches(Look::FIREWALL).then(|| show_firewall(&machine.firewall, look)),
             agent: look.covers(Look::AGENT).then(|| self.agent(machine)),
-            backups: look.covers(Look::BACKUPS).then(|| self.backups(vmid, machine)),
+            backups: look.covers(Look::BACKUPS).then(|| self.backups(vmid)),
             ha: look.covers(Look::HA).then(|| ha(machine)),
             snapshots: look
                 .covers(Look::SNAPSHOTS)

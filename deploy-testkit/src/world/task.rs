@@ -2,8 +2,8 @@
 
 use super::{Cluster, ModelMachine, cluster::is_outdated};
 use deploy_core::{
-    Backup, Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode,
-    Target, TaskId, TaskState, Traffic, Vmid,
+    Change, CloneMode, DestroyMode, Disk, Ended, ErrorClass, NodeName, OwnerMark, Power, StopMode, Target,
+    TaskId, TaskState, Traffic, Vmid,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,6 +162,11 @@ impl Cluster {
 
     fn finish(&mut self, task: &Task) -> Result<(), &'static str> {
         let (now, vmid) = (self.now, task.target.machine.vmid);
+        // A volume is deleted whether there is a machine or not.
+        if let Change::DeleteBackup(gone) = &task.change {
+            self.delete_backup(vmid, gone);
+            return Ok(());
+        }
         let machine = self.machines.get_mut(&vmid).ok_or("the machine is gone")?;
         match &task.change {
             Change::Clone { .. } => {
@@ -198,7 +203,6 @@ impl Cluster {
             Change::RollBack(name) => Self::roll_back_to(machine, name)?,
             Change::Backup { storage, notes, .. } => self.back_up(vmid, storage, notes)?,
             Change::RestoreBackup { backup, storage, .. } => self.restore(vmid, backup, storage.as_ref())?,
-            Change::DeleteBackup(gone) => self.delete_backup(vmid, gone),
             Change::Resize { slot, size } => {
                 let disk = machine.config.disks.get_mut(slot).ok_or("no such disk")?;
                 disk.size = Some(size.bytes());
@@ -213,23 +217,17 @@ impl Cluster {
                 return self.import(&task.target, *slot, image, replaced, false);
             }
             Change::Destroy(mode) => {
-                let left = machine.backups.iter().filter(|backup| !backup.protected);
-                if *mode == DestroyMode::Purge {
-                    self.counters.backups_left.extend(left.cloned());
-                    let earlier = self.kept_backups.get(&vmid).into_iter().flatten();
-                    let is_ours = |backup: &&Backup| {
-                        let archive = self.archives.get(&backup.volume);
-                        archive.is_some_and(|archive| archive.shown().mark == Some(task.target.mark))
-                    };
-                    let left = earlier.filter(|backup| !backup.protected).filter(is_ours);
-                    self.counters.backups_left.extend(left.cloned());
-                }
                 let kept = std::mem::take(&mut machine.backups);
                 self.kept_backups.entry(vmid).or_default().extend(kept);
+                if *mode == DestroyMode::Purge {
+                    let found = self.kept_backups.get(&vmid).into_iter().flatten();
+                    let left = found.filter(|backup| self.is_unprotected(backup, task.target.mark));
+                    self.counters.backups_left.extend(left.cloned().collect::<Vec<_>>());
+                }
                 self.machines.remove(&vmid);
                 self.volumes.retain(|_, volume| volume.vmid != vmid);
             }
-            Change::JoinPool(_) | Change::SetFirewall(_) | Change::LeaveHa => {}
+            Change::JoinPool(_) | Change::SetFirewall(_) | Change::LeaveHa | Change::DeleteBackup(_) => {}
         }
         if let Change::Reset | Change::RollBack(_) | Change::Backup { .. } | Change::RestoreBackup { .. } =
             task.change

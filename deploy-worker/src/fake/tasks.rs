@@ -53,6 +53,10 @@ impl Hypervisor for FakeTasks {
         Ok(Vec::new())
     }
 
+    async fn backups(&self, _machine: &MachineId) -> Result<Backups, LookError> {
+        Ok(Backups::default())
+    }
+
     async fn archived(&self, _machine: &MachineId, _backup: &Backup) -> Result<Shown, LookError> {
         Err(LookError { class: ErrorClass::Refused, message: "there are no backups".to_owned() })
     }

@@ -133,7 +133,12 @@ async fn settings(bench: &Bench, record: &VmRecord) -> Value {
 async fn a_machine_made_by_hand_is_adopted_as_it_is_brought_to_its_order_and_taken_away() {
     let bench = bench().await;
     by_hand(&bench, "400", UUID).await;
-    bench.sim.switch(Switch::AddBackup { backup: backup(400, false) }).expect("a storage");
+    bench
+        .sim
+        .switch(Switch::AddBackup {
+            backup: backup(400, false, Some("of a machine that had the number before")),
+        })
+        .expect("a storage");
     let free = bench.free(Family::V4).await;
     let before = bench.ask("/nodes/pve1/qemu/400/config").await;
     let key = as_embedders_do(&bench.deployments, spec(sold())).await.expect("written down");

@@ -45,7 +45,7 @@ async fn the_documented_rights_are_enough_for_a_whole_life() {
     let record = bench.run(key).await;
     assert_eq!(record.step, Step::Ready, "{}", bench.log_text(key).await);
     cluster_is_past(&record).await;
-    let backup = backup(record.numbered.vmid.get(), false);
+    let backup = backup(record.numbered.vmid.get(), false, Some(&record.mark().to_string()));
     bench.sim.switch(Switch::AddBackup { backup }).expect("a storage");
     let record = bench.terminate(key).await;
     assert_eq!(record.step, Step::Terminated, "{}", bench.log_text(key).await);

@@ -1,7 +1,7 @@
 //! From any state to nothing left.
 
 use super::bench::{Bench, small, spec, vmid};
-use deploy_core::{Command, Family, LogEvent, Progress, Step, VmRecord};
+use deploy_core::{Command, Family, LogEvent, Progress, Step, StopHow, VmRecord};
 use jiff::{SignedDuration, Timestamp};
 use proxmox_sim::{BackupConfig, ClusterConfig, Switch};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 async fn a_ready_machine_is_taken_away_with_all_it_had() {
     let mut config = ClusterConfig::quick();
     // Of another machine that had the number before.
-    config.backups.push(backup(1000, false));
+    config.backups.push(backup(1000, false, Some("of an earlier machine")));
     let bench = Bench::with(config).await;
     let free = bench.free(Family::V4).await;
     let key = bench.order("gone", spec(small())).await;
@@ -18,8 +18,17 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     assert_eq!(record.numbered.vmid, vmid(1000));
     assert_eq!(bench.free(Family::V4).await, free - 1);
     cluster_is_past(&record).await;
-    for (number, protected) in [(1000, false), (1000, true), (1050, false)] {
-        let backup = backup(number, protected);
+    let (ours, theirs) = (record.mark().to_string(), "somebody else's");
+    // One that is as new as ours, and one that nothing can be read out of.
+    let backups = [
+        (1000, false, Some(ours.as_str())),
+        (1000, true, Some(ours.as_str())),
+        (1000, false, Some(theirs)),
+        (1000, false, None),
+        (1050, false, Some(ours.as_str())),
+    ];
+    for (number, protected, notes) in backups {
+        let backup = backup(number, protected, notes);
         bench.sim.switch(Switch::AddBackup { backup }).expect("a storage");
     }
 
@@ -31,14 +40,16 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     assert_eq!(left, None);
     let content = bench.ask("/nodes/pve1/storage/shared/content").await;
     let of = |number: u32| content.as_array().expect("a list").iter().filter(|v| v["vmid"] == number).count();
-    assert_eq!(of(1000), 2, "only the protected backup and the earlier machine's stay: {content}");
+    assert_eq!(of(1000), 4, "only the protected backup and what is not known to be ours stay: {content}");
     assert_eq!(of(1050), 1, "a stranger's backup is left alone: {content}");
     let fates = record.life.receipt.iter().map(ToString::to_string);
     let fates = fates.filter(|line| line.starts_with("backup "));
     let mut fates: Vec<String> =
-        fates.map(|line| line.rsplit_once(": ").expect("a fate").1.to_owned()).collect();
+        fates.map(|line| line.split_once(": ").expect("a fate").1.to_owned()).collect();
     fates.sort();
-    assert_eq!(fates, ["deleted", "kept, it is protected", "kept, it is somebody else's"]);
+    let foreign = "kept, it is somebody else's";
+    assert_eq!(fates[..4], ["deleted", "kept, it is protected", foreign, foreign]);
+    assert!(fates[4].starts_with("not known: whose it is cannot be read: "), "{fates:?}");
     // The address rests: it is neither held nor free.
     assert_eq!(bench.free(Family::V4).await, free - 1);
     let usage = bench.pools.usage(&"v4".parse().expect("name")).await.expect("usage").expect("a pool");
@@ -56,14 +67,15 @@ pub(super) async fn cluster_is_past(record: &VmRecord) {
     tokio::time::timeout(Duration::from_secs(10), passes).await.expect("a clock that goes");
 }
 
-pub(super) fn backup(vmid: u32, protected: bool) -> BackupConfig {
+/// With these notes of the machine in it; without any nothing can be read out of it.
+pub(super) fn backup(vmid: u32, protected: bool, notes: Option<&str>) -> BackupConfig {
     BackupConfig {
         vmid,
         storage: "shared".to_owned(),
         node: String::new(),
         size: 1,
         protected,
-        config: [].into(),
+        config: notes.map(|notes| ("description".to_owned(), notes.to_owned())).into_iter().collect(),
     }
 }
 
@@ -94,4 +106,31 @@ async fn an_order_that_was_never_begun_is_simply_forgotten() {
     assert_ne!(again, key);
     let record = bench.deployments.status(again).await.expect("status").expect("a record");
     assert_eq!(record.numbered.vmid, vmid(1001));
+}
+
+/// What was removed, or vanished, has backups all the same.
+#[tokio::test]
+async fn backups_of_a_machine_that_is_removed_go_with_its_record() {
+    let bench = Bench::new().await;
+    let key = bench.order("removed", spec(small())).await;
+    let record = bench.run(key).await;
+    for command in [Command::Stop(StopHow::Hard), Command::Remove] {
+        bench.deployments.command(key, command).await.expect("command");
+        bench.run(key).await;
+    }
+    for notes in [record.mark().to_string(), "somebody else's".to_owned()] {
+        let backup = backup(1000, false, Some(&notes));
+        bench.sim.switch(Switch::AddBackup { backup }).expect("a storage");
+    }
+    let record = bench.terminate(key).await;
+    assert_eq!(record.step, Step::Terminated, "{}", bench.log_text(key).await);
+    let fates = record.life.receipt.iter().map(ToString::to_string);
+    let fates = fates.filter(|line| line.starts_with("backup "));
+    let mut fates: Vec<String> =
+        fates.map(|line| line.split_once(": ").expect("a fate").1.to_owned()).collect();
+    fates.sort();
+    assert_eq!(fates, ["deleted", "kept, it is somebody else's"]);
+    let content = bench.ask("/nodes/pve1/storage/shared/content").await;
+    let left = content.as_array().expect("a list").iter().filter(|volume| volume["vmid"] == 1000).count();
+    assert_eq!(left, 1, "{content}");
 }

@@ -19,9 +19,9 @@ mod write_config;
 use crate::{Client, RunState};
 use async_trait::async_trait;
 use deploy_core::{
-    Backup, Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError, Machine,
-    MachineId, Obscured, Power, Sent, Shown, Sighting, SubmitError, Submitted, Summary, Target, TaskId,
-    TaskState, Vmid,
+    Backup, Backups, Change, Clock, ClusterName, ErrorClass, Holder, Hypervisor, Leftover, Look, LookError,
+    Machine, MachineId, Obscured, Power, Sent, Shown, Sighting, SubmitError, Submitted, Summary, Target,
+    TaskId, TaskState, Vmid,
 };
 use jiff::Timestamp;
 use probe::Probes;
@@ -135,6 +135,15 @@ impl Hypervisor for Proxmox {
         let refused = |message| LookError { class: ErrorClass::Refused, message };
         let client = self.client(&machine.cluster).map_err(refused)?;
         leftovers::of(client, machine).await.map_err(|error| LookError {
+            class: meaning::class(error.class()),
+            message: meaning::words(&error),
+        })
+    }
+
+    async fn backups(&self, machine: &MachineId) -> Result<Backups, LookError> {
+        let refused = |message| LookError { class: ErrorClass::Refused, message };
+        let client = self.client(&machine.cluster).map_err(refused)?;
+        backups::of(client, machine.vmid.get()).await.map_err(|error| LookError {
             class: meaning::class(error.class()),
             message: meaning::words(&error),
         })

@@ -32,7 +32,7 @@ pub(super) struct Hindrance {
 /// may it be taken for empty.
 ///
 /// PVE knows volumes by the number alone. Clusters that share a storage (of a Proxmox Backup Server: a namespace) show
-/// each other's, and nothing tells them apart but their age.
+/// each other's, and nothing in a list tells them apart but their age.
 ///
 /// # Errors
 /// Where nothing can be seen at all: the list of nodes is refused, our credentials are, or no server can be reached.

@@ -96,7 +96,7 @@ pub(super) fn needs(command: &Command) -> &'static str {
         Command::CreateSnapshot(_) => "no snapshot of this name, storages that can",
         Command::RollBack(_) => "the snapshot",
         Command::Backup(_) => "a storage for backups",
-        Command::DeleteBackup(_) => "a backup that is not protected, and not older than the machine",
+        Command::DeleteBackup(_) => "a backup that is not protected, and holds this machine's mark",
         Command::RestoreBackup(_) => "the backup, of this machine; no protection",
         Command::Withdraw(_) => "a command that was not begun",
         Command::Retry

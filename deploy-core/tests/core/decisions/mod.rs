@@ -1,6 +1,7 @@
 //! What is decided about a machine, step by step.
 
 mod adopt;
+mod backups;
 mod cloud_init;
 mod doubts;
 mod exchange;

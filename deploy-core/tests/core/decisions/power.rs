@@ -111,36 +111,6 @@ fn protection_goes_before_the_machine() {
 }
 
 #[test]
-fn only_its_own_backups_go_and_of_them_not_the_protected() {
-    let created_at = jiff::Timestamp::from_second(1_700_000_000).unwrap();
-    let record = VmRecord { created_at, ..leaving(Step::DeletingBackups) };
-    let mut machine = plain_machine(&record);
-    let backup = |volume: &str, protected, made_at| Backup {
-        node: p("n1"),
-        storage: p("backup"),
-        volume: volume.to_owned(),
-        protected,
-        size: None,
-        made_at,
-        notes: None,
-    };
-    let shown = |found: &mut dyn Iterator<Item = Backup>| Backups { found: found.collect(), unread: vec![] };
-    let after = |seconds| Some(created_at + jiff::SignedDuration::from_secs(seconds));
-    let kept = [
-        backup("protected", true, after(60)),
-        backup("older", false, after(-1)),
-        backup("of unknown age", false, None),
-    ];
-    for made_at in [after(0), after(60)] {
-        let ours = backup("ours", false, made_at);
-        machine.backups = Some(shown(&mut kept.iter().cloned().chain([ours.clone()])));
-        assert_eq!(change(seen_with_receipt(&record, &machine)), Change::DeleteBackup(ours));
-    }
-    machine.backups = Some(shown(&mut kept.into_iter()));
-    assert!(is_done(&seen_with_receipt(&record, &machine)));
-}
-
-#[test]
 fn settings_that_wait_on_a_stopped_machine_are_applied_by_another_call_and_not_waited_for() {
     let record = at(Step::Starting, plain());
     let mut machine = plain_machine(&record);
