@@ -77,13 +77,13 @@ impl Expected {
                 self.spec.template = new.template.clone().unwrap_or(self.spec.template.clone());
                 self.spec.cloud_init = new.cloud_init.clone().or(self.spec.cloud_init.take());
                 self.is_made();
-                self.runs = self.suspended.is_none();
+                self.is_started();
             }
             Command::RunOn(_) => {
                 if self.removed {
                     self.is_made();
                 }
-                self.runs = self.suspended.is_none();
+                self.is_started();
             }
             Command::Step(Step::Clone) if self.removed => {
                 self.is_made();
@@ -101,6 +101,14 @@ impl Expected {
             }
             Command::RollBack(_) => self.rolled_back = true,
             _ => {}
+        }
+    }
+
+    /// It runs, but for a suspension.
+    fn is_started(&mut self) {
+        match &mut self.suspended {
+            Some(ran) => *ran = true,
+            None => self.runs = true,
         }
     }
 

@@ -131,7 +131,11 @@ impl Expected {
             Command::RemoveAddress(_) => *self.draw(slot(0)).1 -= 1,
             Command::Reinstall(_) | Command::RunOn(_) => {
                 self.removed = false;
-                self.runs = self.suspended.is_none();
+                // But for the suspension it would run.
+                match &mut self.suspended {
+                    Some(ran) => *ran = true,
+                    None => self.runs = true,
+                }
             }
             Command::Remove => self.removed = true,
             _ => {}

@@ -205,6 +205,10 @@ impl Cluster {
             Change::RestoreBackup { backup, storage, .. } => self.restore(vmid, backup, storage.as_ref())?,
             Change::Resize { slot, size } => {
                 let disk = machine.config.disks.get_mut(slot).ok_or("no such disk")?;
+                // Judged again under PVE's lock: another one may have been at work when this one came.
+                if disk.size.is_some_and(|there| there > size.bytes()) {
+                    return Err("shrinking disks is not supported");
+                }
                 disk.size = Some(size.bytes());
                 machine.revision += 1;
             }
