@@ -84,9 +84,9 @@ impl Deployments {
     /// [`RunOn`](crate::Command::RunOn) or [`change_package`](Self::change_package) bring it there.
     ///
     /// What cannot be adopted is told to a human ([`VmRecord::attention`](crate::VmRecord::attention)) and tried again without
-    /// end. To give it up the record is [terminated](crate::Command::Terminate): as long as the machine is not adopted that lets go
-    /// of it and does nothing to it. Afterwards a termination destroys it, as any other; backups that are older than its adoption
-    /// are kept.
+    /// end. [`LetGo`](crate::Command::LetGo) gives it up: the record ends, and nothing is done to the machine. Until it is adopted
+    /// [`Terminate`](crate::Command::Terminate) is refused; afterwards it destroys the machine, as any other, and keeps backups that
+    /// are older than the adoption.
     ///
     /// Idempotent on the reference, like an [order](Self::create).
     ///

@@ -60,6 +60,15 @@ pub fn admit(record: &VmRecord, command: &Command, id: CommandId) -> Result<Admi
             _ => Err(Denied::Terminating),
         };
     }
+    if waits(record, &Command::LetGo).is_some() {
+        return already_queued(record, command)
+            .filter(|_| *command == Command::LetGo)
+            .ok_or(Denied::Terminating);
+    }
+    // Also where it is held: at the release it would be ours, or not.
+    if *command == Command::Terminate && Phase::held_or_not(record, false) == Phase::Adopting {
+        judge(command, Phase::Adopting)?;
+    }
     judged(record, command, id, phase)
 }
 
@@ -146,6 +155,13 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (Command::Retry, P::Terminating) => Ok(Legal::Queued),
         (_, P::Terminating | P::Terminated) => Err(Denied::Terminating),
 
+        (Command::LetGo, P::Adopting) => Ok(Legal::Queued),
+        (Command::LetGo, P::Held) => Err(Denied::Held),
+        (Command::LetGo, _) => not_now("it is not being adopted; terminate takes it away"),
+        (Command::Terminate, P::Adopting) => {
+            not_now("it is not ours yet; let go of it (let_go), or wait until it is adopted")
+        }
+
         (Command::Hold, P::Held) => Ok(Legal::AlreadySo),
         // Whoever holds it may be at work on it: it is carried out at the release.
         (Command::Release | Command::Terminate, P::Held) => Ok(Legal::Queued),
@@ -161,16 +177,19 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
         (Command::Retry, P::Ready) => Err(Denied::AtRest(Step::Ready)),
         (Command::Retry, P::Suspended) => Err(Denied::AtRest(Step::Suspended)),
         (Command::Retry, P::Removed) => Err(Denied::AtRest(Step::Removed)),
-        (Command::Retry, P::Deploying | P::Busy) => Ok(Legal::Queued),
+        (Command::Retry, P::Deploying | P::Adopting | P::Busy) => Ok(Legal::Queued),
 
         (Command::Suspend, P::Suspended) => Ok(Legal::AlreadySo),
-        (Command::Suspend, P::Deploying | P::Busy | P::Ready | P::Removed) => Ok(Legal::Queued),
+        (Command::Suspend, P::Deploying | P::Adopting | P::Busy | P::Ready | P::Removed) => Ok(Legal::Queued),
         (Command::Unsuspend(_), P::Suspended) => Ok(Legal::Queued),
-        (Command::Unsuspend(_), P::Deploying | P::Busy | P::Ready | P::Removed) => Ok(Legal::AlreadySo),
-
-        (Command::SetDnsRecords, P::Deploying | P::Busy | P::Ready | P::Suspended | P::Removed) => {
-            Ok(Legal::Queued)
+        (Command::Unsuspend(_), P::Deploying | P::Adopting | P::Busy | P::Ready | P::Removed) => {
+            Ok(Legal::AlreadySo)
         }
+
+        (
+            Command::SetDnsRecords,
+            P::Deploying | P::Adopting | P::Busy | P::Ready | P::Suspended | P::Removed,
+        ) => Ok(Legal::Queued),
 
         (Command::Remove, P::Removed) => Ok(Legal::AlreadySo),
         (Command::Remove, P::Deploying) => not_now("terminate it, or wait until it is ready"),
@@ -196,7 +215,7 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
             | Command::Step(_)
             | Command::RunOn(_)
             | Command::Remove,
-            P::Busy | P::Ready,
+            P::Adopting | P::Busy | P::Ready,
         )
         | (Command::Step(_) | Command::RunOn(_) | Command::Remove, P::Suspended)
         | (
@@ -211,7 +230,7 @@ pub(crate) fn judge(command: &Command, phase: Phase) -> Result<Legal, Denied> {
             | Command::Backup(_)
             | Command::DeleteBackup(_)
             | Command::RestoreBackup(_),
-            P::Deploying | P::Busy | P::Ready | P::Suspended,
+            P::Deploying | P::Adopting | P::Busy | P::Ready | P::Suspended,
         ) => Ok(Legal::Queued),
     }
 }

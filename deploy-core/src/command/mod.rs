@@ -28,6 +28,9 @@ pub enum Command {
     Retry,
     /// Take the machine away, with its addresses and backups.
     Terminate,
+    /// Give up its adoption: its record ends, and nothing is done to it. Once it is adopted this is refused, so that what was meant
+    /// to spare a machine never takes it away.
+    LetGo,
     /// Start it; one that runs is left alone.
     Start,
     /// Stop it; one that is stopped is left alone.
@@ -84,6 +87,7 @@ pub enum Command {
 
 /// A snapshot to take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewSnapshot {
     /// Its name.
     pub name: SnapshotName,
@@ -97,6 +101,7 @@ pub struct NewSnapshot {
 
 /// A backup to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewBackup {
     /// The storage it goes to.
     pub storage: StorageId,
@@ -152,6 +157,7 @@ impl Command {
         match self {
             Self::Retry => "retry",
             Self::Terminate => "terminate",
+            Self::LetGo => "let_go",
             Self::Start => "start",
             Self::Stop(_) => "stop",
             Self::Restart(_) => "restart",
@@ -208,7 +214,9 @@ impl Command {
             | Self::Backup(_)
             | Self::DeleteBackup(_)
             | Self::RestoreBackup(_) => Kind::Work,
-            Self::Retry | Self::Terminate | Self::Hold | Self::Release | Self::Withdraw(_) => Kind::AtOnce,
+            Self::Retry | Self::Terminate | Self::LetGo | Self::Hold | Self::Release | Self::Withdraw(_) => {
+                Kind::AtOnce
+            }
         }
     }
 
@@ -239,6 +247,7 @@ impl Command {
             Self::Backup(_) => Operation::Backup,
             Self::DeleteBackup(_) => Operation::DeleteBackup,
             Self::RestoreBackup(_) => Operation::RestoreBackup,
+            Self::LetGo => return Some((Operation::Terminate, Step::ReleasingIp)),
             Self::Step(step) => return Some((Operation::SingleStep, *step)),
             Self::RunOn(step) => return Some((Operation::Create, *step)),
             Self::Retry | Self::Hold | Self::Release | Self::Withdraw(_) => return None,
@@ -266,6 +275,7 @@ impl FromStr for Command {
         let plain = [
             Self::Retry,
             Self::Terminate,
+            Self::LetGo,
             Self::Start,
             Self::Stop(StopHow::default()),
             Self::Restart(StopHow::default()),

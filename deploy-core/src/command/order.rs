@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 /// Another order for a machine that exists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Package {
     /// The order, whole: what it leaves out the machine has no more.
     pub spec: VmSpec,
@@ -19,6 +20,7 @@ pub struct Package {
 
 /// What cloud-init is told anew. `None` leaves as it is.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The user.
     #[serde(default)]
@@ -34,6 +36,7 @@ pub struct Credentials {
 /// What a machine is made anew from. What is on its system disk is lost; what is on the others, as
 /// [`additional_disks`](Self::additional_disks) says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewInstallation {
     /// The template; `None` is the one that it was made from.
     #[serde(default)]

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Phase {
     /// It is being made, for the first time or anew.
     Deploying,
+    /// A machine that somebody else made is becoming ours.
+    Adopting,
     /// A command is being carried out.
     Busy,
     /// It rests in its customer's hands.
@@ -29,6 +31,7 @@ impl Phase {
     /// Every phase.
     pub const ALL: &'static [Self] = &[
         Self::Deploying,
+        Self::Adopting,
         Self::Busy,
         Self::Ready,
         Self::Suspended,
@@ -52,6 +55,7 @@ impl Phase {
             Step::Ready => Self::Ready,
             Step::Suspended => Self::Suspended,
             Step::Removed => Self::Removed,
+            _ if record.operation == Operation::Adopt => Self::Adopting,
             _ if record.operation.deploys() => Self::Deploying,
             _ => Self::Busy,
         }
@@ -61,6 +65,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deploying => "deploying",
+            Self::Adopting => "adopting",
             Self::Busy => "busy",
             Self::Ready => "ready",
             Self::Suspended => "suspended",

@@ -7,7 +7,11 @@ use crate::{DnsEntry, DnsState, DnsStatus, ErrorClass, Obscured, VmRecord};
 /// not hold the machine back: it is told, and the queue goes on trying.
 pub(super) fn dns(record: &VmRecord, sighting: Option<&DnsSighting>) -> Decision {
     match (sighting, record.life.dns_mark) {
-        (Some(DnsSighting::NoDns) | None, _) => {
+        // Another worker asked for them.
+        (Some(DnsSighting::NoDns) | None, Some(_)) => {
+            Decision::Wait("its DNS records are being set".to_owned())
+        }
+        (Some(DnsSighting::NoDns) | None, None) => {
             Decision::Refuse("set_dns_records: the machine's worker has no DNS to set them by".to_owned())
         }
         (Some(DnsSighting::Unknown(error)), _) => {

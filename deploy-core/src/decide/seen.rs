@@ -72,7 +72,7 @@ fn another(record: &VmRecord, machine: &Machine) -> String {
     let uuid = |uuid: Option<SmbiosUuid>| uuid.map_or_else(|| "none".to_owned(), |uuid| uuid.to_string());
     format!(
         "number {} belongs to another machine than the one that is to be adopted: its SMBIOS UUID is {}, named was {}; it is left \
-         alone. Terminate this record, which does nothing to it, and adopt the machine that is meant",
+         alone. Let go of this record (let_go), which does nothing to it, and adopt the machine that is meant",
         record.numbered.vmid,
         uuid(machine.config.smbios),
         uuid(record.smbios)

@@ -19,8 +19,17 @@ impl Settling<'_> {
             return self.too_late(&queued);
         }
         let mut commit = match &queued.command {
+            Command::LetGo if self.record.life.adopts.is_none() => {
+                return self.not_taken(
+                    &queued,
+                    "the machine is adopted; nothing was done to it, and terminate takes it away",
+                );
+            }
+            Command::Terminate if self.record.life.adopts.is_some() => {
+                return self.not_taken(&queued, "the machine is not adopted yet; let go of it (let_go)");
+            }
             Command::Terminate if self.record.life.held => return self.terminated_at_release(queued),
-            Command::Terminate => return self.terminated(queued),
+            Command::Terminate | Command::LetGo => return self.terminated(queued),
             Command::Retry => self.retried(),
             Command::Hold => Commit { due: Some(Due::OnCommand), ..self.told("held by an operator") },
             Command::Release => {
@@ -61,6 +70,24 @@ impl Settling<'_> {
         } else if rests {
             let idle = life.queue.is_empty();
             commit.due = Some(if idle { Due::OnCommand } else { Due::At(self.now) });
+        }
+        commit
+    }
+
+    /// Between the moment in which it was given and this one the machine was adopted, or not yet: what was meant to spare it must not
+    /// take it away.
+    fn not_taken(&self, queued: &QueuedCommand, why: &str) -> Commit {
+        let rests = self.record.step.is_rest() || self.record.life.held;
+        let mut commit = Commit {
+            consume: Some(queued.id),
+            due: Some(if rests { Due::OnCommand } else { self.due_again() }),
+            log: Some(self.line(LogEvent::Refused { why: format!("{}: {why}", queued.command) })),
+            ..Commit::default()
+        };
+        let life = self.life_of(&mut commit);
+        life.settle(queued.id, self.now, CommandOutcome::Refused(why.to_owned()));
+        if self.record.step.is_rest() && !life.held && !life.queue.is_empty() {
+            commit.due = Some(Due::At(self.now));
         }
         commit
     }
@@ -253,11 +280,7 @@ impl Settling<'_> {
     }
 
     fn beginning(&self, mut life: Life, queued: QueuedCommand) -> Commit {
-        let Some((operation, mut step)) = queued.command.begins() else { return Commit::default() };
-        if operation == Operation::Terminate && life.adopts.is_some() {
-            // It never was ours: only its addresses are.
-            step = Step::ReleasingIp;
-        }
+        let Some((operation, step)) = queued.command.begins() else { return Commit::default() };
         let rest = if self.record.step.is_rest() { self.record.step } else { Step::Ready };
         life.ran = false;
         life.dns_mark = None;

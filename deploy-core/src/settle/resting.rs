@@ -133,6 +133,8 @@ impl Settling<'_> {
                 Some(Command::RestoreBackup(backup)) => Some(Notice::BackupRestored { backup }),
                 _ => None,
             },
+            // Nothing became of the machine: nobody is to hear that it is gone.
+            (Operation::Terminate, _) if record.life.adopts.is_some() => None,
             (Operation::Terminate, _) => {
                 let held = record.addresses.iter().chain(&record.life.retiring);
                 Some(Notice::Terminated { addresses: held.map(|held| held.address).collect() })

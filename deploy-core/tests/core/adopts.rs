@@ -3,6 +3,7 @@
 use crate::{
     bench::{Bench, Trouble, tried},
     comes_to_rest::{assert_harmless, told, troubles},
+    commands::record_at,
     ledger::address,
     orders::{Case, cases, p, vmid},
 };
@@ -23,13 +24,13 @@ proptest! {
         case in cases(),
         trouble in troubles(),
         stopped in any::<bool>(),
-        ends in option::of(1..60_u32),
+        ends in option::of((1..60_u32, prop_oneof![Just(Command::LetGo), Just(Command::Terminate)])),
     ) {
         let bench = Bench::new(adoption(&case.spec), |cluster| {
             case.set_up(cluster);
             cluster.add(vmid(NUMBER), adoptee(&case.spec, stopped));
         });
-        let commands = ends.map(|turn| (turn, Command::Terminate)).into_iter().collect();
+        let commands = ends.into_iter().collect();
         let run = bench.run(Trouble { commands, ..trouble });
         assert_harmless(&bench, &run);
         assert_orderly(&bench, &case, stopped);
@@ -148,4 +149,44 @@ fn assert_orderly(bench: &Bench, case: &Case, stopped: bool) {
         let left = [Remembered::SettingsInDoubt, Remembered::VolumesInDoubt];
         assert!(left.iter().all(|doubt| !record.remembered.contains(doubt)), "{:?}", record.remembered);
     }
+}
+
+/// An adoption that is over when it is to be given up, and a termination that comes before it: neither takes the machine away.
+#[test]
+fn what_is_meant_to_spare_a_machine_never_takes_it_away() {
+    let id = CommandId(uuid::Uuid::from_u128(1));
+    let machine = Adopted {
+        vmid: crate::orders::vmid(150),
+        smbios: crate::machines::OURS,
+        node: p("n1"),
+        addresses: Vec::new(),
+    };
+    let adopting = || {
+        let mut record = record_at(Step::Marking, Operation::Adopt);
+        record.life.adopts = Some(machine.clone());
+        record
+    };
+    let admitted = |record: &VmRecord, command| admit(record, &command, id);
+    assert_eq!(admitted(&adopting(), Command::LetGo), Ok(Admission::Queued(id)));
+    assert!(matches!(admitted(&adopting(), Command::Terminate), Err(Denied::NotNow { .. })));
+    let mut held = adopting();
+    held.life.held = true;
+    assert!(matches!(admitted(&held, Command::Terminate), Err(Denied::NotNow { .. })));
+    let adopted = record_at(Step::Ready, Operation::Adopt);
+    assert!(matches!(admitted(&adopted, Command::LetGo), Err(Denied::NotNow { .. })));
+
+    for (record, command) in [(adopted, Command::LetGo), (adopting(), Command::Terminate)] {
+        let queued = QueuedCommand { id, command: command.clone() };
+        let report = Report { outcome: Outcome::Taken(Box::new(queued)), seen_on: None };
+        let mut after = record.clone();
+        settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut after);
+        assert_eq!((after.operation, after.step), (record.operation, record.step), "{command}");
+        let state = after.command_state(id);
+        assert!(matches!(state, CommandState::Settled(CommandOutcome::Refused(_))), "{command}: {state:?}");
+    }
+    let queued = QueuedCommand { id, command: Command::LetGo };
+    let (record, report) = (adopting(), Report { outcome: Outcome::Taken(Box::new(queued)), seen_on: None });
+    let mut after = record.clone();
+    settle(&record, report, jiff::Timestamp::UNIX_EPOCH, &RetryPolicy::default()).apply(&mut after);
+    assert_eq!((after.operation, after.step), (Operation::Terminate, Step::ReleasingIp));
 }

@@ -270,7 +270,7 @@ proptest! {
     }
 }
 
-fn record_at(step: Step, operation: Operation) -> VmRecord {
+pub(crate) fn record_at(step: Step, operation: Operation) -> VmRecord {
     let mut record = crate::orders::order(crate::orders::plain());
     (record.step, record.operation) = (step, operation);
     record.smbios = Some(crate::machines::OURS);

@@ -141,7 +141,9 @@ proptest! {
             let named = format!("backup {volume}");
             let fate = receipt[&named].clone();
             if let Fate::NotKnown(why) = &fate {
-                assert!(why.starts_with("whose it is cannot be read: ") && left.contains(volume), "{why}");
+                // It may have gone all the same, by a request whose answer was lost.
+                assert!(why.starts_with("whose it is cannot be read: "), "{why}");
+                assert!(left.contains(volume) || !calm, "{volume}: {why}");
                 assert!(volume == "broken" || !calm, "{volume}: {why}");
                 expected.insert(named, fate);
             }

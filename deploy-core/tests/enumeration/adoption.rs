@@ -148,7 +148,7 @@ pub(crate) fn judge(stage: &Stage<'_>, wrong: &mut Wrong) {
     wrong.unless_equal("step", &record.step, &rest);
     wrong.unless_equal("finished", &record.life.adopts.is_none(), &finished);
     wrong.unless_equal("attention", &record.attention.is_some(), &(gone && !ended));
-    notices(stage, ended, wrong);
+    notices(stage, ended && finished, wrong);
     let held: Vec<IpAddr> =
         now(stage.ledger.store.held(sample::key(1))).unwrap().iter().map(|held| held.address).collect();
     // Taken, and not noted yet.

@@ -93,9 +93,10 @@ impl Planted {
             }
             Self::RetiringForgotten => record.life.retiring.clear(),
             Self::AdoptionForgotten
-                if record.pending.iter().any(|queued| queued.command == Command::Terminate) =>
+                if record.pending.iter().any(|queued| queued.command == Command::LetGo) =>
             {
                 record.life.adopts = None;
+                record.pending.iter_mut().for_each(|queued| queued.command = Command::Terminate);
             }
             Self::LateForgotten => {
                 let late = [Remembered::StartInDoubt, Remembered::StopInDoubt, Remembered::DestroyInDoubt];

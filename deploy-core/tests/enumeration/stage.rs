@@ -240,9 +240,10 @@ impl<'a> Stage<'a> {
         now(self.ledger.store.check(sample::key(1))).unwrap();
     }
 
-    /// The order is taken back.
+    /// The order is taken back; of a machine that is not adopted yet is let go.
     pub(crate) fn terminate(&self) {
-        self.command(Command::Terminate);
+        let adopts = self.record().life.adopts.is_some();
+        self.command(if adopts { Command::LetGo } else { Command::Terminate });
     }
 
     fn ask(&self, ask: &Ask) {

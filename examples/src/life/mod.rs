@@ -1,5 +1,6 @@
 //! The whole life of one machine on a simulated cluster: every command, one after the other, each awaited, with what it changed.
 
+mod adoption;
 mod names;
 mod people;
 mod scene;

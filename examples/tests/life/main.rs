@@ -23,9 +23,12 @@ async fn after_each_command_the_machine_is_what_was_asked() {
     life::play(&mut life).await.expect("every command");
     let told = life.told();
     let another = told.iter().position(|told| told.after.record.external_ref.as_str() == "web-2");
-    let (first, second) = told.split_at(another.expect("another machine"));
+    let (first, others) = told.split_at(another.expect("another machine"));
+    let old = others.iter().position(|told| told.after.record.external_ref.as_str() == "old-1");
+    let (second, third) = others.split_at(old.expect("an adopted machine"));
     of_the_first(first);
     of_another(second);
+    another::adopted(third);
     shown::every_command(told);
     assert_eq!(life.off_schema(), 0);
     life.end().await.expect("a good end");

@@ -5,8 +5,8 @@ use super::{
     terminate::backup,
 };
 use deploy_core::{
-    Adopted, Adoption, Command, CreateError, Deployments, Family, Look, Operation, Power, Sighting, Step,
-    StopHow, VmKey, VmRecord, VmSpec, drift,
+    Adopted, Adoption, Command, CommandError, CreateError, Denied, Deployments, Family, Look, Operation,
+    Power, Sighting, Step, StopHow, VmKey, VmRecord, VmSpec, drift,
 };
 use proxmox_api::Params;
 use proxmox_sim::{ClusterConfig, Switch};
@@ -200,7 +200,9 @@ async fn what_does_not_fit_is_told_let_go_of_untouched_and_adopted_anew() {
     let why = record.attention.as_ref().expect("attention").message.clone();
     assert!(why.starts_with("additional_disks: 0 are ordered") && why.contains("virtio1"), "{why}");
 
-    let record = bench.terminate(key).await;
+    let refused = bench.deployments.command(key, Command::Terminate).await;
+    assert!(matches!(refused, Err(CommandError::Denied(Denied::NotNow { .. }))), "{refused:?}");
+    let record = commanded(&bench, key, Command::LetGo).await;
     assert_eq!(record.step, Step::Terminated);
     assert_eq!(record.life.receipt[0].to_string(), "machine 400 was not adopted: nothing was done to it");
     assert_eq!(bench.ask("/nodes/pve1/qemu/400/config").await, before);
@@ -225,7 +227,7 @@ async fn another_machine_under_the_number_is_left_alone() {
     let why = &record.attention.as_ref().expect("attention").message;
     assert!(why.contains("there is no machine 401"), "{why}");
     for key in [key, absent] {
-        assert_eq!(bench.terminate(key).await.step, Step::Terminated);
+        assert_eq!(commanded(&bench, key, Command::LetGo).await.step, Step::Terminated);
     }
     assert_eq!(bench.ask("/nodes/pve1/qemu/400/config").await, before);
 }

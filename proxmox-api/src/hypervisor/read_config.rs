@@ -59,11 +59,11 @@ fn agent_enabled(value: &str) -> bool {
     PropertyString::parse(value, "enabled").is_ok_and(|agent| agent.flag("enabled") == Some(true))
 }
 
+/// Older configurations name the disk by `bootdisk`; where both are there PVE goes by the order.
 fn boot(config: &VmConfig) -> Vec<DiskSlot> {
-    config
-        .boot_order()
-        .map(|order| order.devices.iter().filter_map(|device| device.parse().ok()).collect())
-        .unwrap_or_default()
+    let order = config.boot_order().unwrap_or_default();
+    let named = order.devices.iter().map(String::as_str).chain(config.get("bootdisk"));
+    named.filter_map(|device| device.parse().ok()).collect()
 }
 
 fn unused((entry, volume): (&str, &str)) -> Option<(UnusedSlot, String)> {
@@ -154,5 +154,22 @@ fn guest_network(network: &IpConfig) -> GuestNetwork {
             Some(Ipv6Setting::Auto) => Some(GuestV6::Auto),
             Some(Ipv6Setting::Other(_)) | None => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine_config;
+    use crate::VmConfig;
+
+    #[test]
+    fn the_system_disk_of_an_older_configuration_is_what_bootdisk_names() {
+        let disks = r#""scsi0": "local:vm-1-disk-1,size=9G", "virtio0": "local:vm-1-disk-0,size=8G""#;
+        let system = |boot: &str| {
+            let config: VmConfig = serde_json::from_str(&format!("{{{disks}, {boot}}}")).unwrap();
+            machine_config(&config).system_disk().map(|(slot, _)| slot.to_string())
+        };
+        assert_eq!(system(r#""boot": "cdn", "bootdisk": "virtio0""#).as_deref(), Some("virtio0"));
+        assert_eq!(system(r#""boot": "order=scsi0;net0", "bootdisk": "virtio0""#).as_deref(), Some("scsi0"));
     }
 }

@@ -12,6 +12,9 @@ pub(super) fn about(command: &Command) -> &'static str {
             "takes everything away: HA, protection, the guest, backups on all storages, snapshots, disks, and gives the addresses \
              back; `life.receipt` says of each resource whether it was deleted, kept and why, or is not known"
         }
+        Command::LetGo => {
+            "gives up an adoption: the record ends, its addresses go back, and nothing is done to the machine"
+        }
         Command::Start => "starts it",
         Command::Stop(_) => {
             "asks the guest, and stops it hard if it does not follow in time; or hard at once"
@@ -98,6 +101,7 @@ pub(super) fn needs(command: &Command) -> &'static str {
         Command::Backup(_) => "a storage for backups",
         Command::DeleteBackup(_) => "a backup that is not protected, and holds this machine's mark",
         Command::RestoreBackup(_) => "the backup, of this machine; no protection",
+        Command::LetGo => "a machine that is not adopted yet",
         Command::Withdraw(_) => "a command that was not begun",
         Command::Retry
         | Command::Terminate

@@ -41,6 +41,7 @@ pub(super) fn record(phase: Phase, command: &Command) -> VmRecord {
     ];
     (record.operation, record.step) = match phase {
         Phase::Deploying => (Operation::Create, Step::SetNetwork),
+        Phase::Adopting => (Operation::Adopt, Step::Marking),
         Phase::Busy => (Operation::Backup, Step::BackingUp),
         Phase::Ready | Phase::Held => (Operation::Create, Step::Ready),
         Phase::Suspended => (Operation::Suspend, Step::Suspended),
@@ -98,6 +99,7 @@ pub(super) fn commands() -> Vec<Command> {
         Command::SetDnsRecords,
         Command::Remove,
         Command::Terminate,
+        Command::LetGo,
         Command::Retry,
         Command::Hold,
         Command::Release,

@@ -12,7 +12,7 @@ mod steps;
 use super::Life;
 
 /// Gives the machine every command there is, each when the one before it is over, and takes the machine away at the end; then
-/// another machine, to which commands come in the middle of its deployment.
+/// another machine, to which commands come in the middle of its deployment, and one that somebody else made.
 ///
 /// # Errors
 /// A command that cannot be given or awaited.
@@ -34,5 +34,6 @@ pub async fn play(life: &mut Life) -> anyhow::Result<()> {
     anew::terminated(life).await?;
     another::suspended_in_the_middle(life).await?;
     another::terminated_in_the_middle(life).await?;
+    another::adopted(life).await?;
     Ok(())
 }
