@@ -5,7 +5,7 @@ use super::{
     seen::locked, submit, target,
 };
 use crate::{
-    Change, Command, ErrorClass, Holder, Machine, NoteDown, Obscured, Operation, Progress, Remembered,
+    Change, Command, ErrorClass, Holder, Machine, NoteDown, Obscured, Operation, Power, Progress, Remembered,
     RetryPolicy, Step, StopHow, StopMode, VmRecord, goal,
     query::settings_doubted,
     rules::{Rule, Verdict},
@@ -108,7 +108,7 @@ pub(crate) const MAY_ARRIVE: [Remembered; 5] = [
 
 /// A start that arrives late must not undo a stop, nor a stop a start: its time to arrive is waited for before the one, and
 /// after the other. Nor must a machine that went to its template and back be taken there once more.
-fn crossed_on_the_way(record: &VmRecord, verdict: &Verdict) -> bool {
+fn crossed_on_the_way(record: &VmRecord, machine: &Machine, verdict: &Verdict) -> bool {
     let knows = |doubt| record.remembered.contains(&doubt);
     match verdict {
         Verdict::Met if matches!(record.step, Step::MovingToTemplate | Step::ReplacingSystemDisk) => {
@@ -117,7 +117,12 @@ fn crossed_on_the_way(record: &VmRecord, verdict: &Verdict) -> bool {
         Verdict::Met => {
             knows(Remembered::StartInDoubt)
                 && record.operation != Operation::Terminate
-                && matches!(record.step, Step::Stopping | Step::Suspending)
+                && match record.step {
+                    Step::Stopping | Step::Suspending => true,
+                    // One that was not to be stopped may be running.
+                    Step::CpStop | Step::StoppingToRestore => machine.power == Some(Power::Stopped),
+                    _ => false,
+                }
         }
         Verdict::Unmet(Change::Start) => knows(Remembered::StopInDoubt),
         _ => false,
@@ -134,7 +139,7 @@ fn verdict(record: &VmRecord, rule: Rule, machine: &Machine) -> Verdict {
             Verdict::Unmet(settings)
         }
         _ if settings_doubted(record, rule) => goal::nothing_waits(record, machine),
-        verdict if crossed_on_the_way(record, &verdict) => Verdict::Note(NoteDown::AwaitLate),
+        verdict if crossed_on_the_way(record, machine, &verdict) => Verdict::Note(NoteDown::AwaitLate),
         verdict => verdict,
     }
 }

@@ -6,7 +6,7 @@ use super::{
     configured, cpu_ram,
     exchange::image,
     network,
-    power::startable,
+    power::{rules_in_doubt, startable},
 };
 use crate::{
     Autostart, Change, Command, Configure, DiskSlot, GiB, Machine, MachineConfig, MachineId, Nic, NicSlot,
@@ -113,8 +113,15 @@ fn needs_restart(record: &VmRecord, machine: &Machine) -> bool {
     hardware || guest || nics
 }
 
-/// It runs if it ran before, with all that was set; and starts with its node as ordered.
+/// It runs if it ran before, with all that was set; and starts with its node as ordered. No rule is on its way any more.
 pub(crate) fn started_again(record: &VmRecord, machine: &Machine) -> Verdict {
+    match as_before(record, machine) {
+        Verdict::Met => rules_in_doubt(record, machine).unwrap_or(Verdict::Met),
+        other => other,
+    }
+}
+
+fn as_before(record: &VmRecord, machine: &Machine) -> Verdict {
     let is_suspended = record.life.suspended.is_some();
     let waits = record.life.queue.iter().any(|queued| queued.command == Command::Suspend);
     let is_waiting = machine.pending.as_ref().is_some_and(|pending| !pending.is_empty());

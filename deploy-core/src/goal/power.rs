@@ -12,8 +12,12 @@ const NO_AGENT: &str =
 /// The machine runs as ordered and shows it.
 pub(crate) fn started(record: &VmRecord, machine: &Machine) -> Verdict {
     match &machine.power {
-        // The suspension that waits sees to one that was started already.
-        _ if record.life.suspended.is_some() => Verdict::Met,
+        // The suspension that waits sees to one that was started already; of any other all is done but the start itself.
+        Some(Power::Running | Power::Suspended(_)) if record.life.suspended.is_some() => Verdict::Met,
+        None | Some(Power::Stopped) if record.life.suspended.is_some() => match startable(record, machine) {
+            Verdict::Unmet(Change::Start) => Verdict::Met,
+            other => other,
+        },
         None | Some(Power::Stopped) => startable(record, machine),
         Some(Power::Running) => running(record, machine),
         Some(Power::Suspended(word)) => paused(word),
@@ -31,20 +35,25 @@ pub(super) fn startable(record: &VmRecord, machine: &Machine) -> Verdict {
     if let Some(drift) = drift {
         return drift;
     }
-    if rules_doubted(record) {
-        let verdict = firewall(record, machine);
-        if verdict != Verdict::Met {
-            return verdict;
-        }
-    }
-    // A rule that arrives late stands on top, before those that are to be matched first.
-    if record.remembered.contains(&Remembered::RulesInDoubt) {
-        return Verdict::Note(NoteDown::AwaitRules);
+    if let Some(verdict) = rules_in_doubt(record, machine) {
+        return verdict;
     }
     match &machine.pending {
         Some(pending) if !pending.is_empty() => flush(record),
         _ => Verdict::Unmet(Change::Start),
     }
+}
+
+/// What is to be done about rules that were sent and not answered, if anything is.
+pub(super) fn rules_in_doubt(record: &VmRecord, machine: &Machine) -> Option<Verdict> {
+    if rules_doubted(record) {
+        let verdict = firewall(record, machine);
+        if verdict != Verdict::Met {
+            return Some(verdict);
+        }
+    }
+    // A rule that arrives late stands on top, before those that are to be matched first.
+    record.remembered.contains(&Remembered::RulesInDoubt).then_some(Verdict::Note(NoteDown::AwaitRules))
 }
 
 /// What waits on a stopped machine is left of a call that was cut off, and is shown as if it were set. Any further call

@@ -277,7 +277,7 @@ pub(crate) fn record_at(step: Step, operation: Operation) -> VmRecord {
     record
 }
 
-fn decided(record: &VmRecord, power: Power) -> Decision {
+pub(crate) fn decided(record: &VmRecord, power: Power) -> Decision {
     let mut machine = crate::machines::plain_machine(record);
     machine.power = Some(power);
     let observation =

@@ -221,3 +221,30 @@ fn whatever_is_not_answered_is_looked_at_and_never_repeated_blindly() {
         assert_eq!(unknown.len(), 11, "every kind was met unanswered: {unknown:?}");
     }
 }
+
+/// A start that arrives after the stop would boot the guest with what is being taken from it.
+#[test]
+fn a_change_of_package_waits_for_a_late_start() {
+    let mut record = crate::commands::record_at(Step::CpStop, Operation::ChangePackage);
+    record.remembered.insert(Remembered::StartInDoubt);
+    let late = Decision::Note(NoteDown::AwaitLate);
+    assert_eq!(crate::commands::decided(&record, Power::Stopped), late);
+    record.remembered.clear();
+    assert!(matches!(crate::commands::decided(&record, Power::Stopped), Decision::Done(_)));
+}
+
+/// A rule that arrives late would stand twice, whether the machine is started or not.
+#[test]
+fn rules_are_waited_for_also_where_nothing_is_started() {
+    let mut record = crate::commands::record_at(Step::Starting, Operation::Create);
+    record.life.suspended = Some(Suspension { since: jiff::Timestamp::UNIX_EPOCH, ran: true });
+    record.remembered.insert(Remembered::RulesInDoubt);
+    let late = Decision::Note(NoteDown::AwaitRules);
+    assert_eq!(crate::commands::decided(&record, Power::Stopped), late);
+    (record.step, record.operation) = (Step::CpStart, Operation::ChangePackage);
+    assert_eq!(crate::commands::decided(&record, Power::Stopped), late);
+    record.life.suspended = None;
+    assert_eq!(crate::commands::decided(&record, Power::Running), late);
+    record.remembered.clear();
+    assert!(matches!(crate::commands::decided(&record, Power::Running), Decision::Done(_)));
+}
