@@ -66,7 +66,7 @@ pub(super) fn ours(
     let archived = observation.archived.as_ref().filter(|archived| archived.volume == backup.volume);
     match archived.map(|archived| &archived.shown) {
         Some(Ok(shown)) if is_ours(record, *shown) => Ok(*shown),
-        Some(Ok(_)) => Err(foreign(record, backup)),
+        Some(Ok(shown)) => Err(foreign(record, backup, *shown)),
         // For want of a right, or because it is broken. It is tried for a while, but not for ever.
         Some(Err(LookError { message, .. })) if record.failures >= policy.attention_after => {
             Err(unreadable(record, backup, message))
@@ -85,20 +85,27 @@ pub(super) fn ours(
 /// By the mark, which every incarnation of this machine carries. A backup without one, of the time before it was adopted or while
 /// people had edited the mark away, is kept; but it may be restored where it shows the identity.
 fn is_ours(record: &VmRecord, shown: Shown) -> bool {
-    match shown.mark {
-        Some(mark) => mark == record.mark(),
-        None => record.step == Step::RestoreBackup && shown.smbios.is_some() && shown.smbios == record.smbios,
+    let is_this = shown.smbios.is_some() && shown.smbios == record.smbios;
+    match (shown.mark, record.step) {
+        // Of an earlier incarnation it could not be put in the place of this one: that is known before anything is stopped.
+        (mark, Step::RestoreBackup) => is_this && mark.is_none_or(|mark| mark == record.mark()),
+        (mark, _) => mark == Some(record.mark()),
     }
 }
 
-fn foreign(record: &VmRecord, backup: &Backup) -> Decision {
+fn foreign(record: &VmRecord, backup: &Backup, shown: Shown) -> Decision {
+    let kept = if shown.mark.is_none() { Kept::Unproven } else { Kept::Foreign };
     if record.step == Step::DeletingBackups {
-        return Decision::Note(NoteDown::Receipt(vec![(backup.resource(), Fate::Kept(Kept::Foreign))]));
+        return Decision::Note(NoteDown::Receipt(vec![(backup.resource(), Fate::Kept(kept))]));
     }
-    Decision::Refuse(format!(
-        "backup {} was made of somebody else's machine; nothing was changed",
-        backup.volume
-    ))
+    let why = match shown.mark {
+        Some(mark) if mark == record.mark() => {
+            "is of the time before the machine was made anew, and cannot be put in its place"
+        }
+        Some(_) => "was made of somebody else's machine",
+        None => "shows nothing that proves whose it is",
+    };
+    Decision::Refuse(format!("backup {} {why}; nothing was changed", backup.volume))
 }
 
 fn unreadable(record: &VmRecord, backup: &Backup, why: &str) -> Decision {

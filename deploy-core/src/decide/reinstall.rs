@@ -17,6 +17,8 @@ pub(super) fn reinstallable(
         return not_there(record);
     }
     match &observation.template {
+        // It was judged, and is in force.
+        _ if record.life.wanted.is_none() => Decision::Done("the template is there".to_owned()),
         Some(Sighting::Seen(template)) => match fits(record, machine.filter(|_| keeps), template) {
             Verdict::Met => Decision::Done("the template is there".to_owned()),
             Verdict::Note(note) => Decision::Note(note),

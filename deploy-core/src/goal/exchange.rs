@@ -60,7 +60,10 @@ fn exchange(
     if let Some(why) = held_by_snapshots(machine) {
         return Err(why);
     }
-    match does_not_boot(slot, machine, template).or_else(|| is_mapped(wanted, machine)) {
+    let why = does_not_boot(slot, machine, template)
+        .or_else(|| is_mapped(wanted, machine))
+        .or_else(|| keeps_credentials(wanted, machine));
+    match why {
         Some(why) => Err(why),
         None => Ok(slot),
     }
@@ -108,6 +111,21 @@ fn does_not_boot(slot: DiskSlot, machine: &Machine, template: &Machine) -> Optio
         ));
     }
     None
+}
+
+/// What cloud-init told the guest before would be told to the new system too, for nothing takes it from the machine: a user or a
+/// password that somebody believes to be gone.
+fn keeps_credentials(wanted: &Wanted, machine: &Machine) -> Option<String> {
+    let (told, ordered) = (&machine.config.cloud_init, wanted.spec.cloud_init.as_ref());
+    let has = |field: &str| {
+        format!(
+            "cloud_init.{field}: the machine has one, and the new system would be given it; order another one"
+        )
+    };
+    if told.has_password && ordered.is_none_or(|ordered| ordered.password.is_none()) {
+        return Some(has("password"));
+    }
+    (told.user.is_some() && ordered.is_none_or(|ordered| ordered.user.is_none())).then(|| has("user"))
 }
 
 /// On its way to the template and back each disk keeps the name of its storage. Where storages are called otherwise on another node

@@ -23,7 +23,15 @@ pub(crate) fn stopped(record: &VmRecord, machine: &Machine) -> Verdict {
 /// It has no backups of its own but protected ones, which somebody wanted to keep. Before it is destroyed: afterwards the
 /// right to delete them may be gone with it.
 pub(crate) fn backups_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
+    // One that is being made, or still may be, would be left.
+    if record.remembered.contains(&Remembered::BackupInDoubt) {
+        return Verdict::Note(NoteDown::AwaitLate);
+    }
     match &machine.backups {
+        _ if machine.lock.as_deref() == Some("backup") => Verdict::Locked(format!(
+            "the machine is locked (backup): it is being backed up; if nothing works on it any more, release it on {} as root: qm unlock {}",
+            machine.node, record.numbered.vmid
+        )),
         Some(backups) => deleted_backups(record, backups),
         None => Verdict::UnderWay("its backups were not shown".to_owned()),
     }

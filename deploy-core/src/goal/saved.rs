@@ -6,8 +6,8 @@ use super::{
     stopped,
 };
 use crate::{
-    Backup, Backups, Change, Command, ExpiryMark, Machine, NoteDown, Power, Remembered, SnapshotName, Step,
-    VmRecord, rules::Verdict,
+    Backup, Backups, Change, Command, ExpiryMark, Machine, NoteDown, Power, Progress, Remembered,
+    SnapshotName, Step, VmRecord, rules::Verdict,
 };
 use jiff::Timestamp;
 
@@ -153,7 +153,10 @@ pub(crate) fn backup_deleted(record: &VmRecord, machine: &Machine) -> Verdict {
             Verdict::Refused(format!("backup {volume} is protected; somebody wants to keep it"))
         }
         Some(backup) => deleted_if_ours(backup),
-        None if backups.unread.is_empty() => Verdict::Met,
+        // What was deleted, and is listed no more, is not waited for because of some other storage.
+        None if backups.unread.is_empty() || matches!(record.progress, Progress::Applied { .. }) => {
+            Verdict::Met
+        }
         None => Verdict::UnderWay(format!("whether it is there is not known: {}", listed(backups))),
     }
 }

@@ -125,7 +125,7 @@ proptest! {
         let leftovers = receipt.remove("volumes that nothing names");
         assert!(leftovers.is_none() || !calm, "{leftovers:?}");
         let expected = resources.into_iter().map(|resource| (resource, Fate::Deleted));
-        let kept = [("kept", Kept::Protected), ("stranger's", Kept::Foreign)];
+        let kept = [("kept", Kept::Protected), ("stranger's", Kept::Unproven)];
         let kept = kept.map(|(volume, why)| (format!("backup {volume}"), Fate::Kept(why)));
         let mut expected: BTreeMap<_, _> = expected.chain(kept).collect();
         // Nor are snapshots asked for without end.

@@ -307,7 +307,7 @@ fn receipt(stage: &Stage<'_>, record: &VmRecord, wrong: &mut Wrong) {
     let number = record.numbered.vmid;
     let expected = [
         format!("address {}: deleted", POOLS[0].2.0),
-        "backup foreign: kept, it is somebody else's".to_owned(),
+        "backup foreign: left, nothing proves whose it is".to_owned(),
         "backup gone: deleted".to_owned(),
         "backup kept: kept, it is protected".to_owned(),
         format!("machine {number}: deleted"),

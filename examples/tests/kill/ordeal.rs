@@ -226,7 +226,10 @@ impl Ordeal {
     async fn back_up_some(&self) {
         let picture = self.picture().await;
         for row in picture.machines.values().filter(|row| row.step == "ready").step_by(5) {
-            let backup = json!({ "vmid": row.vmid, "storage": "shared", "node": row.node, "size": 4096 });
+            let config = json!({ "description": format!("pve-deploy: {}", row.key) });
+            let backup = json!({
+                "vmid": row.vmid, "storage": "shared", "node": row.node, "size": 4096, "config": config,
+            });
             self.cluster.switch(json!({ "switch": "add-backup", "backup": backup })).await;
         }
     }

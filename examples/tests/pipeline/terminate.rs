@@ -47,7 +47,7 @@ async fn a_ready_machine_is_taken_away_with_all_it_had() {
     let mut fates: Vec<String> =
         fates.map(|line| line.split_once(": ").expect("a fate").1.to_owned()).collect();
     fates.sort();
-    let foreign = "kept, it is somebody else's";
+    let foreign = "left, nothing proves whose it is";
     assert_eq!(fates[..4], ["deleted", "kept, it is protected", foreign, foreign]);
     assert!(fates[4].starts_with("not known: whose it is cannot be read: "), "{fates:?}");
     // The address rests: it is neither held nor free.
@@ -129,7 +129,7 @@ async fn backups_of_a_machine_that_is_removed_go_with_its_record() {
     let mut fates: Vec<String> =
         fates.map(|line| line.split_once(": ").expect("a fate").1.to_owned()).collect();
     fates.sort();
-    assert_eq!(fates, ["deleted", "kept, it is somebody else's"]);
+    assert_eq!(fates, ["deleted", "left, nothing proves whose it is"]);
     let content = bench.ask("/nodes/pve1/storage/shared/content").await;
     let left = content.as_array().expect("a list").iter().filter(|volume| volume["vmid"] == 1000).count();
     assert_eq!(left, 1, "{content}");

@@ -61,7 +61,7 @@ fn the_slot_is_fixed_before_anything_is_stopped() {
     assert_eq!(judged(&record, &machine), Decision::Note(note));
 }
 
-/// A disk that the order does not know may be a customer's.
+/// A disk that the order does not know may be a customer's; and what the old system was told must not be told to the new one.
 #[test]
 fn which_disk_is_the_system_disk_must_not_be_in_doubt() {
     let (record, plain) = exchanging(Step::Reinstall);
@@ -92,6 +92,12 @@ fn which_disk_is_the_system_disk_must_not_be_in_doubt() {
         ),
         (doubtful(&|config| config.boot = vec![p("scsi1"), p("scsi0")]), "scsi1, an additional one"),
         (doubtful(&|config| config.boot = vec![p("ide2")]), "no hard disk"),
+        // Of the old system, and the new one would be told them.
+        (
+            doubtful(&|config| config.cloud_init.has_password = true),
+            "cloud_init.password: the machine has one",
+        ),
+        (doubtful(&|config| config.cloud_init.user = Some(p("ann"))), "cloud_init.user: the machine has one"),
     ];
     for (machine, why) in cases {
         let Decision::Refuse(said) = judged(&record, &machine) else { panic!("{why}") };
