@@ -62,7 +62,7 @@ fn exchange(
     }
     let why = does_not_boot(slot, machine, template)
         .or_else(|| is_mapped(wanted, machine))
-        .or_else(|| keeps_credentials(wanted, machine));
+        .or_else(|| keeps_credentials(wanted, machine, template));
     match why {
         Some(why) => Err(why),
         None => Ok(slot),
@@ -114,8 +114,8 @@ fn does_not_boot(slot: DiskSlot, machine: &Machine, template: &Machine) -> Optio
 }
 
 /// What cloud-init told the guest before would be told to the new system too, for nothing takes it from the machine: a user or a
-/// password that somebody believes to be gone.
-fn keeps_credentials(wanted: &Wanted, machine: &Machine) -> Option<String> {
+/// password that somebody believes to be gone. The template's own user is no such one.
+fn keeps_credentials(wanted: &Wanted, machine: &Machine, template: &Machine) -> Option<String> {
     let (told, ordered) = (&machine.config.cloud_init, wanted.spec.cloud_init.as_ref());
     let has = |field: &str| {
         format!(
@@ -125,7 +125,8 @@ fn keeps_credentials(wanted: &Wanted, machine: &Machine) -> Option<String> {
     if told.has_password && ordered.is_none_or(|ordered| ordered.password.is_none()) {
         return Some(has("password"));
     }
-    (told.user.is_some() && ordered.is_none_or(|ordered| ordered.user.is_none())).then(|| has("user"))
+    let another = told.user.is_some() && told.user != template.config.cloud_init.user;
+    (another && ordered.is_none_or(|ordered| ordered.user.is_none())).then(|| has("user"))
 }
 
 /// On its way to the template and back each disk keeps the name of its storage. Where storages are called otherwise on another node
