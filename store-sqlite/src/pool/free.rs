@@ -21,13 +21,7 @@ pub(crate) fn take_lowest<E>(tx: &Tx<'_>, pool: &PoolName) -> Result<Option<u128
 
 /// Takes this address out of the free ones, if it is one of them.
 pub(crate) fn take_out<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<(), Failure<E>> {
-    let around = tx
-        .conn
-        .prepare_cached(
-            "SELECT first, last FROM free_range WHERE pool = ? AND first <= ? ORDER BY first DESC LIMIT 1",
-        )?
-        .query_row(params![pool.as_str(), number.to_be_bytes()], span)
-        .optional()?;
+    let around = at_or_below(tx, pool, number)?;
     let Some(around) = around.filter(|around| number <= around.last) else { return Ok(()) };
     remove(tx, pool, around.first)?;
     Span::without(&[around], &[number]).into_iter().try_for_each(|left| insert(tx, pool, left))
@@ -77,15 +71,21 @@ pub(crate) fn forget_rested<E>(tx: &Tx<'_>, pool: &Pool) -> Result<(), Failure<E
     Ok(())
 }
 
-/// Puts one address among the free ones, joining the intervals it touches, so that their number does not grow with time.
-fn put_back<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<(), Failure<E>> {
-    let below = tx
+/// The free interval that begins at this address or is the next to begin below it.
+fn at_or_below<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<Option<Span>, Failure<E>> {
+    let interval = tx
         .conn
         .prepare_cached(
             "SELECT first, last FROM free_range WHERE pool = ? AND first <= ? ORDER BY first DESC LIMIT 1",
         )?
         .query_row(params![pool.as_str(), number.to_be_bytes()], span)
         .optional()?;
+    Ok(interval)
+}
+
+/// Puts one address among the free ones, joining the intervals it touches, so that their number does not grow with time.
+fn put_back<E>(tx: &Tx<'_>, pool: &PoolName, number: u128) -> Result<(), Failure<E>> {
+    let below = at_or_below(tx, pool, number)?;
     let above = tx
         .conn
         .prepare_cached(
